@@ -1,0 +1,68 @@
+#include "base/model.h"
+
+namespace bascule {
+namespace {
+
+void check_component(std::vector<std::string>& problems, const std::string& path, const std::string& value) {
+  if (!is_valid_name(value))
+    problems.push_back(path + ": must be 1 to 63 letters, digits, '-', '_' or '.', starting with a letter or digit");
+}
+
+bool is_valid_mac(const std::string& mac) {
+  if (mac.size() != 17) return false;
+  for (std::size_t i = 0; i < mac.size(); ++i) {
+    const char c = mac[i];
+    const bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+    if (i % 3 == 2 ? c != ':' : !hex) return false;
+  }
+  return (mac[1] - '0') % 2 == 0 || mac[1] == 'a' || mac[1] == 'c' || mac[1] == 'e';
+}
+
+bool is_printable(const std::string& text) {
+  for (char c : text)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return false;
+  return true;
+}
+
+void check_kernel(std::vector<std::string>& problems, const KernelBoot& kernel) {
+  check_component(problems, "kernel.pool", kernel.pool);
+  check_component(problems, "kernel.kernel", kernel.kernel);
+  if (!kernel.initrd.empty()) check_component(problems, "kernel.initrd", kernel.initrd);
+  if (kernel.command_line.size() > 1024 || !is_printable(kernel.command_line))
+    problems.push_back("kernel.command_line: must be at most 1024 printable characters");
+}
+
+}  // namespace
+
+std::vector<std::string> problems_of(const VmSpec& spec) {
+  std::vector<std::string> problems;
+  if (!spec.id.empty() && !is_valid_uuid(spec.id.value)) problems.push_back("id: must be a lower-case UUID");
+  check_component(problems, "name", spec.name);
+  if (spec.name.size() > 40) problems.push_back("name: must be at most 40 characters");
+  check_component(problems, "home", spec.home.value);
+  if (!spec.tenant.empty()) check_component(problems, "tenant", spec.tenant.value);
+  if (spec.memory_mib < 16 || spec.memory_mib > 16 * 1024 * 1024)
+    problems.push_back("memory_mib: must be from 16 to 16777216");
+  if (spec.vcpus < 1 || spec.vcpus > 512) problems.push_back("vcpus: must be from 1 to 512");
+  if (spec.disks.size() > 16) problems.push_back("disks: at most 16");
+  for (std::size_t i = 0; i < spec.disks.size(); ++i) {
+    const std::string path = "disks[" + std::to_string(i) + "]";
+    check_component(problems, path + ".pool", spec.disks[i].pool);
+    check_component(problems, path + ".volume", spec.disks[i].volume);
+    if (spec.disks[i].size_mib < 1 || spec.disks[i].size_mib > 64ULL * 1024 * 1024)
+      problems.push_back(path + ".size_mib: must be from 1 to 67108864");
+  }
+  if (spec.nics.size() > 8) problems.push_back("nics: at most 8");
+  for (std::size_t i = 0; i < spec.nics.size(); ++i) {
+    const std::string path = "nics[" + std::to_string(i) + "]";
+    if (!is_valid_name(spec.nics[i].bridge) || spec.nics[i].bridge.size() > 15)
+      problems.push_back(path + ".bridge: must be the name of a bridge, at most 15 characters");
+    if (!spec.nics[i].mac.empty() && !is_valid_mac(spec.nics[i].mac))
+      problems.push_back(path + ".mac: must be a lower-case unicast address such as 52:54:00:12:34:56");
+  }
+  if (spec.kernel) check_kernel(problems, *spec.kernel);
+  if (spec.priority < 0 || spec.priority > 1000) problems.push_back("priority: must be from 0 to 1000");
+  return problems;
+}
+
+}  // namespace bascule

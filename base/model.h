@@ -1,0 +1,116 @@
+// The nouns that every layer shares: what a VM is asked to be, and what a host can carry.
+//
+// Desired (VmSpec), where (failover/state.h: Placement) and seen (wire.h: DomainReport) are three types, never merged.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/fields.h"
+#include "base/id.h"
+#include "base/time.h"
+
+namespace bascule {
+
+enum class DiskFormat { raw, qcow2 };
+constexpr auto enum_names(DiskFormat) {
+  return std::array{EnumName<DiskFormat>{DiskFormat::raw, "raw"}, EnumName<DiskFormat>{DiskFormat::qcow2, "qcow2"}};
+}
+
+// A volume in a storage pool. In pool kind `dir` the volume is a file <pool path>/<volume>; in kind `nbd` it is an
+// export name. `volume` is one path component.
+struct Disk {
+  std::string pool;
+  std::string volume;
+  std::uint64_t size_mib = 0;
+  DiskFormat format = DiskFormat::raw;
+  bool operator==(const Disk&) const = default;
+};
+template <class V>
+void fields(V& v, Disk& x) {
+  v("pool", x.pool);
+  v("volume", x.volume);
+  v("size_mib", x.size_mib);
+  v.optional("format", x.format);
+}
+
+struct Nic {
+  std::string bridge;
+  std::string mac;  // "52:54:00:…", stable over every move
+  bool operator==(const Nic&) const = default;
+};
+template <class V>
+void fields(V& v, Nic& x) {
+  v("bridge", x.bridge);
+  v.optional("mac", x.mac);
+}
+
+// Boots a kernel of the pool directly instead of the firmware's boot order. Paths are single components in `pool`.
+struct KernelBoot {
+  std::string pool;
+  std::string kernel;
+  std::string initrd;
+  std::string command_line;
+  bool operator==(const KernelBoot&) const = default;
+};
+template <class V>
+void fields(V& v, KernelBoot& x) {
+  v("pool", x.pool);
+  v("kernel", x.kernel);
+  v.optional("initrd", x.initrd);
+  v.optional("command_line", x.command_line);
+}
+
+// What happens to the guests of a host whose lease can't be renewed (DESIGN: the table of modes).
+enum class LeaseMode { keep, stop };
+constexpr auto enum_names(LeaseMode) {
+  return std::array{EnumName<LeaseMode>{LeaseMode::keep, "keep"}, EnumName<LeaseMode>{LeaseMode::stop, "stop"}};
+}
+
+// What a VM is asked to be. Validation: validate() below, all problems at once.
+struct VmSpec {
+  VmId id;
+  std::string name;   // unique in the cluster; a valid name of at most 40 characters
+  TenantId tenant;
+  SiteId home;
+  std::uint32_t memory_mib = 0;
+  std::uint32_t vcpus = 1;
+  std::vector<Disk> disks;
+  std::vector<Nic> nics;
+  std::optional<KernelBoot> kernel;
+  int priority = 100;  // recovery order: lower first
+  bool protected_ = true;  // switched to the other site on a fault
+  bool operator==(const VmSpec&) const = default;
+};
+template <class V>
+void fields(V& v, VmSpec& x) {
+  v.optional("id", x.id);
+  v("name", x.name);
+  v.optional("tenant", x.tenant);
+  v("home", x.home);
+  v("memory_mib", x.memory_mib);
+  v.optional("vcpus", x.vcpus);
+  v.optional("disks", x.disks);
+  v.optional("nics", x.nics);
+  v.optional("kernel", x.kernel);
+  v.optional("priority", x.priority);
+  v.optional("protected", x.protected_);
+}
+
+// Every problem of a specification, as "path: what is wrong"; empty when it is sound.
+std::vector<std::string> problems_of(const VmSpec& spec);
+
+struct Capacity {
+  std::uint64_t memory_mib = 0;  // that guests may use
+  std::uint32_t vcpus = 0;
+  bool operator==(const Capacity&) const = default;
+};
+template <class V>
+void fields(V& v, Capacity& x) {
+  v("memory_mib", x.memory_mib);
+  v("vcpus", x.vcpus);
+}
+
+}  // namespace bascule
