@@ -6,12 +6,13 @@
 //     v.optional("mac", nic.mac);              // absent keeps what the member held
 //   }
 //
-// Members may be bool, integers, double, std::string, ids, counters, WallTime (a number of ms), Duration (a number
-// of ms), enums (see below), std::optional, std::vector, std::map with string-like keys, std::variant of named
-// structs, and any type with fields().
-// Enums: a free function `constexpr auto enum_names(E)` in the enum's namespace returns
+// Members may be bool, integers, double, std::string, ids, counters, WallTime (a number of ms), Duration (a
+// number of ms), enums (see below), std::optional, std::vector, std::map with string-like keys, std::variant
+// of named structs, and any type with fields(). Enums: a free function `constexpr auto enum_names(E)` in the
+// enum's namespace returns
 //   std::array<EnumName<E>, N>.
-// Variants: each alternative has `static constexpr std::string_view kType`; it is encoded beside its members as "type".
+// Variants: each alternative has `static constexpr std::string_view kType`; it is encoded beside its members
+// as "type".
 #pragma once
 
 #include <string_view>

@@ -32,10 +32,10 @@ struct Counter {
 };
 
 using ClusterId = Id<struct ClusterTag>;
-using SiteId = Id<struct SiteTag>;          // "paris"
-using HostId = Id<struct HostTag>;          // "paris-1"
-using BootId = Id<struct BootTag>;          // /proc/sys/kernel/random/boot_id of one boot of a host
-using VmId = Id<struct VmTag>;              // UUID, the same in libvirt
+using SiteId = Id<struct SiteTag>;  // "paris"
+using HostId = Id<struct HostTag>;  // "paris-1"
+using BootId = Id<struct BootTag>;  // /proc/sys/kernel/random/boot_id of one boot of a host
+using VmId = Id<struct VmTag>;      // UUID, the same in libvirt
 using TenantId = Id<struct TenantTag>;
 using ManagerId = Id<struct ManagerTag>;    // one process life of a manager
 using OperatorId = Id<struct OperatorTag>;  // the common name in an operator's certificate
@@ -56,7 +56,8 @@ struct Epoch {
   auto operator<=>(const Epoch&) const = default;
 };
 
-// Letters, digits, '-', '_' and '.', starting with a letter or digit, at most 63: safe in paths, XML and logs.
+// Letters, digits, '-', '_' and '.', starting with a letter or digit, at most 63: safe in paths, XML and
+// logs.
 bool is_valid_name(std::string_view text);
 // 8-4-4-4-12 lower-case hexadecimal.
 bool is_valid_uuid(std::string_view text);

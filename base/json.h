@@ -1,6 +1,7 @@
 // JSON to and from the types that have fields(). To be included by .cc files only: it brings json.hpp along.
 //
-// decode() collects *all* errors, each with its path ("disks[1].size_gib: must be a number"), and gives nothing half-made.
+// decode() collects *all* errors, each with its path ("disks[1].size_gib: must be a number"), and gives
+// nothing half-made.
 #pragma once
 
 #include <algorithm>
@@ -41,9 +42,13 @@ struct Probe {
   void optional(std::string_view, T&) {}
 };
 template <class T>
-concept HasFields = requires(Probe& p, T& t) { fields(p, t); };
+concept HasFields = requires(Probe& p, T& t) {
+  fields(p, t);
+};
 template <class T>
-concept HasEnumNames = std::is_enum_v<T> && requires { enum_names(T{}); };
+concept HasEnumNames = std::is_enum_v<T> && requires {
+  enum_names(T{});
+};
 template <class T>
 struct IsId : std::false_type {};
 template <class Tag>
@@ -73,8 +78,10 @@ constexpr bool kUnsupported = false;
 
 template <class K>
 const std::string& key_text(const K& key) {
-  if constexpr (std::is_same_v<K, std::string>) return key;
-  else return key.value;
+  if constexpr (std::is_same_v<K, std::string>)
+    return key;
+  else
+    return key.value;
 }
 }  // namespace detail
 
@@ -99,13 +106,20 @@ class Encoder {
 
 template <class T>
 Value encode(const T& value) {
-  if constexpr (detail::IsId<T>::value || detail::IsCounter<T>::value) return value.value;
-  else if constexpr (std::is_same_v<T, WallTime>) return value.unix_ms;
-  else if constexpr (std::is_same_v<T, Duration>) return std::chrono::duration_cast<std::chrono::milliseconds>(value).count();
-  else if constexpr (std::is_same_v<T, Value>) return value;
-  else if constexpr (std::is_same_v<T, bool> || std::is_arithmetic_v<T> || std::is_same_v<T, std::string>) return value;
-  else if constexpr (detail::HasEnumNames<T>) return std::string(name_of(value));
-  else if constexpr (detail::IsOptional<T>::value) return value ? encode(*value) : Value(nullptr);
+  if constexpr (detail::IsId<T>::value || detail::IsCounter<T>::value)
+    return value.value;
+  else if constexpr (std::is_same_v<T, WallTime>)
+    return value.unix_ms;
+  else if constexpr (std::is_same_v<T, Duration>)
+    return std::chrono::duration_cast<std::chrono::milliseconds>(value).count();
+  else if constexpr (std::is_same_v<T, Value>)
+    return value;
+  else if constexpr (std::is_same_v<T, bool> || std::is_arithmetic_v<T> || std::is_same_v<T, std::string>)
+    return value;
+  else if constexpr (detail::HasEnumNames<T>)
+    return std::string(name_of(value));
+  else if constexpr (detail::IsOptional<T>::value)
+    return value ? encode(*value) : Value(nullptr);
   else if constexpr (detail::IsVector<T>::value) {
     Value array = Value::array();
     for (const auto& item : value) array.push_back(encode(item));
@@ -127,7 +141,8 @@ Value encode(const T& value) {
     // One fields() serves both directions, so it takes its type by plain reference; encoding only reads.
     fields(encoder, const_cast<T&>(value));
     return std::move(encoder.object);
-  } else static_assert(detail::kUnsupported<T>, "this type has no fields()");
+  } else
+    static_assert(detail::kUnsupported<T>, "this type has no fields()");
 }
 
 class Decoder {
@@ -156,7 +171,8 @@ class Decoder {
   void finish(bool has_type) {
     if (unknown_ == Unknown::tolerate) return;
     for (const auto& [key, ignored] : object_.items()) {
-      const bool known = (has_type && key == "type") || std::find(seen_.begin(), seen_.end(), key) != seen_.end();
+      const bool known =
+          (has_type && key == "type") || std::find(seen_.begin(), seen_.end(), key) != seen_.end();
       if (!known) errors_.push_back({path_of(key), "is not a known field"});
     }
   }
@@ -166,29 +182,46 @@ class Decoder {
     if constexpr (detail::IsOptional<T>::value) {
       if (value.is_null()) return member.reset();
       read(value, path, member.emplace());
-    } else if constexpr (detail::IsId<T>::value) read_string(value, path, member.value);
-    else if constexpr (detail::IsCounter<T>::value) read_integer(value, path, member.value);
-    else if constexpr (std::is_same_v<T, WallTime>) read_integer(value, path, member.unix_ms);
+    } else if constexpr (detail::IsId<T>::value)
+      read_string(value, path, member.value);
+    else if constexpr (detail::IsCounter<T>::value)
+      read_integer(value, path, member.value);
+    else if constexpr (std::is_same_v<T, WallTime>)
+      read_integer(value, path, member.unix_ms);
     else if constexpr (std::is_same_v<T, Duration>) {
       std::int64_t milliseconds = 0;
       read_integer(value, path, milliseconds);
       constexpr std::int64_t kLongest = 1'000'000'000'000;  // 31 years: no overflow in nanoseconds
-      if (milliseconds < -kLongest || milliseconds > kLongest) errors_.push_back({path, "is out of range"});
-      else member = std::chrono::milliseconds(milliseconds);
-    } else if constexpr (std::is_same_v<T, Value>) member = value;
+      if (milliseconds < -kLongest || milliseconds > kLongest)
+        errors_.push_back({path, "is out of range"});
+      else
+        member = std::chrono::milliseconds(milliseconds);
+    } else if constexpr (std::is_same_v<T, Value>)
+      member = value;
     else if constexpr (std::is_same_v<T, bool>) {
-      if (value.is_boolean()) member = value.template get<bool>();
-      else errors_.push_back({path, "must be true or false"});
-    } else if constexpr (std::is_same_v<T, std::string>) read_string(value, path, member);
-    else if constexpr (std::is_integral_v<T>) read_integer(value, path, member);
+      if (value.is_boolean())
+        member = value.template get<bool>();
+      else
+        errors_.push_back({path, "must be true or false"});
+    } else if constexpr (std::is_same_v<T, std::string>)
+      read_string(value, path, member);
+    else if constexpr (std::is_integral_v<T>)
+      read_integer(value, path, member);
     else if constexpr (std::is_floating_point_v<T>) {
-      if (value.is_number()) member = value.template get<T>();
-      else errors_.push_back({path, "must be a number"});
-    } else if constexpr (detail::HasEnumNames<T>) read_enum(value, path, member);
-    else if constexpr (detail::IsVector<T>::value) read_vector(value, path, member);
-    else if constexpr (detail::IsMap<T>::value) read_map(value, path, member);
-    else if constexpr (detail::IsVariant<T>::value) read_variant(value, path, member);
-    else read_object(value, path, member, false);
+      if (value.is_number())
+        member = value.template get<T>();
+      else
+        errors_.push_back({path, "must be a number"});
+    } else if constexpr (detail::HasEnumNames<T>)
+      read_enum(value, path, member);
+    else if constexpr (detail::IsVector<T>::value)
+      read_vector(value, path, member);
+    else if constexpr (detail::IsMap<T>::value)
+      read_map(value, path, member);
+    else if constexpr (detail::IsVariant<T>::value)
+      read_variant(value, path, member);
+    else
+      read_object(value, path, member, false);
   }
 
  private:
@@ -197,23 +230,31 @@ class Decoder {
   }
 
   void read_string(const Value& value, const std::string& path, std::string& member) {
-    if (value.is_string()) member = value.get<std::string>();
-    else errors_.push_back({path, "must be a string"});
+    if (value.is_string())
+      member = value.get<std::string>();
+    else
+      errors_.push_back({path, "must be a string"});
   }
 
   template <class T>
   void read_integer(const Value& value, const std::string& path, T& member) {
     if (value.is_number_unsigned()) {
       const auto number = value.get<std::uint64_t>();
-      if (number <= static_cast<std::uint64_t>(std::numeric_limits<T>::max())) member = static_cast<T>(number);
-      else errors_.push_back({path, "is out of range"});
+      if (number <= static_cast<std::uint64_t>(std::numeric_limits<T>::max()))
+        member = static_cast<T>(number);
+      else
+        errors_.push_back({path, "is out of range"});
     } else if (value.is_number_integer()) {
       const auto number = value.get<std::int64_t>();
       bool fits = number >= 0;
-      if constexpr (std::is_signed_v<T>) fits = number >= static_cast<std::int64_t>(std::numeric_limits<T>::min());
-      if (fits) member = static_cast<T>(number);
-      else errors_.push_back({path, "is out of range"});
-    } else errors_.push_back({path, "must be a whole number"});
+      if constexpr (std::is_signed_v<T>)
+        fits = number >= static_cast<std::int64_t>(std::numeric_limits<T>::min());
+      if (fits)
+        member = static_cast<T>(number);
+      else
+        errors_.push_back({path, "is out of range"});
+    } else
+      errors_.push_back({path, "must be a whole number"});
   }
 
   template <class E>

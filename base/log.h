@@ -25,14 +25,15 @@ struct LogField {
   LogField(std::string_view k, int v) : key(k), value(std::to_string(v)) {}
   LogField(std::string_view k, bool v) : key(k), value(v ? "true" : "false") {}
   template <class Strong>
-    requires requires(const Strong& s) { std::string_view(s.value); }
+  requires requires(const Strong& s) { std::string_view(s.value); }
   LogField(std::string_view k, const Strong& id) : key(k), value(id.value) {}
   template <class Strong>
-    requires requires(const Strong& s) { std::uint64_t{s.value}; }
+  requires requires(const Strong& s) { std::uint64_t{s.value}; }
   LogField(std::string_view k, const Strong& counter) : key(k), value(std::to_string(counter.value)) {}
 };
 
 void set_log_level(LogLevel least);
-void log(LogLevel level, std::string_view component, std::string_view event, std::initializer_list<LogField> fields = {});
+void log(LogLevel level, std::string_view component, std::string_view event,
+         std::initializer_list<LogField> fields = {});
 
 }  // namespace bascule

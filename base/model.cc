@@ -5,7 +5,8 @@ namespace {
 
 void check_component(std::vector<std::string>& problems, const std::string& path, const std::string& value) {
   if (!is_valid_name(value))
-    problems.push_back(path + ": must be 1 to 63 letters, digits, '-', '_' or '.', starting with a letter or digit");
+    problems.push_back(path +
+                       ": must be 1 to 63 letters, digits, '-', '_' or '.', starting with a letter or digit");
 }
 
 bool is_valid_mac(const std::string& mac) {

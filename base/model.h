@@ -1,6 +1,7 @@
 // The nouns that every layer shares: what a VM is asked to be, and what a host can carry.
 //
-// Desired (VmSpec), where (failover/state.h: Placement) and seen (wire.h: DomainReport) are three types, never merged.
+// Desired (VmSpec), where (failover/state.h: Placement) and seen (wire.h: DomainReport) are three types,
+// never merged.
 #pragma once
 
 #include <array>
@@ -10,17 +11,41 @@
 
 #include "base/fields.h"
 #include "base/id.h"
+#include "base/result.h"
 #include "base/time.h"
 
 namespace bascule {
 
-enum class DiskFormat { raw, qcow2 };
-constexpr auto enum_names(DiskFormat) {
-  return std::array{EnumName<DiskFormat>{DiskFormat::raw, "raw"}, EnumName<DiskFormat>{DiskFormat::qcow2, "qcow2"}};
+// fields() of the vocabulary headers, which themselves know nothing of JSON.
+template <class V>
+void fields(V& v, Epoch& x) {
+  v("id", x.id);
+  v("number", x.number);
+}
+constexpr auto enum_names(ErrorCode) {
+  using C = ErrorCode;
+  return std::array{
+      EnumName<C>{C::invalid, "invalid"},     EnumName<C>{C::not_found, "not_found"},
+      EnumName<C>{C::conflict, "conflict"},   EnumName<C>{C::denied, "denied"},
+      EnumName<C>{C::policy, "policy"},       EnumName<C>{C::unavailable, "unavailable"},
+      EnumName<C>{C::timeout, "timeout"},     EnumName<C>{C::unknown_outcome, "unknown_outcome"},
+      EnumName<C>{C::exhausted, "exhausted"}, EnumName<C>{C::corrupt, "corrupt"},
+      EnumName<C>{C::internal, "internal"}};
+}
+template <class V>
+void fields(V& v, Error& x) {
+  v("code", x.code);
+  v("message", x.message);
 }
 
-// A volume in a storage pool. In pool kind `dir` the volume is a file <pool path>/<volume>; in kind `nbd` it is an
-// export name. `volume` is one path component.
+enum class DiskFormat { raw, qcow2 };
+constexpr auto enum_names(DiskFormat) {
+  return std::array{EnumName<DiskFormat>{DiskFormat::raw, "raw"},
+                    EnumName<DiskFormat>{DiskFormat::qcow2, "qcow2"}};
+}
+
+// A volume in a storage pool. In pool kind `dir` the volume is a file <pool path>/<volume>; in kind `nbd` it
+// is an export name. `volume` is one path component.
 struct Disk {
   std::string pool;
   std::string volume;
@@ -47,7 +72,8 @@ void fields(V& v, Nic& x) {
   v.optional("mac", x.mac);
 }
 
-// Boots a kernel of the pool directly instead of the firmware's boot order. Paths are single components in `pool`.
+// Boots a kernel of the pool directly instead of the firmware's boot order. Paths are single components in
+// `pool`.
 struct KernelBoot {
   std::string pool;
   std::string kernel;
@@ -66,13 +92,14 @@ void fields(V& v, KernelBoot& x) {
 // What happens to the guests of a host whose lease can't be renewed (DESIGN: the table of modes).
 enum class LeaseMode { keep, stop };
 constexpr auto enum_names(LeaseMode) {
-  return std::array{EnumName<LeaseMode>{LeaseMode::keep, "keep"}, EnumName<LeaseMode>{LeaseMode::stop, "stop"}};
+  return std::array{EnumName<LeaseMode>{LeaseMode::keep, "keep"},
+                    EnumName<LeaseMode>{LeaseMode::stop, "stop"}};
 }
 
 // What a VM is asked to be. Validation: validate() below, all problems at once.
 struct VmSpec {
   VmId id;
-  std::string name;   // unique in the cluster; a valid name of at most 40 characters
+  std::string name;  // unique in the cluster; a valid name of at most 40 characters
   TenantId tenant;
   SiteId home;
   std::uint32_t memory_mib = 0;
@@ -80,7 +107,7 @@ struct VmSpec {
   std::vector<Disk> disks;
   std::vector<Nic> nics;
   std::optional<KernelBoot> kernel;
-  int priority = 100;  // recovery order: lower first
+  int priority = 100;      // recovery order: lower first
   bool protected_ = true;  // switched to the other site on a fault
   bool operator==(const VmSpec&) const = default;
 };

@@ -1,4 +1,5 @@
-// Randomness comes in as an argument: the engine and the simulator take a Random, programs own a SystemRandom.
+// Randomness comes in as an argument: the engine and the simulator take a Random, programs own a
+// SystemRandom.
 #pragma once
 
 #include <cstdint>

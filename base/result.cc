@@ -9,17 +9,28 @@ namespace bascule {
 
 std::string_view to_string(ErrorCode code) {
   switch (code) {
-    case ErrorCode::invalid: return "invalid";
-    case ErrorCode::not_found: return "not_found";
-    case ErrorCode::conflict: return "conflict";
-    case ErrorCode::denied: return "denied";
-    case ErrorCode::policy: return "policy";
-    case ErrorCode::unavailable: return "unavailable";
-    case ErrorCode::timeout: return "timeout";
-    case ErrorCode::unknown_outcome: return "unknown_outcome";
-    case ErrorCode::exhausted: return "exhausted";
-    case ErrorCode::corrupt: return "corrupt";
-    case ErrorCode::internal: return "internal";
+    case ErrorCode::invalid:
+      return "invalid";
+    case ErrorCode::not_found:
+      return "not_found";
+    case ErrorCode::conflict:
+      return "conflict";
+    case ErrorCode::denied:
+      return "denied";
+    case ErrorCode::policy:
+      return "policy";
+    case ErrorCode::unavailable:
+      return "unavailable";
+    case ErrorCode::timeout:
+      return "timeout";
+    case ErrorCode::unknown_outcome:
+      return "unknown_outcome";
+    case ErrorCode::exhausted:
+      return "exhausted";
+    case ErrorCode::corrupt:
+      return "corrupt";
+    case ErrorCode::internal:
+      return "internal";
   }
   return "internal";
 }

@@ -17,7 +17,8 @@ Result<Secret> read_secret_file(const std::string& path) {
   if (stat(path.c_str(), &info) != 0)
     return failure(ErrorCode::not_found, "secret file " + path + " can't be read; create it with mode 0600");
   if ((info.st_mode & 077) != 0)
-    return failure(ErrorCode::denied, "secret file " + path + " is readable by others; run: chmod 600 " + path);
+    return failure(ErrorCode::denied,
+                   "secret file " + path + " is readable by others; run: chmod 600 " + path);
   std::ifstream file(path);
   std::stringstream text;
   text << file.rdbuf();

@@ -42,7 +42,7 @@ class Clock {
 // on the host a lease is over when *either* clock says so, at the manager only when *both* do.
 class SystemClock final : public Clock {
  public:
-  Instant now() const override;   // CLOCK_BOOTTIME
+  Instant now() const override;  // CLOCK_BOOTTIME
   WallTime wall() const override;
   Duration monotonic_raw() const;  // CLOCK_MONOTONIC_RAW
   Duration boottime() const;       // CLOCK_BOOTTIME
