@@ -1,0 +1,96 @@
+// Actions: everything that the engine can want done. Taken only after the step that asked for them was
+// committed.
+#pragma once
+
+#include <array>
+#include <map>
+#include <string>
+#include <variant>
+
+#include "base/id.h"
+#include "base/model.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "base/wire.h"
+#include "failover/fencing.h"
+
+namespace bascule {
+
+// A command to a host; the manager completes the envelope (epoch, term, not_after from the host's clock).
+struct SendCommand {
+  ActionId action;
+  Copy to;
+  Generation generation;
+  std::variant<wire::StartVm, wire::StopVm, wire::ForbidVm, wire::ForgetVm> order;
+};
+struct PowerOff {
+  ActionId action;
+  HostId host;
+};  // hard off, two reads; answered by PowerOffDone
+struct PowerOn {
+  ActionId action;
+  HostId host;
+};
+struct CheckBmc {
+  HostId host;
+};
+struct RevokeLease {
+  Copy copy;
+};  // answered by LeaseRevoked
+
+enum class NoticeKind {
+  host_lost,  // detection: sent before fencing ends
+  site_lost,
+  fencing_held,  // a person is needed: attest-down
+  vms_switched,  // digest of an incident
+  vm_failed,
+  vm_restarted,   // in place
+  host_returned,  // quarantined
+  device_policy,
+  host_fault,
+  fencing_not_ready,
+  channel_dead,
+  failback_done,
+  failback_refused,
+  out_of_band,
+  evidence_contradicted,
+  test,
+};
+constexpr auto enum_names(NoticeKind) {
+  using N = NoticeKind;
+  return std::array{EnumName<N>{N::host_lost, "host_lost"},
+                    EnumName<N>{N::site_lost, "site_lost"},
+                    EnumName<N>{N::fencing_held, "fencing_held"},
+                    EnumName<N>{N::vms_switched, "vms_switched"},
+                    EnumName<N>{N::vm_failed, "vm_failed"},
+                    EnumName<N>{N::vm_restarted, "vm_restarted"},
+                    EnumName<N>{N::host_returned, "host_returned"},
+                    EnumName<N>{N::device_policy, "device_policy"},
+                    EnumName<N>{N::host_fault, "host_fault"},
+                    EnumName<N>{N::fencing_not_ready, "fencing_not_ready"},
+                    EnumName<N>{N::channel_dead, "channel_dead"},
+                    EnumName<N>{N::failback_done, "failback_done"},
+                    EnumName<N>{N::failback_refused, "failback_refused"},
+                    EnumName<N>{N::out_of_band, "out_of_band"},
+                    EnumName<N>{N::evidence_contradicted, "evidence_contradicted"},
+                    EnumName<N>{N::test, "test"}};
+}
+
+// Tell operations, by mail and SMS. Stored in the outbox in the same transaction as the step.
+// Facts by name: host, site, vms (comma-separated names, at most 10), n (number of VMs), detail.
+struct Notify {
+  NoticeKind kind = NoticeKind::test;
+  std::optional<IncidentId> incident;
+  std::map<std::string, std::string> facts;
+};
+
+// The one answer to a request. `subject` is the id of what was made or changed ("<vm id>", "<plan id>").
+struct Answer {
+  RequestId request;
+  std::optional<Error> error;
+  std::string subject;
+};
+
+using Action = std::variant<SendCommand, PowerOff, PowerOn, CheckBmc, RevokeLease, Notify, Answer>;
+
+}  // namespace bascule

@@ -1,0 +1,84 @@
+// Policy: every number and switch that a decision depends on. Read from the configuration, constant while
+// running.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/model.h"
+#include "base/time.h"
+
+namespace bascule {
+
+struct Policy {
+  // Detection
+  Duration heartbeat = 1000ms;
+  int missed_heartbeats = 3;     // ≥ 3: fewer turns one lost packet into a fence
+  Duration connect_grace = 15s;  // after a manager's start, until silent hosts become suspect
+
+  // Fencing
+  LeaseMode on_lease_loss = LeaseMode::keep;
+  Duration lease_ttl = 10s;
+  Duration kill_budget = 2s;
+  Duration watchdog_timeout = 5s;
+  Duration power_off_time = 20s;  // the fence agent's bound for one verified off
+  int power_off_attempts = 3;
+  Duration power_retry = 5s;
+
+  // Brake: beyond this many hosts fenced or relocated per window we hold and page
+  int brake_hosts = 2;
+  int brake_site_percent = 50;  // of a site's hosts; whichever allows more, never below one host
+  Duration brake_window = 600s;
+
+  // Commands
+  Duration command_validity = 30s;  // not_after = host clock + this
+  Duration start_time = 120s;       // without a reply: the outcome is unknown, the host is asked again
+  Duration shutdown_grace = 60s;    // of a guest before a planned stop becomes a kill
+  int restart_attempts = 3;         // of one VM within restart_window, then `failed` and paged
+  Duration restart_window = 600s;
+
+  // People
+  Duration plan_validity = 600s;  // of a failback plan
+  Duration attest_validity = 600s;
+  Duration readiness_period = 60s;  // BMC, guard, watchdog, capacity checks
+
+  // At the manager a lease counts as lapsed this long after its revocation was committed: the longest that a
+  // host may still run on it. Rate bound 1 %.
+  Duration manager_lapse() const {
+    return lease_ttl + lease_ttl / 100 + kill_budget + watchdog_timeout + 500ms;
+  }
+  Duration suspicion_after() const { return heartbeat * missed_heartbeats; }
+};
+template <class V>
+void fields(V& v, Policy& x) {
+  v.optional("heartbeat_ms", x.heartbeat);
+  v.optional("missed_heartbeats", x.missed_heartbeats);
+  v.optional("connect_grace_ms", x.connect_grace);
+  v.optional("on_lease_loss", x.on_lease_loss);
+  v.optional("lease_ttl_ms", x.lease_ttl);
+  v.optional("kill_budget_ms", x.kill_budget);
+  v.optional("watchdog_timeout_ms", x.watchdog_timeout);
+  v.optional("power_off_time_ms", x.power_off_time);
+  v.optional("power_off_attempts", x.power_off_attempts);
+  v.optional("power_retry_ms", x.power_retry);
+  v.optional("brake_hosts", x.brake_hosts);
+  v.optional("brake_site_percent", x.brake_site_percent);
+  v.optional("brake_window_ms", x.brake_window);
+  v.optional("command_validity_ms", x.command_validity);
+  v.optional("start_time_ms", x.start_time);
+  v.optional("shutdown_grace_ms", x.shutdown_grace);
+  v.optional("restart_attempts", x.restart_attempts);
+  v.optional("restart_window_ms", x.restart_window);
+  v.optional("plan_validity_ms", x.plan_validity);
+  v.optional("attest_validity_ms", x.attest_validity);
+  v.optional("readiness_period_ms", x.readiness_period);
+}
+
+// Impossible or dangerous values, as "policy.key: what is wrong and the nearest sound value"; empty when
+// sound.
+std::vector<std::string> problems_of(const Policy& policy);
+
+// The documented sub-second profile: heartbeats of 500 ms.
+Policy fast_profile();
+
+}  // namespace bascule

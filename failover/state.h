@@ -1,0 +1,331 @@
+// State: all that the engine knows. Records are stored and survive the manager; Live parts begin anew with
+// each manager.
+//
+// The engine moves State through step(); the manager stores the records that a step touched, in one
+// transaction, before any action of that step is taken.
+#pragma once
+
+#include <array>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/fields.h"
+#include "base/id.h"
+#include "base/model.h"
+#include "base/time.h"
+#include "base/wire.h"
+#include "failover/fencing.h"
+#include "failover/reason.h"
+
+namespace bascule {
+
+// ---- Hosts ----
+
+enum class HostPhase {
+  absent,  // in the inventory, never heard by this manager
+  up,
+  suspect,  // heartbeats missed; probes are being weighed
+  held,     // suspect or fencing, but we must not or can't go on: a person was paged
+  fencing,  // proof of its death is being made
+  down,     // proved: its evidence is stored
+};
+constexpr auto enum_names(HostPhase) {
+  using P = HostPhase;
+  return std::array{EnumName<P>{P::absent, "absent"},   EnumName<P>{P::up, "up"},
+                    EnumName<P>{P::suspect, "suspect"}, EnumName<P>{P::held, "held"},
+                    EnumName<P>{P::fencing, "fencing"}, EnumName<P>{P::down, "down"}};
+}
+
+// The BMC that ended a boot of this very host under our eyes (commissioning drill).
+struct BmcBinding {
+  std::string guid;
+  WallTime drilled;
+};
+template <class V>
+void fields(V& v, BmcBinding& x) {
+  v("guid", x.guid);
+  v("drilled", x.drilled);
+}
+
+struct HostRecord {
+  int version = 1;
+  HostId id;
+  SiteId site;
+  HostPhase phase = HostPhase::absent;
+  Reason phase_reason = Reason::requested;
+  std::optional<BootId> boot_id;  // the last that spoke
+  bool has_bmc = false;
+  std::optional<BmcBinding> bmc;  // absent: never tested, so power off is no evidence
+  bool quarantined = false;       // gets nothing until `host clear`
+  Reason quarantine_reason = Reason::requested;
+  std::optional<BootId> revoked;   // no grant for this boot any more
+  std::vector<Evidence> evidence;  // about boots of this host that may still be in some may_run
+  std::optional<IncidentId> incident;
+  Capacity capacity;  // as last reported
+};
+template <class V>
+void fields(V& v, HostRecord& x) {
+  v("version", x.version);
+  v("id", x.id);
+  v("site", x.site);
+  v("phase", x.phase);
+  v("phase_reason", x.phase_reason);
+  v.optional("boot_id", x.boot_id);
+  v.optional("has_bmc", x.has_bmc);
+  v.optional("bmc", x.bmc);
+  v("quarantined", x.quarantined);
+  v("quarantine_reason", x.quarantine_reason);
+  v.optional("revoked", x.revoked);
+  v("evidence", x.evidence);
+  v.optional("incident", x.incident);
+  v.optional("capacity", x.capacity);
+}
+
+enum class DrillPhase { none, powering_off, powering_on };
+
+struct HostLive {
+  bool session = false;
+  Instant last_heard;
+  std::map<HostId, Instant> seen_by;      // when each peer last had an answer of this host
+  std::map<HostId, Instant> sighting_at;  // when each peer last told us of this host, seen or not
+  wire::GuardStatus guard;
+  std::vector<std::string> faults;  // open faults the host reported, "kind: detail"
+  // Fencing in progress
+  int power_off_attempts = 0;
+  std::optional<ActionId> power_action;
+  std::optional<Instant> power_retry_at;
+  std::optional<Instant> lapse_at;  // when the revoked lease counts as lapsed
+  std::uint64_t lapse_echo = 0;
+  // Lease plane, as last told by it
+  bool lease_armed = false;  // a stop grant was echoed by a guard with an armed watchdog
+  // Readiness
+  bool bmc_ok = false;
+  std::string bmc_problem;
+  std::optional<Instant> next_check;
+  // Drill
+  DrillPhase drill = DrillPhase::none;
+  std::optional<RequestId> drill_request;
+  std::string drill_guid;
+  std::optional<BootId> drill_boot;  // must end
+  std::optional<Instant> drill_deadline;
+};
+
+struct Host {
+  HostRecord record;
+  HostLive live;
+};
+
+// ---- VMs ----
+
+// Where a VM is decided to be. A copy enters may_run by a commit before any command is sent, and leaves only
+// by a receipt.
+struct Placement {
+  std::optional<HostId> owner;
+  Generation generation;
+  std::vector<Copy> may_run;  // sorted, no copy twice
+};
+template <class V>
+void fields(V& v, Placement& x) {
+  v.optional("owner", x.owner);
+  v("generation", x.generation);
+  v("may_run", x.may_run);
+}
+
+enum class VmPhase {
+  stopped,
+  starting,  // commanded; no word yet
+  running,
+  stopping,
+  recovering,  // its host is lost: waiting for receipts, then for a landing place
+  failed,      // given up after restart_attempts: a person is needed
+  deleting,
+};
+constexpr auto enum_names(VmPhase) {
+  using P = VmPhase;
+  return std::array{EnumName<P>{P::stopped, "stopped"},       EnumName<P>{P::starting, "starting"},
+                    EnumName<P>{P::running, "running"},       EnumName<P>{P::stopping, "stopping"},
+                    EnumName<P>{P::recovering, "recovering"}, EnumName<P>{P::failed, "failed"},
+                    EnumName<P>{P::deleting, "deleting"}};
+}
+
+struct VmRecord {
+  int version = 1;
+  VmSpec spec;
+  bool wanted_running = true;
+  VmPhase phase = VmPhase::stopped;
+  Placement placement;
+  bool away = false;                    // switched by a fault; only an approved failback ends it
+  Reason reason = Reason::requested;    // of the last decision
+  std::string explanation;              // for people, with names and numbers
+  std::vector<HostWordEvidence> words;  // hosts' own words about copies in may_run
+  std::optional<IncidentId> incident;
+  std::optional<PlanId> failback;  // being carried home by this plan
+};
+template <class V>
+void fields(V& v, VmRecord& x) {
+  v("version", x.version);
+  v("spec", x.spec);
+  v("wanted_running", x.wanted_running);
+  v("phase", x.phase);
+  v("placement", x.placement);
+  v("away", x.away);
+  v("reason", x.reason);
+  v.optional("explanation", x.explanation);
+  v("words", x.words);
+  v.optional("incident", x.incident);
+  v.optional("failback", x.failback);
+}
+
+struct VmLive {
+  wire::DomainReport seen;         // as last reported by the owner
+  std::optional<ActionId> action;  // outstanding command
+  std::optional<Instant> action_deadline;
+  std::optional<RequestId> request;  // to answer when the operation ends
+  std::vector<Instant> restarts;     // within restart_window
+  std::set<HostId> avoid;            // refused or failed to start it lately
+};
+
+struct Vm {
+  VmRecord record;
+  VmLive live;
+};
+
+// ---- Incidents and plans ----
+
+// One fault and all that follows from it: one message plus digests, however many VMs it hits.
+struct Incident {
+  int version = 1;
+  IncidentId id;
+  std::string kind;  // "host_lost", "site_lost", …
+  std::optional<SiteId> site;
+  std::vector<HostId> hosts;
+  std::vector<VmId> vms;       // affected
+  std::vector<VmId> switched;  // already running elsewhere
+  WallTime opened;
+  std::optional<WallTime> closed;
+};
+template <class V>
+void fields(V& v, Incident& x) {
+  v("version", x.version);
+  v("id", x.id);
+  v("kind", x.kind);
+  v.optional("site", x.site);
+  v("hosts", x.hosts);
+  v("vms", x.vms);
+  v("switched", x.switched);
+  v("opened", x.opened);
+  v.optional("closed", x.closed);
+}
+
+enum class PlanPhase { proposed, approved, running, done, refused, expired };
+constexpr auto enum_names(PlanPhase) {
+  using P = PlanPhase;
+  return std::array{EnumName<P>{P::proposed, "proposed"}, EnumName<P>{P::approved, "approved"},
+                    EnumName<P>{P::running, "running"},   EnumName<P>{P::done, "done"},
+                    EnumName<P>{P::refused, "refused"},   EnumName<P>{P::expired, "expired"}};
+}
+enum class PlanItemPhase { waiting, stopping, starting, home, refused };
+constexpr auto enum_names(PlanItemPhase) {
+  using P = PlanItemPhase;
+  return std::array{EnumName<P>{P::waiting, "waiting"}, EnumName<P>{P::stopping, "stopping"},
+                    EnumName<P>{P::starting, "starting"}, EnumName<P>{P::home, "home"},
+                    EnumName<P>{P::refused, "refused"}};
+}
+struct PlanItem {
+  VmId vm;
+  std::string name;
+  Copy from;
+  Copy to;
+  Generation generation;  // as read; another one makes the plan stale
+  PlanItemPhase phase = PlanItemPhase::waiting;
+  std::string why_safe;  // or why it was refused
+};
+template <class V>
+void fields(V& v, PlanItem& x) {
+  v("vm", x.vm);
+  v("name", x.name);
+  v("from", x.from);
+  v("to", x.to);
+  v("generation", x.generation);
+  v("phase", x.phase);
+  v.optional("why_safe", x.why_safe);
+}
+struct FailbackPlan {
+  int version = 1;
+  PlanId id;
+  std::string digest;  // SHA-256 over epoch and all that the items read
+  PlanPhase phase = PlanPhase::proposed;
+  std::vector<PlanItem> items;
+  WallTime created;
+  WallTime expires;
+  OperatorId author;
+  std::optional<OperatorId> approved_by;
+  std::string reason;  // of the approval
+};
+template <class V>
+void fields(V& v, FailbackPlan& x) {
+  v("version", x.version);
+  v("id", x.id);
+  v("digest", x.digest);
+  v("phase", x.phase);
+  v("items", x.items);
+  v("created", x.created);
+  v("expires", x.expires);
+  v("author", x.author);
+  v.optional("approved_by", x.approved_by);
+  v.optional("reason", x.reason);
+}
+
+// ---- The whole ----
+
+struct Site {
+  SiteId id;
+  bool primary = false;
+};
+
+// Stored under "cluster".
+struct ClusterRecord {
+  int version = 1;
+  ClusterId cluster;
+  Epoch epoch;
+  Term term;
+  std::uint64_t next_number = 1;  // of incidents, plans, actions
+  bool recovering = false;   // the database was restored: nothing is started or fenced until all reported
+  Duration longest_lapse{};  // largest manager_lapse that any predecessor granted
+};
+template <class V>
+void fields(V& v, ClusterRecord& x) {
+  v("version", x.version);
+  v("cluster", x.cluster);
+  v("epoch", x.epoch);
+  v("term", x.term);
+  v("next_number", x.next_number);
+  v("recovering", x.recovering);
+  v("longest_lapse_ms", x.longest_lapse);
+}
+
+struct State {
+  ClusterRecord cluster;
+  ManagerId manager;
+  std::map<SiteId, Site> sites;
+  std::map<HostId, Host> hosts;
+  std::map<VmId, Vm> vms;
+  std::map<IncidentId, Incident> incidents;
+  std::map<PlanId, FailbackPlan> plans;
+  std::map<std::string, std::string> channels;  // dead notice channels and why
+  std::vector<Instant> fences;                  // of the brake's window
+  Instant started;                              // of this manager
+  Instant last_step;                            // to notice a stall of our own
+  std::set<std::pair<Instant, HostId>>
+      host_deadlines;  // indexes: next deadline of each host and VM, kept by step()
+  std::set<std::pair<Instant, VmId>> vm_deadlines;
+  std::map<HostId, std::set<VmId>> vms_by_host;  // VMs whose may_run names the host
+};
+
+// The earliest instant at which step() wants a Tick; nothing when no timer runs.
+std::optional<Instant> next_deadline(const State& state);
+
+}  // namespace bascule
