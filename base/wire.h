@@ -264,15 +264,19 @@ struct LeaseReply {
   std::string reason;
 };
 
-// What guard publishes for hostd in <run_dir>/lease.json, replaced atomically at each change.
+// What guard publishes for hostd in <run_dir>/lease.json, replaced atomically at each change and once a
+// second. It is also the record from which a restarted guard takes up the deadline of its predecessor.
 struct LeaseFile {
   BootId boot_id;
+  Epoch epoch;  // highest that granted or revoked; number 0: none yet
+  Term term;
   bool held = false;
   LeaseMode mode = LeaseMode::keep;
   Duration stop_at{};       // CLOCK_BOOTTIME at which the guard kills (mode stop)
   std::uint64_t stops = 0;  // how often it killed guests since boot
   bool watchdog_armed = false;
-  Duration written{};  // CLOCK_BOOTTIME of this version
+  Duration
+      written{};  // CLOCK_BOOTTIME of guard's last look at its deadline: 3 s old means that guard is away
   std::string problem;
 };
 
@@ -393,6 +397,8 @@ void fields(V& v, LeaseReply& x) {
 template <class V>
 void fields(V& v, LeaseFile& x) {
   v("boot_id", x.boot_id);
+  v.optional("epoch", x.epoch);
+  v.optional("term", x.term);
   v("held", x.held);
   v("mode", x.mode);
   v("stop_at_ms", x.stop_at);

@@ -10,6 +10,12 @@ struct TlsFiles {
   std::string certificate;  // PEM, own chain
   std::string key;          // PEM
 };
+template <class V>
+void fields(V& v, TlsFiles& x) {  // the [tls] table of every configuration file
+  v("ca", x.ca);
+  v("certificate", x.certificate);
+  v("key", x.key);
+}
 
 // Read from the peer's verified certificate.
 struct Peer {
