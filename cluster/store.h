@@ -29,8 +29,9 @@
 namespace bascule {
 
 inline constexpr std::string_view kTermKey = "term";
-// Written by the store when it finds itself restored or copied, deleted by a commit of the manager when the
-// recovery is over: so a manager that is killed while recovering comes back recovering.
+// An object with `reason`. Written by the store when it finds itself restored or copied, deleted by a commit
+// of the manager when the recovery is over: so a manager that is killed while recovering comes back
+// recovering.
 inline constexpr std::string_view kRecoveringKey = "recovering";
 
 inline constexpr std::size_t kLongestKey = 512;                      // bytes; no control characters
@@ -121,7 +122,18 @@ class Store {
   virtual Status revoke(const StoreLease& lease) = 0;  // no error when it is gone already
 };
 
-// The bounds above and the form of keys, checked by every backend before anything else.
+// ---- For the backends ----
+
+inline constexpr std::size_t kRememberedDeletions = 10'000;
+
+// The bounds above and the form of keys, checked by every backend before anything else. A put of kTermKey
+// must be a number above expect_term; it can't be deleted.
 Status check_transaction(const Transaction& transaction);
+Result<Term> parse_term(const std::optional<std::string>& stored);
+Status compare_term(const Transaction& transaction, Term stored);
+Status compare_expectation(const Expectation& expectation, std::optional<Revision> stored);
+// Cuts rows that are ordered by revision so that no transaction is split. `rows` may hold more than `limit`.
+StoreChanges cut_changes(std::vector<StoreChange> rows, std::size_t limit, Revision now);
+Status check_changes_after(Revision after, Revision forgotten);
 
 }  // namespace bascule

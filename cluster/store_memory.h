@@ -1,9 +1,11 @@
 // The store in memory: for tests and the simulator, where several managers share one and answers get lost.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <mutex>
+#include <utility>
 
 #include "cluster/store.h"
 
@@ -57,6 +59,8 @@ class MemoryStore final : public Store {
   StoreIdentity identity_;
   Revision revision_;
   std::map<std::string, Entry, std::less<>> entries_;
+  std::deque<std::pair<Revision, std::string>> deletions_;
+  Revision forgotten_;  // deletions up to this one are not remembered
   std::map<std::string, Held, std::less<>> leases_;
   std::uint64_t last_lease_ = 0;
   std::function<StoreFault(const Transaction&)> fault_;

@@ -3,7 +3,8 @@
 // Beside the database `<path>` stand `<path>.lock` (held by the one process that has it open) and
 // `epoch.json` in the same directory, which remembers the highest epoch and revision ever acknowledged. A
 // database that is older than `epoch.json`, or is another file than the one it knew, was restored or copied:
-// opening it makes the next epoch and writes kRecoveringKey.
+// opening it makes the next epoch and writes kRecoveringKey. (The image of a whole machine that is rolled
+// back betrays itself only by what the hosts report.)
 #pragma once
 
 #include <memory>
