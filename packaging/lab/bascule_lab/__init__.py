@@ -1,0 +1,15 @@
+"""Two sites, a witness and their faults, on one machine and without systemd.
+
+From the bottom up:
+  instance      names, addresses and paths of one lab
+  process       commands, background processes, control groups
+  network       namespaces, site bridges, the links between them
+  pki, config   throwaway certificates and the configuration files of every machine
+  guest         the kernel and initramfs of the lab's VMs
+  machine       one host: boot, crash, freeze; machine_init is its PID 1
+  watchdog      the hardware watchdog of a host, outside its namespaces
+  bmc           a BMC per host (ipmi_sim), with its faults
+  sinks         the SMTP relay and SMS gateway that receive notices
+  lifecycle     up, down, status
+  cli           the verbs
+"""

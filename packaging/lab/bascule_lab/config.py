@@ -1,0 +1,131 @@
+"""The configuration files of the lab's machines, in the form that ARCHITECTURE.md documents."""
+import shutil
+import uuid
+from pathlib import Path
+
+from .instance import HOSTS, SITES, SMS_PORT, SMTP_PORT, WATCHDOG_TIMEOUT_S, WITNESS, site_of
+
+BMC_USER = "admin"
+BMC_PASSWORD = "secret"
+NOTICE_USER = "bascule"
+NOTICE_PASSWORD = "lab-only"
+MAIL_TO = "ops@example.org"
+SMS_TO = "+33123456789"
+
+# What a minimal system needs of this computer's /etc; everything else stays invisible to the machines.
+ETC_COPIES = ("alternatives", "group", "host.conf", "hosts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d",
+              "localtime", "netconfig", "nsswitch.conf", "passwd", "protocols", "sasl2", "services", "ssl", "timezone")
+
+
+def _tls(name):
+    return (f'[tls]\nca = "/etc/bascule/ca.pem"\ncertificate = "/etc/bascule/{name}.pem"\n'
+            f'key = "/etc/bascule/{name}.key"\n')
+
+
+def _secret(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(0o600)
+    path.write_text(text + "\n")
+
+
+def _install_certificate(instance, owner, role, etc, name):
+    shutil.copy(instance.pki / "ca.pem", etc / "ca.pem")
+    for suffix in (".pem", ".key"):
+        shutil.copy(instance.pki / f"{owner}-{role}{suffix}", etc / f"{name}{suffix}")
+
+
+def write_base_system(instance, machine):
+    """etc, var and run of a machine, without anything of Bascule yet."""
+    top = instance.machine_dir(machine)
+    for directory in ("etc/bascule", "run", "var/cache", "var/tmp", "var/log/libvirt/qemu", "var/lib/bascule",
+                      "var/lib/libvirt/qemu", "var/lib/libvirt/images", "var/lib/libvirt/boot"):
+        (top / directory).mkdir(parents=True, exist_ok=True)
+    for link, target in (("var/run", "/run"), ("var/lock", "/run/lock")):
+        (top / link).symlink_to(target)
+    for name in ETC_COPIES:
+        _copy_etc(name, top / "etc")
+    (top / "etc/hostname").write_text(f"{machine}\n")
+    (top / "etc/machine-id").write_text(f"{uuid.uuid4().hex}\n")
+
+
+def _copy_etc(name, etc):
+    """Copy /etc/<name> as it is, links included; unreadable parts (private keys) are left out."""
+    source = Path("/etc") / name
+    if source.is_symlink() or source.is_file():
+        shutil.copy2(source, etc / name, follow_symlinks=False)
+    elif source.is_dir():
+        shutil.copytree(source, etc / name, symlinks=True, ignore=shutil.ignore_patterns("private"))
+
+
+def write_libvirt(instance, host):
+    etc = instance.machine_dir(host) / "etc/libvirt"
+    (etc / "qemu").mkdir(parents=True, exist_ok=True)
+    (etc / "libvirtd.conf").write_text(
+        f'host_uuid = "{host_uuid(instance, host)}"\nunix_sock_group = "root"\nauth_unix_ro = "none"\n'
+        'auth_unix_rw = "none"\nunix_sock_rw_perms = "0700"\nlisten_tls = 0\nlisten_tcp = 0\nmax_clients = 200\n'
+        "log_level = 3\n")
+    (etc / "qemu.conf").write_text(
+        'security_driver = "none"\nuser = "root"\ngroup = "root"\nnamespaces = [ ]\ndynamic_ownership = 0\n'
+        f'remember_owner = 0\nmigration_address = "{instance.address(host)}"\n'
+        f'migration_host = "{instance.address(host)}"\n')
+    (etc / "virtlogd.conf").write_text("log_level = 3\n")
+
+
+def host_uuid(instance, host):
+    """Also the GUID of the host's BMC."""
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{host}.{instance.name}.bascule-lab"))
+
+
+def write_host(instance, host):
+    """hostd.toml and guard.toml."""
+    etc = instance.machine_dir(host) / "etc/bascule"
+    _install_certificate(instance, host, "host", etc, "host")
+    _install_certificate(instance, host, "guard", etc, "guard")
+    manager = instance.address(WITNESS)
+    (etc / "hostd.toml").write_text(
+        f'cluster = "{instance.name}"\nhost = "{host}"\nstate_dir = "/var/lib/bascule"\nrun_dir = "/run/bascule"\n'
+        f'manager = ["{manager}:7444"]\nprobe_address = "{instance.address(host)}"\n'
+        f'libvirt_uri = "qemu:///system"\ndomain_type = "qemu"\n\n{_tls("host")}\n'
+        '[capacity]\nmemory_mib = 4096\nvcpus = 16\n\n'
+        '[[pool]]\nname = "metro"\nkind = "dir"\npath = "/srv/bascule/metro"\n')
+    (etc / "guard.toml").write_text(
+        f'cluster = "{instance.name}"\nhost = "{host}"\nrun_dir = "/run/bascule"\nmanager = ["{manager}:7445"]\n\n'
+        f'{_tls("guard")}\n[watchdog]\ndevice = "/dev/watchdog"\ntimeout_s = {WATCHDOG_TIMEOUT_S}\n'
+        'emulated = true\n')
+
+
+def write_manager(instance, policy):
+    """manager.toml and its secrets. `policy` is a list of "key = value" lines for [policy]."""
+    etc = instance.machine_dir(WITNESS) / "etc/bascule"
+    _install_certificate(instance, "manager", "manager", etc, "manager")
+    sinks = instance.address("sinks")
+    parts = [f'cluster = "{instance.name}"\nstate_dir = "/var/lib/bascule"\nlanguage = "en"\n',
+             f'[listen]\naddress = "{instance.address(WITNESS)}"\napi_port = 7443\nhost_port = 7444\n'
+             'lease_port = 7445\n',
+             _tls("manager"),
+             "[policy]\n" + "".join(f"{line}\n" for line in policy)]
+    for site in SITES:
+        parts.append(f'[[site]]\nname = "{site}"\n' + ("primary = true\n" if site == SITES[0] else ""))
+    for host in HOSTS:
+        _secret(etc / "bmc" / host, BMC_PASSWORD)
+        parts.append(f'[[host]]\nname = "{host}"\nsite = "{site_of(host)}"\naddress = "{instance.address(host)}"\n'
+                     f'[host.bmc]\nagent = "ipmitool"\naddress = "{instance.address("bmc:" + host)}"\nport = 623\n'
+                     f'user = "{BMC_USER}"\npassword_file = "/etc/bascule/bmc/{host}"\n')
+    _secret(etc / "smtp.password", NOTICE_PASSWORD)
+    _secret(etc / "sms.password", NOTICE_PASSWORD)
+    parts.append(f'[[mail]]\nurl = "smtp://{sinks}:{SMTP_PORT}"\nfrom = "bascule@example.org"\nto = ["{MAIL_TO}"]\n'
+                 f'user = "{NOTICE_USER}"\npassword_file = "/etc/bascule/smtp.password"\n'
+                 'ca = "/etc/bascule/ca.pem"\n')
+    parts.append(f'[[sms]]\nurl = "http://{sinks}:{SMS_PORT}/cgi-bin/sendsms?username={{user}}&password={{password}}'
+                 f'&to={{to}}&text={{text}}"\nto = ["{SMS_TO}"]\nuser = "{NOTICE_USER}"\n'
+                 'password_file = "/etc/bascule/sms.password"\n')
+    (etc / "manager.toml").write_text("\n".join(parts))
+
+
+def write_client(instance):
+    """client.toml of the operator alice, for the CLI on this computer."""
+    directory = instance.client_config.parent
+    directory.mkdir(parents=True, exist_ok=True)
+    instance.client_config.write_text(
+        f'manager = "{instance.address(WITNESS)}:7443"\n\n[tls]\nca = "{instance.pki}/ca.pem"\n'
+        f'certificate = "{instance.pki}/alice-operator.pem"\nkey = "{instance.pki}/alice-operator.key"\n')

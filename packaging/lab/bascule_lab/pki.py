@@ -1,0 +1,32 @@
+"""A throwaway certificate authority: EC P-256, one key per party. The subject tells who it is (OU = role)."""
+from .process import run
+
+DAYS = "30"
+
+
+def _key(path):
+    run("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", path)
+    path.chmod(0o600)
+
+
+def make_authority(pki):
+    pki.mkdir(parents=True, exist_ok=True)
+    _key(pki / "ca.key")
+    run("openssl", "req", "-x509", "-new", "-key", pki / "ca.key", "-days", DAYS, "-out", pki / "ca.pem",
+        "-subj", "/O=Bascule lab/CN=Bascule lab CA", "-addext", "basicConstraints=critical,CA:TRUE",
+        "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+
+
+def issue(pki, name, role, address=None):
+    """<name>-<role>.pem and .key, with the address as subjectAltName if there is one."""
+    stem = pki / f"{name}-{role}"
+    key, request, extensions = (stem.with_suffix(s) for s in (".key", ".csr", ".ext"))
+    _key(key)
+    run("openssl", "req", "-new", "-key", key, "-out", request, "-subj", f"/O=Bascule lab/OU={role}/CN={name}")
+    names = f"DNS:{name}" + (f",IP:{address}" if address else "")
+    extensions.write_text("basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n"
+                          f"extendedKeyUsage=serverAuth,clientAuth\nsubjectAltName={names}\n")
+    run("openssl", "x509", "-req", "-in", request, "-CA", pki / "ca.pem", "-CAkey", pki / "ca.key",
+        "-CAcreateserial", "-days", DAYS, "-extfile", extensions, "-out", stem.with_suffix(".pem"))
+    request.unlink()
+    extensions.unlink()
