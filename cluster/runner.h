@@ -1,0 +1,77 @@
+// Runner: the manager's pump in production. One thread steps, another commits; neither waits for a host, a
+// BMC or a reader.
+//
+// Threads: post(), submit() and all reads may be called from any thread and never block for longer than a
+// lock. TakeAction and the replies are called on the engine's thread and must not block.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "cluster/audit.h"
+#include "cluster/manager.h"
+#include "cluster/snapshot.h"
+#include "cluster/store.h"
+
+namespace bascule {
+
+// Takes one action of the engine; its outcome comes back by post(). Notify and Answer don't get here.
+using TakeAction = std::function<void(const Action&)>;
+// Called exactly once for each submitted request.
+using Reply = std::function<void(const Answer&)>;
+// Told of every step before its decisions are committed, on the engine's thread: the journal.
+using TellStepped = std::function<void(const std::vector<Stepped>&, const AuditHead&)>;
+
+struct RunnerOptions {
+  std::size_t most_events = 20'000;     // waiting
+  std::size_t most_requests = 1'000;    // unanswered
+  std::size_t recent_entries = 10'000;  // of the audit, kept in memory for followers
+  std::size_t most_followers = 200;
+  Duration request_time = 900s;    // a request that the engine never answers is answered `unknown_outcome`
+  Duration publish_every = 200ms;  // between snapshots while nothing is committed
+};
+
+class Runner {
+ public:
+  // `store` and `clock` must outlive it.
+  Runner(Manager manager, Store& store, const Clock& clock, RunnerOptions options = {});
+  ~Runner();  // stops
+
+  void start(TakeAction take, TellStepped stepped = {});
+  // Takes no more input, waits for the commit in flight, answers what is open with `unavailable`. Joins.
+  void stop();
+
+  // From hosts and our own parts. False when too many events wait.
+  [[nodiscard]] bool post(EventBody event);
+
+  // From an operator. Refusals (too many, stopping, no request id) are replied at once, on the caller's
+  // thread.
+  void submit(EventBody request, Reply reply);
+
+  // Never null.
+  SnapshotPointer snapshot() const;
+
+  // Audit entries after number `after`, oldest first, from memory. Nothing when `after` is older than what is
+  // kept: use read_audit().
+  std::optional<std::vector<AuditEntry>> recent(std::uint64_t after, std::size_t limit) const;
+  // Calls back once, when an entry after `after` exists or `wait` has passed; at once if it does already or
+  // when too many follow.
+  void follow(std::uint64_t after, Duration wait, std::function<void()> call);
+
+  // Why the engine stopped of itself; nothing while it runs. wait_stopped() returns it, or nothing after
+  // `wait`.
+  std::optional<Error> failure() const;
+  std::optional<Error> wait_failure(Duration wait) const;
+
+  const Leadership& leadership() const;
+
+ private:
+  struct Inside;
+  std::unique_ptr<Inside> inside_;
+};
+
+}  // namespace bascule
