@@ -137,7 +137,7 @@ def do_sink(lab, args):
         if args.verb == "sms":
             print(f"{arrived}  to {message['to']}: {message['text']}")
             continue
-        mail = email.message_from_string(message["data"], policy=email.policy.default)
+        mail = email.message_from_bytes(message["data"].encode(), policy=email.policy.default)
         body = mail.get_body(("plain",))
         print(f"{arrived}  to {', '.join(message['to'])}: {mail['subject']}\n")
         print("    " + (body.get_content() if body else "").strip().replace("\n", "\n    ") + "\n")
