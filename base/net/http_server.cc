@@ -1,0 +1,360 @@
+#include <atomic>
+#include <boost/asio/post.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/write.hpp>
+#include <boost/beast/websocket/rfc6455.hpp>
+#include <optional>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "base/net/http.h"
+#include "base/net/http_words.h"
+#include "base/net/websocket.h"
+
+namespace bascule::net {
+namespace {
+
+namespace http = boost::beast::http;
+
+constexpr Duration kHandshakeTime = 5s;  // strangers shall not hold a connection's place for long
+constexpr Duration kClosingTime = 2s;
+constexpr Duration kAcceptPause = 100ms;
+constexpr std::size_t kLongestTarget = 8 * 1024;
+
+// RFC 9457.
+struct Problem {
+  int status = 0;
+  std::string title;
+};
+template <class V>
+void fields(V& v, Problem& x) {
+  v("status", x.status);
+  v("title", x.title);
+}
+
+HttpResponse problem(int status, std::string title) {
+  HttpResponse response;
+  response.status = status;
+  response.content_type = "application/problem+json";
+  response.body = json::encode_text(Problem{status, std::move(title)});
+  return response;
+}
+
+// Lines about strangers: a scan of the port must not fill the log.
+class LogBudget {
+ public:
+  bool spend() {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - since_ > 10s) {
+      since_ = now;
+      left_ = kLines;
+    }
+    return left_-- > 0;
+  }
+
+ private:
+  static constexpr int kLines = 20;  // in 10 s
+  std::chrono::steady_clock::time_point since_{};
+  int left_ = kLines;
+};
+
+// What connections need of their server. On the loop's thread, but for `loop`.
+struct Shared {
+  ServerOptions options;
+  HttpHandler handler;
+  std::shared_ptr<asio::ssl::context> tls;
+  std::shared_ptr<Loop> loop = std::make_shared<Loop>();
+  std::map<std::uint64_t, std::function<void()>> live;  // closes the connection; holds it too
+  LogBudget log_budget;
+
+  void refuse(const std::string& peer, const std::string& why) {
+    if (log_budget.spend())
+      log(LogLevel::warning, "net", "connection refused", {{"peer", peer}, {"reason", why}});
+  }
+};
+
+// One connection: handshake, then requests one after the other; or it becomes a WebSocket.
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(Shared& shared, std::uint64_t id, tcp::socket socket)
+      : shared_(shared),
+        id_(id),
+        stream_(std::make_unique<ByteStream>(std::move(socket), *shared.tls)),
+        buffer_(shared.options.http.header_bytes + 64 * 1024),
+        deadline_(stream_->get_executor()) {}
+
+  void start();
+  void abort();
+
+ private:
+  const HttpLimits& limits() const { return shared_.options.http; }
+  void on_handshake(error_code error);
+  void await_request(Duration time);
+  void read_header();
+  void on_header(error_code error);
+  void on_request(error_code error);
+  void refuse_request(error_code error);
+  bool upgrade();
+  void call_handler();
+  void replied(std::uint64_t turn, HttpResponse response);
+  void answer(HttpResponse response, bool keep);
+  void end();
+  void drain();
+
+  Shared& shared_;
+  const std::uint64_t id_;
+  std::unique_ptr<ByteStream> stream_;
+  boost::beast::flat_buffer buffer_;
+  Deadline deadline_;
+  std::optional<http::request_parser<http::string_body>> parser_;
+  http::response<http::string_body> response_;
+  std::uint64_t turn_ = 0;  // of requests on this connection
+  bool awaits_reply_ = false;
+  bool keep_ = false;  // the client wants the connection kept
+  bool head_ = false;  // it wants no body
+  bool gone_ = false;
+};
+
+void Connection::start() {
+  const auto self = shared_from_this();
+  deadline_.set(std::min(kHandshakeTime, limits().request_time), [self] { self->abort(); });
+  stream_->accept({shared_.options.admit_role, ""}, [self](error_code error) { self->on_handshake(error); });
+}
+
+void Connection::abort() {
+  if (std::exchange(gone_, true)) return;
+  deadline_.cancel();
+  if (stream_) stream_->close();
+  shared_.live.erase(id_);
+}
+
+void Connection::on_handshake(error_code error) {
+  if (gone_) return;
+  if (!error) return await_request(limits().request_time);
+  shared_.refuse(stream_->peer().address, stream_->why(error));
+  drain();
+}
+
+void Connection::await_request(Duration time) {
+  const auto self = shared_from_this();
+  if (buffer_.size() > 0) return read_header();  // the client sent two at once
+  deadline_.set(time, [self] { self->abort(); });
+  stream_->async_read_some(buffer_.prepare(4096), [self](error_code error, std::size_t size) {
+    if (self->gone_) return;
+    if (error) return self->end();
+    self->buffer_.commit(size);
+    self->read_header();
+  });
+}
+
+void Connection::read_header() {
+  const auto self = shared_from_this();
+  parser_.emplace();
+  head_ = false;
+  parser_->header_limit(static_cast<std::uint32_t>(limits().header_bytes));
+  parser_->body_limit(limits().body_bytes);
+  deadline_.set(limits().request_time, [self] { self->abort(); });
+  http::async_read_header(*stream_, buffer_, *parser_,
+                          [self](error_code error, std::size_t) { self->on_header(error); });
+}
+
+void Connection::on_header(error_code error) {
+  if (gone_) return;
+  if (error) return refuse_request(error);
+  if (parser_->get().target().size() > kLongestTarget)
+    return answer(problem(414, "the target is longer than " + std::to_string(kLongestTarget) + " bytes"),
+                  false);
+  http::async_read(*stream_, buffer_, *parser_,
+                   [self = shared_from_this()](error_code failed, std::size_t) { self->on_request(failed); });
+}
+
+void Connection::on_request(error_code error) {
+  if (gone_) return;
+  if (error) return refuse_request(error);
+  if (!upgrade()) call_handler();
+}
+
+void Connection::refuse_request(error_code error) {
+  if (error == http::error::header_limit)
+    return answer(problem(431, "the header exceeds " + std::to_string(limits().header_bytes) + " bytes"),
+                  false);
+  if (error == http::error::body_limit)
+    return answer(problem(413, "the body exceeds " + std::to_string(limits().body_bytes) + " bytes"), false);
+  if (error == http::error::end_of_stream || error == http::error::partial_message) return end();
+  if (error.category() == make_error_code(http::error::bad_method).category())
+    return answer(problem(400, "not an HTTP request: " + error.message()), false);
+  abort();
+}
+
+bool Connection::upgrade() {
+  if (!boost::beast::websocket::is_upgrade(parser_->get())) return false;
+  const std::string path = text_of(parser_->get().target());
+  const auto found = shared_.options.websockets.find(path);
+  if (found == shared_.options.websockets.end()) {
+    answer(problem(404, "no WebSocket at this path"), false);
+    return true;
+  }
+  deadline_.cancel();
+  gone_ = true;
+  Shared& shared = shared_;
+  const std::uint64_t id = id_;
+  const auto session =
+      std::make_shared<WebSocketSession>(shared.loop, std::move(stream_), shared.options.websocket,
+                                         found->second, [&shared, id] { shared.live.erase(id); });
+  const auto request = parser_->release();
+  shared.live[id] = [session] { session->abort("the server stops"); };
+  session->accept(request, kHandshakeTime);
+  return true;
+}
+
+void Connection::call_handler() {
+  keep_ = parser_->get().keep_alive();
+  head_ = parser_->get().method() == http::verb::head;
+  HttpRequest request = to_request(parser_->release());
+  request.peer = stream_->peer();
+  const std::uint64_t turn = ++turn_;
+  awaits_reply_ = true;
+  const auto self = shared_from_this();
+  deadline_.set(limits().request_time, [self, turn] {
+    self->replied(turn, problem(503, "no answer in time; what was asked may still happen"));
+  });
+  const HttpReply reply = [loop = shared_.loop, weak = std::weak_ptr<Connection>(self),
+                           turn](HttpResponse response) {
+    loop->post([weak, turn, response = std::move(response)] {
+      if (const auto connection = weak.lock()) connection->replied(turn, response);
+    });
+  };
+  try {
+    shared_.handler(std::move(request), reply);
+  } catch (const std::exception& error) {
+    log(LogLevel::error, "net", "handler failed", {{"peer", stream_->peer().name}, {"reason", error.what()}});
+    reply(problem(500, "an internal error; the server's log says more"));
+  }
+}
+
+void Connection::replied(std::uint64_t turn, HttpResponse response) {
+  if (gone_ || turn != turn_ || !awaits_reply_) return;
+  awaits_reply_ = false;
+  answer(std::move(response), keep_);
+}
+
+void Connection::answer(HttpResponse response, bool keep) {
+  const auto self = shared_from_this();
+  response_ = to_response(std::move(response));
+  response_.keep_alive(keep);
+  if (head_) response_.body().clear();  // Content-Length stays as it would be
+  deadline_.set(limits().request_time, [self] { self->abort(); });
+  http::async_write(*stream_, response_, [self](error_code error, std::size_t) {
+    if (self->gone_) return;
+    if (error) return self->abort();
+    if (!self->response_.keep_alive()) return self->end();
+    self->await_request(self->limits().idle_time);
+  });
+}
+
+void Connection::end() {
+  const auto self = shared_from_this();
+  deadline_.set(kClosingTime, [self] { self->abort(); });
+  stream_->shut_down([self](error_code) {
+    if (!self->gone_) self->drain();
+  });
+}
+
+void Connection::drain() {
+  const auto self = shared_from_this();
+  deadline_.set(kClosingTime, [self] { self->abort(); });
+  stream_->drain([self](error_code) { self->abort(); });
+}
+
+class TlsServer final : public Server {
+ public:
+  TlsServer(ServerOptions options, HttpHandler handler)
+      : acceptor_(shared_.loop->io()), pause_(acceptor_.get_executor()) {
+    shared_.options = std::move(options);
+    shared_.handler = std::move(handler);
+  }
+  ~TlsServer() override {
+    shared_.loop->finish([this] { stop(); });
+  }
+
+  Status open() {
+    auto tls = make_tls_context(shared_.options.tls, Side::server);
+    if (!tls) return failure(tls.error());
+    shared_.tls = *tls;
+    error_code error;
+    const auto address = asio::ip::make_address(shared_.options.address, error);
+    if (error)
+      return failure(ErrorCode::invalid,
+                     "listen address \"" + shared_.options.address + "\" isn't an IP address");
+    const tcp::endpoint endpoint(address, shared_.options.port);
+    acceptor_.open(endpoint.protocol(), error);
+    if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
+    if (!error) acceptor_.bind(endpoint, error);
+    if (!error) acceptor_.listen(tcp::acceptor::max_listen_connections, error);
+    if (error)
+      return failure(ErrorCode::unavailable, "can't listen on " + to_text(endpoint) + ": " + error.message() +
+                                                 "; does the address exist here, and is the port free?");
+    port_ = acceptor_.local_endpoint(error).port();
+    accept();
+    shared_.loop->start();
+    return {};
+  }
+
+  std::uint16_t port() const override { return port_; }
+
+ private:
+  void accept() {
+    acceptor_.async_accept([this](error_code error, tcp::socket socket) {
+      if (!acceptor_.is_open()) return;
+      if (error) {  // out of descriptors, usually: others must end first
+        pause_.expires_after(kAcceptPause);
+        pause_.async_wait([this](error_code cancelled) {
+          if (!cancelled) accept();
+        });
+        return;
+      }
+      admit(std::move(socket));
+      accept();
+    });
+  }
+
+  void admit(tcp::socket socket) {
+    if (shared_.live.size() >= shared_.options.http.connections) {
+      error_code ignored;
+      shared_.refuse(to_text(socket.remote_endpoint(ignored)), "too many connections");
+      return;  // closes it
+    }
+    const std::uint64_t id = ++last_id_;
+    const auto connection = std::make_shared<Connection>(shared_, id, std::move(socket));
+    shared_.live[id] = [connection] { connection->abort(); };
+    connection->start();
+  }
+
+  void stop() {
+    error_code ignored;
+    acceptor_.close(ignored);
+    pause_.cancel();
+    while (!shared_.live.empty()) {
+      const auto close = shared_.live.begin()->second;  // a copy: it erases itself
+      close();
+    }
+  }
+
+  Shared shared_;
+  tcp::acceptor acceptor_;
+  asio::steady_timer pause_;
+  std::uint64_t last_id_ = 0;
+  std::uint16_t port_ = 0;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> Server::start(ServerOptions options, HttpHandler handler) {
+  auto server = std::make_unique<TlsServer>(std::move(options), std::move(handler));
+  const Status opened = server->open();
+  if (!opened) return failure(opened.error());
+  return std::unique_ptr<Server>(std::move(server));
+}
+
+}  // namespace bascule::net
