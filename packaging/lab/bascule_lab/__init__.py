@@ -11,5 +11,6 @@ From the bottom up:
   bmc           a BMC per host (ipmi_sim), with its faults
   sinks         the SMTP relay and SMS gateway that receive notices
   lifecycle     up, down, status
+  product       Bascule through its CLI: commissioning, demo guests
   cli           the verbs
 """

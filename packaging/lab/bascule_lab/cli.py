@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from . import bmc, lifecycle, machine, network, process, sinks
+from . import bmc, lifecycle, machine, network, process, product, sinks
 from .instance import HOSTS, MACHINES, SITES, LabError, make_instance, require_machine, site_of
 
 CUTS = "HOST | witness | sites | site:SITE | witness:SITE"
@@ -171,6 +171,10 @@ def do_down(lab, args):
     lifecycle.down(lab)
 
 
+def do_demo(lab, args):
+    product.demo(lab, lifecycle.Steps())
+
+
 def do_status(lab, args):
     return lifecycle.print_status(lab, args.json)
 
@@ -201,6 +205,7 @@ def make_parser():
     set_mode = (("--set",), {"choices": ("ok", "reject", "hang"), "help": "how it answers from now on"})
     verb("up", do_up, "make the lab, or complete it",
          (("--policy",), {"action": "append", "default": [], "metavar": "LINE", "help": "a line of [policy]"}))
+    verb("demo", do_demo, "commission the hosts and make the guests web-1 and web-2")
     verb("down", do_down, "remove the lab: nothing is left")
     verb("status", do_status, "machines, services, BMCs, cuts", as_json)
     verb("crash", do_crash, "cut a host's power: links first, then everything; its BMC goes on saying on", host)

@@ -144,7 +144,7 @@ def processes(instance, machine):
     return found
 
 
-def _programs(instance, machine, service, vm=None):
+def programs(instance, machine, service, vm=None):
     if service == "qemu":
         guest = f"guest={vm}," if vm else "guest="
         return [pid for pid, argv in processes(instance, machine)
@@ -158,7 +158,7 @@ def _programs(instance, machine, service, vm=None):
 
 def signal_service(instance, machine, service, number, vm=None):
     """Send a signal to a service's processes (or to qemu, of one VM or all). Returns their pids."""
-    pids = _programs(instance, machine, service, vm)
+    pids = programs(instance, machine, service, vm)
     if not pids:
         raise LabError(f"{service}{f' of {vm}' if vm else ''} does not run on {machine}")
     for pid in pids:
@@ -168,7 +168,7 @@ def signal_service(instance, machine, service, number, vm=None):
 
 
 def service_state(instance, machine, service):
-    pids = _programs(instance, machine, service)
+    pids = programs(instance, machine, service)
     if not pids:
         return "absent" if not (instance.bin_dir / Path(services_of(machine)[service][0]).name).exists() \
             and services_of(machine)[service][0].startswith(BIN) else "down"

@@ -1,0 +1,146 @@
+"""Watches a lab from outside: QEMU processes, the guests' reports, and the guests' disks.
+
+Faults it finds, whatever a test is looking at:
+  - two QEMU processes with one VM UUID at the same moment
+  - the reports of a VM come from boot A, then B, then A again: two copies run
+  - so does the first block of its disk: two copies write
+"""
+import os
+import re
+import socket
+import threading
+import time
+from pathlib import Path
+
+from bascule_lab.instance import REPORT_PORT
+
+SAMPLE_S = 0.03
+SETTLED_S = 30  # a process this old that is not QEMU will not become it
+BLIND_S = 1.0   # a longer gap between two samples makes the observer's word worthless
+REPORT = re.compile(r"vm=(\S+) boot=(\S+) counter=(\d+)")
+
+
+class Boots:
+    """The boots of one VM in the order in which a source showed them."""
+
+    def __init__(self):
+        self.order = []  # [boot, first seen, last seen]
+
+    def see(self, boot, now):
+        """Returns what is wrong, or None."""
+        if self.order and self.order[-1][0] == boot:
+            self.order[-1][2] = now
+            return None
+        earlier = any(b == boot for b, _, _ in self.order)
+        current = self.order[-1][0] if self.order else None
+        self.order.append([boot, now, now])
+        return f"boot {boot} again after boot {current}" if earlier else None
+
+
+class Observer:
+    def __init__(self, instance):
+        self.instance = instance
+        self.faults = []
+        self.samples = 0
+        self.longest_gap = 0.0
+        self.reports = {}  # VM name -> Boots, by UDP
+        self.writers = {}  # VM name -> Boots, on disk
+        self._others = {}  # pid -> first seen, of processes that are not QEMU
+        self._end = threading.Event()
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((instance.address("outside"), REPORT_PORT))
+        self._socket.settimeout(0.2)
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._sample, self._listen)]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self):
+        """Ends the observation and returns every fault found."""
+        self._end.set()
+        for thread in self._threads:
+            thread.join()
+        self._socket.close()
+        if self.longest_gap > BLIND_S:
+            self.faults.append(f"the observer was blind for {self.longest_gap:.2f} s: the machine is overloaded")
+        return self.faults
+
+    def boots(self, vm):
+        """The boot ids that the VM reported so far, oldest first."""
+        seen = self.reports.get(vm)
+        return [boot for boot, _, _ in seen.order] if seen else []
+
+    def first_report(self, vm, boot):
+        """When that boot first reported (monotonic seconds)."""
+        return next(first for b, first, _ in self.reports[vm].order if b == boot)
+
+    def last_report(self, vm):
+        return self.reports[vm].order[-1][2] if vm in self.reports else None
+
+    def _sample(self):
+        last = time.monotonic()
+        while not self._end.is_set():
+            self._sample_processes()
+            self._sample_disks()
+            now = time.monotonic()
+            self.longest_gap = max(self.longest_gap, now - last)
+            last = now
+            self.samples += 1
+            self._end.wait(SAMPLE_S)
+
+    def _sample_processes(self):
+        seen = {}
+        now = time.monotonic()
+        pids = {int(name) for name in os.listdir("/proc") if name.isdigit()}
+        self._others = {pid: first for pid, first in self._others.items() if pid in pids}
+        for pid in pids:
+            if now - self._others.get(pid, now) > SETTLED_S:
+                continue
+            uuid = uuid_of(pid)
+            if uuid is None:
+                self._others.setdefault(pid, now)
+            elif uuid in seen and uuid_of(seen[uuid]) == uuid and uuid_of(pid) == uuid:
+                self._fault(f"two QEMU processes of VM {uuid}: pids {seen[uuid]} and {pid}")
+            else:
+                seen[uuid] = pid
+
+    def _sample_disks(self):
+        for path in self.instance.metro.glob("*.raw"):
+            try:
+                with open(path, "rb") as disk:
+                    text = disk.read(256).split(b"\n")[0].decode(errors="replace")
+            except OSError:
+                continue
+            found = REPORT.match(text)
+            if found:
+                self._see(self.writers, "written to the disk", found)
+
+    def _listen(self):
+        while not self._end.is_set():
+            try:
+                text = self._socket.recv(512).decode(errors="replace")
+            except TimeoutError:
+                continue
+            found = REPORT.match(text)
+            if found:
+                self._see(self.reports, "reported", found)
+
+    def _see(self, table, how, found):
+        name, boot = found.group(1), found.group(2)
+        wrong = table.setdefault(name, Boots()).see(boot, time.monotonic())
+        if wrong:
+            self._fault(f"{name}: {wrong} ({how})")
+
+    def _fault(self, text):
+        if text not in self.faults:
+            self.faults.append(text)
+
+
+def uuid_of(pid):
+    """The VM that this process runs, if it is a living QEMU."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return None
+    if b"qemu-system" not in words[0] or b"-uuid" not in words:
+        return None
+    return words[words.index(b"-uuid") + 1].decode()
