@@ -1,7 +1,7 @@
 """What lab tests are written with: a fresh lab named "test", the CLI, faults, and waits that end.
 
-A test is a function test_*(lab) in a file of this directory; the module may set POLICY (lines of the manager's
-[policy]). It fails by an exception (`expect`, `wait`), or by whatever the observer saw meanwhile.
+A test is a function test_*(lab) in a file *_test.py of this directory; its attribute `policy`, if any, has lines of the
+manager's [policy]. It fails by an exception (`expect`, `wait`), or by whatever the observer saw meanwhile.
 """
 import contextlib
 import io
