@@ -34,12 +34,14 @@ struct Stepped {
 
 // What the pump does next, in this order.
 struct Effects {
-  std::vector<Stepped> stepped;       // for the journal
-  std::vector<Action> actions;        // take them now: all that they rest on is stored
+  std::vector<Stepped> stepped;  // for the journal
+  // Take them now: all that they rest on is stored. A Notify stands in the outbox by then and is here as a
+  // hint.
+  std::vector<Action> actions;
   std::vector<AuditEntry> audit;      // stored together with the decisions behind `actions`
   std::optional<Transaction> commit;  // commit it after `wait`, then call on_commit()
-  bool reread =
-      false;  // read keys::kMarker after `wait`, then call on_marker(): the answer of a commit got lost
+  bool reread = false;  // the answer of a commit got lost: read keys::kMarker after `wait`, then
+                        // call on_marker()
   Duration wait{};
 };
 
@@ -66,7 +68,7 @@ class Manager {
   // When to call turn() if nothing arrives before; nothing while a commit is in flight or when stopped.
   std::optional<Instant> next_turn() const;
 
-  bool in_flight() const { return in_flight_.has_value(); }
+  bool in_flight() const { return flight_.has_value(); }
   std::size_t waiting() const { return events_.size(); }
 
   // Set when this manager must not lead any more: another took the term, or the store can't keep our
@@ -82,34 +84,43 @@ class Manager {
   const AuditHead& audit_head() const { return marker_.audit; }
 
  private:
-  // The decisions of one turn, on their way into the store in transactions of at most kMostOperations.
+  // One transaction, and how the chain stands once it is stored.
+  struct Leg {
+    Transaction transaction;
+    CommitMarker marker;
+  };
+  // The decisions of one turn, on their way into the store: one leg nearly always, more when they touch more
+  // than kMostOperations records. Their actions are taken after the last.
   struct Flight {
-    std::deque<Transaction> transactions;  // the first is in flight
-    std::vector<Action> actions;
-    std::vector<AuditEntry> audit;
+    std::deque<Leg> legs;  // the first is in flight
+    Effects landing;
     int attempts = 1;
-    bool uncertain = false;  // an answer got lost: a conflict may be with ourselves
+    bool uncertain = false;   // an answer got lost: the leg may be stored already
+    bool conflicted = false;  // since then a commit met a conflict, perhaps with ourselves
   };
   struct Batch;
 
-  void step_one(const Event& event, Instant at, Batch& batch, Effects& effects);
+  void step_one(Event event, Instant at, Batch& batch, Effects& effects);
   Effects launch(Batch batch, Effects effects);
-  std::deque<Transaction> transactions_of(Batch& batch);
+  void seal_touched(Batch& batch);
+  std::deque<Leg> legs_of(Batch& batch) const;
+  void send_leg(Effects& effects);
   Effects landed(Revision revision);
-  Effects again();
+  Effects retry(bool reread, const Error& why);
   Effects stop(Error why);
 
   State state_;
   Policy policy_;
   Leadership leadership_;
-  CommitMarker marker_;
-  Revision revision_;         // of the last commit
-  Revision marker_revision_;  // what the next commit expects of the marker
-  bool recovering_;           // kRecoveringKey may stand in the store
+  CommitMarker marker_;  // as stored
+  Revision revision_;    // of the last commit: what the next expects of the marker
+  AuditHead audit_;      // as of the last step, like the number of the last notice
+  std::uint64_t last_notice_;
+  bool recovering_;  // kRecoveringKey may stand in the store
   std::deque<Stepped> events_;
   Instant last_step_;
   std::optional<Instant> last_tick_;
-  std::optional<Flight> in_flight_;
+  std::optional<Flight> flight_;
   std::optional<Error> stopped_;
 };
 
