@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "base/fields.h"
@@ -61,8 +62,9 @@ struct HostRecord {
   std::optional<BmcBinding> bmc;  // absent: never tested, so power off is no evidence
   bool quarantined = false;       // gets nothing until `host clear`
   Reason quarantine_reason = Reason::requested;
-  std::optional<BootId> revoked;   // no grant for this boot any more
-  std::vector<Evidence> evidence;  // about boots of this host that may still be in some may_run
+  std::optional<BootId> revoked;  // no grant for this boot any more: the lease plane follows this record
+  std::optional<std::uint64_t> revoked_echo;  // the stop grant that an armed guard had echoed, if one did
+  std::vector<Evidence> evidence;             // about boots of this host that may still be in some may_run
   std::optional<IncidentId> incident;
   Capacity capacity;  // as last reported
 };
@@ -79,15 +81,17 @@ void fields(V& v, HostRecord& x) {
   v("quarantined", x.quarantined);
   v("quarantine_reason", x.quarantine_reason);
   v.optional("revoked", x.revoked);
+  v.optional("revoked_echo", x.revoked_echo);
   v("evidence", x.evidence);
   v.optional("incident", x.incident);
   v.optional("capacity", x.capacity);
 }
 
-enum class DrillPhase { none, powering_off, powering_on };
+enum class DrillPhase { none, reading, powering_off, falling_silent, powering_on };
 
 struct HostLive {
   bool session = false;
+  Instant session_since;
   Instant last_heard;
   std::map<HostId, Instant> seen_by;      // when each peer last had an answer of this host
   std::map<HostId, Instant> sighting_at;  // when each peer last told us of this host, seen or not
@@ -97,13 +101,18 @@ struct HostLive {
   int power_off_attempts = 0;
   std::optional<ActionId> power_action;
   std::optional<Instant> power_retry_at;
-  std::optional<Instant> lapse_at;  // when the revoked lease counts as lapsed
-  std::uint64_t lapse_echo = 0;
+  std::optional<Instant> lapse_at;        // when the revoked lease counts as lapsed
+  Duration lapse{};                       // the wait that ends then
+  bool revoke_asked = false;              // RevokeLease is out, unanswered
+  std::optional<BootId> fenced_boot;      // the last boot when the decision to fence fell
+  std::optional<Instant> attested_until;  // until when a person's word may be used
   // Lease plane, as last told by it
   bool lease_armed = false;  // a stop grant was echoed by a guard with an armed watchdog
   // Readiness
   bool bmc_ok = false;
   std::string bmc_problem;
+  std::optional<bool> bmc_power_on;  // as last read
+  Instant bmc_read_at;
   std::optional<Instant> next_check;
   // Drill
   DrillPhase drill = DrillPhase::none;
@@ -111,6 +120,10 @@ struct HostLive {
   std::string drill_guid;
   std::optional<BootId> drill_boot;  // must end
   std::optional<Instant> drill_deadline;
+  std::optional<Instant> drill_off;  // when the BMC said off
+  // Indexes
+  std::uint64_t committed_mib = 0;  // memory of the VMs whose may_run names this host
+  std::optional<Instant> deadline;  // its entry in State::host_deadlines
 };
 
 struct Host {
@@ -186,6 +199,7 @@ struct VmLive {
   std::optional<RequestId> request;  // to answer when the operation ends
   std::vector<Instant> restarts;     // within restart_window
   std::set<HostId> avoid;            // refused or failed to start it lately
+  std::optional<Instant> deadline;   // its entry in State::vm_deadlines
 };
 
 struct Vm {
@@ -279,7 +293,25 @@ void fields(V& v, FailbackPlan& x) {
   v.optional("reason", x.reason);
 }
 
+// What this manager still has to tell about an incident.
+struct IncidentLive {
+  Instant opened;
+  std::set<VmId> pending;            // affected, and neither running elsewhere nor given up
+  std::size_t announced = 0;         // how many of `switched` were told
+  std::optional<Instant> digest_at;  // earliest time of the next digest
+};
+
 // ---- The whole ----
+
+// A command that a host has not answered yet, or a power action that an operator waits for.
+enum class CommandKind { start, stop, forbid, forget, power };
+struct PendingAction {
+  CommandKind kind = CommandKind::start;
+  VmId vm;
+  Copy to;
+  Generation generation;
+  std::optional<RequestId> request;
+};
 
 struct Site {
   SiteId id;
@@ -323,6 +355,17 @@ struct State {
       host_deadlines;  // indexes: next deadline of each host and VM, kept by step()
   std::set<std::pair<Instant, VmId>> vm_deadlines;
   std::map<HostId, std::set<VmId>> vms_by_host;  // VMs whose may_run names the host
+  std::map<std::string, VmId> vm_names;
+  std::map<ActionId, PendingAction> pending;
+  std::map<IncidentId, IncidentLive> incident_live;
+  std::map<PlanId, Instant> plan_expiry;  // of proposed and running plans
+  std::uint64_t next_action = 1;          // of this manager: action ids are "<manager>-<number>"
+  Instant next_tick;                      // the periodic Tick that notices a stall of our own
+  bool resumed = false;                   // the first Tick took up what the predecessor left
+  bool isolated = false;                  // paged: no host at all is heard
+  // Recovery in its order (priority, name), done in portions; and VMs that found no place
+  std::set<std::tuple<int, std::string, VmId>> to_recover;
+  std::set<VmId> unplaced;
 };
 
 // The earliest instant at which step() wants a Tick; nothing when no timer runs.

@@ -1,0 +1,122 @@
+// A State from stored records: what a new manager may still believe, and what must begin anew.
+#include <set>
+
+#include "failover/step.h"
+
+namespace bascule {
+namespace {
+
+HostPhase phase_at_start(const HostRecord& record) {
+  switch (record.phase) {
+    case HostPhase::fencing:
+      return HostPhase::fencing;
+    case HostPhase::down:
+      return HostPhase::down;
+    case HostPhase::held:
+      // What was being fenced is fenced again; what was only weighed is weighed anew.
+      if (record.phase_reason == Reason::fencing_unavailable) return HostPhase::fencing;
+      if (record.phase_reason == Reason::evidence_contradicted) return HostPhase::held;
+      return HostPhase::absent;
+    case HostPhase::absent:
+    case HostPhase::up:
+    case HostPhase::suspect:
+      break;
+  }
+  return HostPhase::absent;
+}
+
+void add_hosts(State& state, const Records& records, const Inventory& inventory) {
+  for (const Inventory::Entry& entry : inventory.hosts) {
+    Host& host = state.hosts[entry.id];
+    host.record.id = entry.id;
+    host.record.site = entry.site;
+    host.record.has_bmc = entry.has_bmc;
+  }
+  for (const HostRecord& record : records.hosts) {
+    const auto found = state.hosts.find(record.id);
+    // A host that left the inventory stays as long as the store names it: VMs may run there.
+    Host& host = found == state.hosts.end() ? state.hosts[record.id] : found->second;
+    const HostRecord configured = host.record;
+    host.record = record;
+    if (!configured.id.empty()) {
+      host.record.site = configured.site;
+      host.record.has_bmc = configured.has_bmc;
+    } else {
+      host.record.has_bmc = false;
+    }
+    host.record.phase = phase_at_start(record);
+    host.live.last_heard = state.started;
+    host.live.fenced_boot = record.boot_id;
+    const bool recent = host.record.phase == HostPhase::fencing ||
+                        (host.record.phase == HostPhase::down && host.record.incident);
+    if (recent) state.fences.push_back(state.started);
+  }
+}
+
+void add_vms(State& state, const Records& records) {
+  for (const VmRecord& record : records.vms) {
+    Vm& vm = state.vms[record.spec.id];
+    vm.record = record;
+    if (record.failback) {
+      // Its plan ended with the manager that carried it out: it stays where it is.
+      vm.record.failback.reset();
+      if (record.phase == VmPhase::stopping) vm.record.phase = VmPhase::running;
+    }
+    state.vm_names[record.spec.name] = record.spec.id;
+    std::set<HostId> hosts;
+    for (const Copy& copy : record.placement.may_run) hosts.insert(copy.host);
+    for (const HostId& host : hosts) {
+      state.vms_by_host[host].insert(record.spec.id);
+      const auto found = state.hosts.find(host);
+      if (found != state.hosts.end()) found->second.live.committed_mib += record.spec.memory_mib;
+    }
+    const bool waits = record.phase == VmPhase::recovering || record.phase == VmPhase::stopping ||
+                       record.phase == VmPhase::deleting;
+    if (waits) state.to_recover.insert({record.spec.priority, record.spec.name, record.spec.id});
+  }
+}
+
+void add_plans(State& state, const Records& records) {
+  for (FailbackPlan plan : records.plans) {
+    const bool proposed = plan.phase == PlanPhase::proposed || plan.phase == PlanPhase::approved;
+    if (proposed) plan.phase = PlanPhase::expired;
+    if (plan.phase == PlanPhase::running) {
+      std::size_t home = 0;
+      for (PlanItem& item : plan.items) {
+        home += item.phase == PlanItemPhase::home ? 1 : 0;
+        if (item.phase == PlanItemPhase::home || item.phase == PlanItemPhase::refused) continue;
+        item.phase = PlanItemPhase::refused;
+        item.why_safe = "the manager was restarted: make a new plan";
+      }
+      plan.phase = home > 0 ? PlanPhase::done : PlanPhase::refused;
+    }
+    state.plans.emplace(plan.id, std::move(plan));
+  }
+}
+
+}  // namespace
+
+State begin(const Records& records, const Inventory& inventory, ManagerId manager, Instant now) {
+  State state;
+  state.cluster = records.cluster;
+  state.manager = std::move(manager);
+  state.started = now;
+  state.last_step = now;
+  state.next_tick = now;
+  for (const Site& site : inventory.sites) state.sites[site.id] = site;
+  add_hosts(state, records, inventory);
+  add_vms(state, records);
+  add_plans(state, records);
+  for (const Incident& incident : records.incidents) {
+    state.incidents.emplace(incident.id, incident);
+    if (incident.closed) continue;
+    IncidentLive& live = state.incident_live[incident.id];
+    live.opened = now;
+    live.announced = incident.switched.size();
+    live.pending.insert(incident.vms.begin(), incident.vms.end());
+    for (const VmId& vm : incident.switched) live.pending.erase(vm);
+  }
+  return state;
+}
+
+}  // namespace bascule

@@ -1,0 +1,324 @@
+#include "failover/failback.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "base/sha256.h"
+#include "failover/placement.h"
+#include "failover/recovery.h"
+#include "failover/vm_life.h"
+
+namespace bascule {
+namespace {
+
+constexpr std::size_t kMostItems = 80;  // with their VMs' first steps in portions, a commit carries them
+constexpr std::ptrdiff_t kAtOnce = 4;   // so that home isn't hit by all starts together
+constexpr std::size_t kPlansKept = 50;
+constexpr int kReasonWords = 3;
+
+std::string subject_of(const PlanId& id) { return "plan/" + id.value; }
+
+bool is_open(const FailbackPlan& plan) {
+  return plan.phase == PlanPhase::proposed || plan.phase == PlanPhase::approved ||
+         plan.phase == PlanPhase::running;
+}
+
+void prune_plans(Turn& turn) {
+  auto& plans = turn.state.plans;
+  for (auto it = plans.begin(); plans.size() > kPlansKept && it != plans.end();) {
+    if (is_open(it->second)) {
+      ++it;
+      continue;
+    }
+    turn.touch(it->second);
+    it = plans.erase(it);
+  }
+}
+
+// The item that brings this VM home, or why it can't come.
+Result<PlanItem> item_for(const State& state, const Vm& vm, PlacementWish& wish) {
+  const VmRecord& record = vm.record;
+  const std::string& name = record.spec.name;
+  if (!record.away) return failure(ErrorCode::conflict, name + " is not away from home");
+  if (record.failback) return failure(ErrorCode::conflict, name + " is already being carried home");
+  if (!record.wanted_running || (record.phase != VmPhase::running && record.phase != VmPhase::recovering))
+    return failure(ErrorCode::conflict, fmt::format("{} is {}: start it first", name, name_of(record.phase)));
+  if (record.placement.may_run.size() != 1)
+    return failure(ErrorCode::conflict,
+                   name + " may still run in several places: wait for their hosts' word");
+  wish.sites = {record.spec.home};
+  const PlacementChoice choice = place(state, record.spec, wish);
+  if (!choice.host) return failure(ErrorCode::exhausted, choice.explanation);
+  const Host& home = state.hosts.at(*choice.host);
+  wish.promised_mib[*choice.host] += record.spec.memory_mib;
+  PlanItem item;
+  item.vm = record.spec.id;
+  item.name = name;
+  item.from = record.placement.may_run.front();
+  item.to = {*choice.host, *home.record.boot_id};
+  item.generation = record.placement.generation;
+  item.why_safe = fmt::format(
+      "it is shut down on {}, which answers that generation {} never runs there again, before generation {} "
+      "starts on {}; {}",
+      item.from.host.value, item.generation.value, item.generation.next().value, item.to.host.value,
+      choice.explanation);
+  return item;
+}
+
+std::vector<VmId> all_away(const State& state) {
+  std::vector<VmId> vms;
+  for (const auto& [id, vm] : state.vms)
+    if (vm.record.away && vm.record.wanted_running && !vm.record.failback && vms.size() < kMostItems)
+      vms.push_back(id);
+  return vms;
+}
+
+int words_in(const std::string& text) {
+  std::istringstream stream(text);
+  std::string word;
+  int n = 0;
+  while (stream >> word) ++n;
+  return n;
+}
+
+FailbackPlan* plan_of(Turn& turn, const Vm& vm) {
+  if (!vm.record.failback) return nullptr;
+  const auto found = turn.state.plans.find(*vm.record.failback);
+  return found == turn.state.plans.end() ? nullptr : &found->second;
+}
+
+PlanItem* item_of(FailbackPlan& plan, const VmId& vm) {
+  for (PlanItem& item : plan.items)
+    if (item.vm == vm) return &item;
+  return nullptr;
+}
+
+void finish_if_over(Turn& turn, FailbackPlan& plan) {
+  if (plan.phase != PlanPhase::running) return;
+  std::string home, refused;
+  std::size_t n = 0;
+  for (const PlanItem& item : plan.items) {
+    if (item.phase != PlanItemPhase::home && item.phase != PlanItemPhase::refused) return;
+    const bool arrived = item.phase == PlanItemPhase::home;
+    n += arrived ? 1 : 0;
+    std::string& list = arrived ? home : refused;
+    list += (list.empty() ? "" : ", ") + item.name;
+  }
+  plan.phase = n == 0 ? PlanPhase::refused : PlanPhase::done;
+  turn.state.plan_expiry.erase(plan.id);
+  turn.touch(plan);
+  turn.log("finish_failback", subject_of(plan.id), n == 0 ? Reason::failback_refused : Reason::failback_done,
+           fmt::format("{} of {} came home", n, plan.items.size()));
+  if (n > 0)
+    turn.notify(NoticeKind::failback_done, std::nullopt,
+                {{"vms", home}, {"n", std::to_string(n)}, {"detail", "plan " + plan.id.value}});
+  if (n < plan.items.size())
+    turn.notify(NoticeKind::failback_refused, std::nullopt,
+                {{"vms", refused},
+                 {"n", std::to_string(plan.items.size() - n)},
+                 {"detail", "see `bascule failback show " + plan.id.value + "`"}});
+}
+
+void refuse_waiting(Turn& turn, FailbackPlan& plan, PlanItem& item, std::string why) {
+  item.phase = PlanItemPhase::refused;
+  item.why_safe = std::move(why);
+  turn.touch(plan);
+  turn.log("refuse_failback", "vm/" + item.vm.value, Reason::plan_stale, item.why_safe,
+           {{"plan", plan.id.value}, {"name", item.name}});
+}
+
+void begin_item(Turn& turn, FailbackPlan& plan, PlanItem& item) {
+  Vm& vm = turn.state.vms.at(item.vm);
+  item.phase = PlanItemPhase::stopping;
+  vm.record.failback = plan.id;
+  turn.touch(plan);
+  turn.touch(vm);
+  turn.log("begin_failback", vm, Reason::failback_approved, plan.reason,
+           {{"plan", plan.id.value}, {"approved_by", plan.approved_by ? plan.approved_by->value : ""}});
+  if (vm.record.phase == VmPhase::recovering) return advance(turn, vm);
+  turn.set_phase(vm, VmPhase::stopping, Reason::failback_approved, "shut down to be carried home");
+  turn.command(vm, CommandKind::stop, item.from, item.generation);
+}
+
+// Starts waiting items, a few at a time.
+void continue_plan(Turn& turn, const PlanId& id) {
+  const auto found = turn.state.plans.find(id);
+  if (found == turn.state.plans.end() || found->second.phase != PlanPhase::running) return;
+  FailbackPlan& plan = found->second;
+  for (std::size_t i = 0; i < plan.items.size(); ++i) {
+    const auto under_way = std::count_if(plan.items.begin(), plan.items.end(), [](const PlanItem& item) {
+      return item.phase == PlanItemPhase::stopping || item.phase == PlanItemPhase::starting;
+    });
+    if (plan.items[i].phase != PlanItemPhase::waiting || under_way >= kAtOnce) continue;
+    const std::string stale = why_stale(turn.state, plan, plan.items[i], turn.now);
+    if (stale.empty())
+      begin_item(turn, plan, plan.items[i]);
+    else
+      refuse_waiting(turn, plan, plan.items[i], stale);
+  }
+  finish_if_over(turn, plan);
+}
+
+}  // namespace
+
+std::string digest_of(const State& state, const FailbackPlan& plan) {
+  std::ostringstream text;
+  text << "failback 1\n"
+       << state.cluster.cluster.value << '\n'
+       << state.cluster.epoch.id << '\n'
+       << state.cluster.epoch.number.value << '\n'
+       << plan.id.value << '\n';
+  for (const PlanItem& item : plan.items)
+    text << item.vm.value << ' ' << item.generation.value << ' ' << item.from.host.value << ' '
+         << item.from.boot_id.value << ' ' << item.to.host.value << ' ' << item.to.boot_id.value << '\n';
+  return sha256_hex(text.str());
+}
+
+std::string why_stale(const State& state, const FailbackPlan& plan, const PlanItem& item, Instant now) {
+  const auto expiry = state.plan_expiry.find(plan.id);
+  if (expiry == state.plan_expiry.end() || now >= expiry->second) return "the plan has expired";
+  if (digest_of(state, plan) != plan.digest) return "the plan belongs to another epoch of the database";
+  const auto vm = state.vms.find(item.vm);
+  if (vm == state.vms.end()) return "the VM was deleted";
+  const VmRecord& record = vm->second.record;
+  if (record.placement.generation != item.generation)
+    return fmt::format("it was started anew since (generation {}, the plan read {})",
+                       record.placement.generation.value, item.generation.value);
+  if (!names_copy(record.placement.may_run, item.from)) return "it no longer runs where the plan saw it";
+  if (!record.away || !record.wanted_running) return "it is no longer away, or was stopped";
+  const bool fresh = item.phase == PlanItemPhase::waiting;
+  if (fresh && record.phase != VmPhase::running && record.phase != VmPhase::recovering)
+    return fmt::format("it is {}", name_of(record.phase));
+  const auto home = state.hosts.find(item.to.host);
+  if (home == state.hosts.end() || home->second.record.boot_id != item.to.boot_id)
+    return item.to.host.value + " was restarted since";
+  const std::string problem = why_not(home->second, record.spec, {});
+  return problem.empty() ? "" : item.to.host.value + " " + problem;
+}
+
+void plan_failback(Turn& turn, const PlanFailback& asked) {
+  const std::vector<VmId> vms = asked.vms.empty() ? all_away(turn.state) : asked.vms;
+  const auto refuse = [&](Error error) {
+    turn.refuse(asked.asked, "plan_failback", "plan/new", std::move(error));
+  };
+  if (vms.empty())
+    return refuse({ErrorCode::conflict, "no VM is away from home: there is nothing to carry back"});
+  if (vms.size() > kMostItems)
+    return refuse({ErrorCode::exhausted, fmt::format("a plan carries at most {} VMs", kMostItems)});
+  FailbackPlan plan;
+  PlacementWish wish;
+  std::string problems;
+  for (const VmId& id : vms) {
+    const Vm* vm = turn.find_vm(id);
+    Result<PlanItem> item = vm ? item_for(turn.state, *vm, wish)
+                               : Result<PlanItem>(failure(ErrorCode::not_found, "no VM " + id.value));
+    if (item)
+      plan.items.push_back(std::move(*item));
+    else
+      problems += (problems.empty() ? "" : "; ") + item.error().message;
+  }
+  // Named VMs must all fit; of "all that are away" the plan takes those that can come.
+  if (plan.items.empty() || (!asked.vms.empty() && !problems.empty()))
+    return refuse({ErrorCode::conflict, problems});
+  prune_plans(turn);
+  plan.id = PlanId(fmt::format("p{:06}", turn.new_number()));
+  plan.author = asked.asked.by;
+  plan.created = turn.wall;
+  const auto validity = std::chrono::duration_cast<std::chrono::milliseconds>(turn.policy.plan_validity);
+  plan.expires = {turn.wall.unix_ms + validity.count()};
+  plan.digest = digest_of(turn.state, plan);
+  turn.state.plan_expiry[plan.id] = turn.now + turn.policy.plan_validity;
+  turn.log(asked.asked, "plan_failback", subject_of(plan.id), Reason::requested, "",
+           {{"digest", plan.digest}, {"n", std::to_string(plan.items.size())}, {"left_out", problems}});
+  turn.answer(asked.asked.request, plan.id.value);
+  turn.touch(plan);
+  turn.state.plans.emplace(plan.id, std::move(plan));
+}
+
+void approve_failback(Turn& turn, const ApproveFailback& asked) {
+  const auto refuse = [&](ErrorCode code, std::string words) {
+    turn.refuse(asked.asked, "approve_failback", subject_of(asked.plan), {code, std::move(words)});
+  };
+  const auto found = turn.state.plans.find(asked.plan);
+  if (found == turn.state.plans.end()) return refuse(ErrorCode::not_found, "no plan " + asked.plan.value);
+  FailbackPlan& plan = found->second;
+  if (turn.state.cluster.recovering)
+    return refuse(ErrorCode::conflict, "the database was restored: wait until all hosts reported");
+  if (plan.phase != PlanPhase::proposed)
+    return refuse(ErrorCode::conflict,
+                  fmt::format("plan {} is {}: make a new one", plan.id.value, name_of(plan.phase)));
+  if (asked.digest != plan.digest)
+    return refuse(ErrorCode::conflict, "the digest is not that of plan " + plan.id.value +
+                                           ": read the plan again and approve what you read");
+  if (words_in(asked.asked.reason) < kReasonWords)
+    return refuse(ErrorCode::invalid, "give a reason of at least three words: it is audited");
+  for (const PlanItem& item : plan.items) {
+    const std::string stale = why_stale(turn.state, plan, item, turn.now);
+    if (!stale.empty())
+      return refuse(ErrorCode::conflict, fmt::format("{}: {}. Make a new plan", item.name, stale));
+  }
+  plan.phase = PlanPhase::running;
+  plan.approved_by = asked.asked.by;
+  plan.reason = asked.asked.reason;
+  turn.state.plan_expiry[plan.id] = turn.now + turn.policy.plan_validity;
+  turn.touch(plan);
+  turn.log(asked.asked, "approve_failback", subject_of(plan.id), Reason::failback_approved, "",
+           {{"digest", plan.digest}});
+  turn.answer(asked.asked.request, plan.id.value);
+  continue_plan(turn, plan.id);
+}
+
+void carry_home(Turn& turn, Vm& vm, StartElsewhere permit) {
+  FailbackPlan* plan = plan_of(turn, vm);
+  PlanItem* item = plan ? item_of(*plan, vm.record.spec.id) : nullptr;
+  const std::string stale = item ? why_stale(turn.state, *plan, *item, turn.now) : "the plan is gone";
+  if (!stale.empty()) {
+    refuse_item(turn, vm, stale);
+    turn.set_phase(vm, VmPhase::recovering, Reason::stays_away, stale);
+    return advance(turn, vm);
+  }
+  item->phase = PlanItemPhase::starting;
+  turn.touch(*plan);
+  launch(turn, std::move(permit), item->to.host, Reason::failback_approved,
+         fmt::format("carried home by plan {}", plan->id.value));
+}
+
+void arrived_home(Turn& turn, Vm& vm) {
+  FailbackPlan* plan = plan_of(turn, vm);
+  vm.record.failback.reset();
+  turn.touch(vm);
+  PlanItem* item = plan ? item_of(*plan, vm.record.spec.id) : nullptr;
+  if (!item) return;
+  item->phase = PlanItemPhase::home;
+  turn.touch(*plan);
+  continue_plan(turn, plan->id);
+}
+
+void refuse_item(Turn& turn, Vm& vm, const std::string& why) {
+  FailbackPlan* plan = plan_of(turn, vm);
+  vm.record.failback.reset();
+  turn.touch(vm);
+  PlanItem* item = plan ? item_of(*plan, vm.record.spec.id) : nullptr;
+  if (!item) return;
+  refuse_waiting(turn, *plan, *item, why);
+  continue_plan(turn, plan->id);
+}
+
+void expire_plans(Turn& turn) {
+  for (auto it = turn.state.plan_expiry.begin(); it != turn.state.plan_expiry.end();) {
+    const auto found = turn.state.plans.find(it->first);
+    const bool proposed = found != turn.state.plans.end() && found->second.phase == PlanPhase::proposed;
+    if (it->second > turn.now || !proposed) {
+      ++it;
+      continue;
+    }
+    found->second.phase = PlanPhase::expired;
+    turn.touch(found->second);
+    turn.log("expire_plan", subject_of(it->first), Reason::plan_stale, "nobody approved it in time");
+    it = turn.state.plan_expiry.erase(it);
+  }
+}
+
+}  // namespace bascule

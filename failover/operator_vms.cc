@@ -1,0 +1,153 @@
+#include <fmt/format.h>
+
+#include "failover/operator.h"
+#include "failover/recovery.h"
+
+namespace bascule {
+namespace {
+
+std::string subject_of(const VmId& id) { return "vm/" + id.value; }
+
+// The VM that a request names, or an answer that there is none.
+Vm* named(Turn& turn, const Asked& asked, const std::string& what, const VmId& id) {
+  Vm* vm = turn.find_vm(id);
+  if (!vm) turn.refuse(asked, what, subject_of(id), {ErrorCode::not_found, "no VM " + id.value});
+  return vm;
+}
+
+std::string problems_with(const State& state, const VmSpec& spec) {
+  std::string text;
+  for (const std::string& problem : problems_of(spec)) text += (text.empty() ? "" : "; ") + problem;
+  if (!text.empty()) return text;
+  if (spec.id.empty()) return "id: is missing";
+  if (state.vms.contains(spec.id)) return "id: a VM with this id exists";
+  if (state.vm_names.contains(spec.name)) return "name: a VM named " + spec.name + " exists, choose another";
+  if (!state.sites.contains(spec.home)) return "home: no site is named " + spec.home.value;
+  return "";
+}
+
+void begin_start(Turn& turn, Vm& vm, const Asked& asked) {
+  vm.record.wanted_running = true;
+  vm.live.request = asked.request;
+  vm.live.restarts.clear();
+  vm.live.avoid.clear();
+  turn.set_phase(vm, VmPhase::recovering, Reason::requested, "an operator asked to start it");
+  advance(turn, vm);
+}
+
+void kill(Turn& turn, Vm& vm, const Asked& asked) {
+  turn.answer_waiting(vm, Error{ErrorCode::conflict, "it was stopped by another request meanwhile"});
+  vm.record.wanted_running = false;
+  vm.live.request = asked.request;
+  turn.forget_command(vm);
+  turn.set_phase(vm, VmPhase::stopping, Reason::requested, "an operator cut its power");
+  turn.log(asked, "kill_vm", subject_of(vm), Reason::requested);
+  advance(turn, vm);
+}
+
+void shut_down(Turn& turn, Vm& vm, const Asked& asked) {
+  const auto refuse = [&](ErrorCode code, std::string words) {
+    turn.refuse(asked, "stop_vm", subject_of(vm), {code, vm.record.spec.name + " " + std::move(words)});
+  };
+  if (vm.record.phase != VmPhase::running)
+    return refuse(ErrorCode::conflict,
+                  fmt::format("is {}: wait, or cut its power with --kill", name_of(vm.record.phase)));
+  const Host* host = turn.find_host(*vm.record.placement.owner);
+  if (!host || !host->live.session)
+    return refuse(ErrorCode::unavailable, "runs on " + vm.record.placement.owner->value +
+                                              ", which has no session with the manager: try again later");
+  vm.record.wanted_running = false;
+  vm.live.request = asked.request;
+  turn.set_phase(vm, VmPhase::stopping, Reason::requested, "an operator asked to shut it down");
+  turn.log(asked, "stop_vm", subject_of(vm), Reason::requested);
+  turn.command(vm, CommandKind::stop, {host->record.id, *host->record.boot_id},
+               vm.record.placement.generation);
+}
+
+}  // namespace
+
+void create_vm(Turn& turn, const CreateVm& asked) {
+  const std::string problem = problems_with(turn.state, asked.spec);
+  if (!problem.empty())
+    return turn.refuse(asked.asked, "create_vm", subject_of(asked.spec.id), {ErrorCode::invalid, problem});
+  if (asked.start && turn.state.cluster.recovering)
+    return turn.refuse(
+        asked.asked, "create_vm", subject_of(asked.spec.id),
+        {ErrorCode::conflict, "the database was restored: nothing starts until all hosts reported"});
+  Vm& vm = turn.state.vms[asked.spec.id];
+  vm.record.spec = asked.spec;
+  vm.record.wanted_running = asked.start;
+  turn.state.vm_names[asked.spec.name] = asked.spec.id;
+  turn.touch(vm);
+  turn.log(asked.asked, "create_vm", subject_of(asked.spec.id), Reason::requested, "",
+           {{"name", asked.spec.name}, {"home", asked.spec.home.value}});
+  if (!asked.start) return turn.answer(asked.asked.request, asked.spec.id.value);
+  begin_start(turn, vm, asked.asked);
+}
+
+void start_vm(Turn& turn, const StartVmAsked& asked) {
+  Vm* vm = named(turn, asked.asked, "start_vm", asked.vm);
+  if (!vm) return;
+  const VmPhase phase = vm->record.phase;
+  if (phase == VmPhase::running) {
+    turn.log(asked.asked, "start_vm", subject_of(asked.vm), Reason::requested, "it runs already");
+    return turn.answer(asked.asked.request, asked.vm.value);
+  }
+  if (turn.state.cluster.recovering)
+    return turn.refuse(
+        asked.asked, "start_vm", subject_of(asked.vm),
+        {ErrorCode::conflict, "the database was restored: nothing starts until all hosts reported"});
+  if (phase != VmPhase::stopped && phase != VmPhase::failed)
+    return turn.refuse(asked.asked, "start_vm", subject_of(asked.vm),
+                       {ErrorCode::conflict, fmt::format("{} is {}: {}", vm->record.spec.name, name_of(phase),
+                                                         vm->record.explanation)});
+  turn.log(asked.asked, "start_vm", subject_of(asked.vm), Reason::requested);
+  begin_start(turn, *vm, asked.asked);
+}
+
+void stop_vm(Turn& turn, const StopVmAsked& asked) {
+  Vm* vm = named(turn, asked.asked, "stop_vm", asked.vm);
+  if (!vm) return;
+  const VmPhase phase = vm->record.phase;
+  const auto refuse = [&](std::string words) {
+    turn.refuse(asked.asked, "stop_vm", subject_of(asked.vm),
+                {ErrorCode::conflict, vm->record.spec.name + " " + std::move(words)});
+  };
+  if (phase == VmPhase::deleting) return refuse("is being deleted");
+  if (vm->record.failback) return refuse("is being carried home: wait until the plan is done");
+  if (phase == VmPhase::stopped) {
+    vm->record.wanted_running = false;
+    turn.touch(*vm);
+    turn.log(asked.asked, "stop_vm", subject_of(asked.vm), Reason::requested, "it is stopped");
+    return turn.answer(asked.asked.request, asked.vm.value);
+  }
+  if (phase == VmPhase::recovering || phase == VmPhase::failed) {
+    // Nothing of it can be commanded now; from here on it isn't started again.
+    turn.answer_waiting(*vm, Error{ErrorCode::conflict, "it was stopped by another request meanwhile"});
+    vm->record.wanted_running = false;
+    turn.set_phase(*vm, VmPhase::stopping, Reason::requested, "not started again: an operator stopped it");
+    turn.log(asked.asked, "stop_vm", subject_of(asked.vm), Reason::requested, "it will not be started again");
+    turn.answer(asked.asked.request, asked.vm.value);
+    return advance(turn, *vm);
+  }
+  if (asked.how == wire::StopHow::kill) return kill(turn, *vm, asked.asked);
+  shut_down(turn, *vm, asked.asked);
+}
+
+void delete_vm(Turn& turn, const DeleteVm& asked) {
+  Vm* vm = named(turn, asked.asked, "delete_vm", asked.vm);
+  if (!vm) return;
+  const VmPhase phase = vm->record.phase;
+  if (phase != VmPhase::stopped && phase != VmPhase::failed)
+    return turn.refuse(
+        asked.asked, "delete_vm", subject_of(asked.vm),
+        {ErrorCode::conflict, fmt::format("{} is {}: stop it first", vm->record.spec.name, name_of(phase))});
+  vm->record.wanted_running = false;
+  vm->live.request = asked.asked.request;
+  turn.set_phase(*vm, VmPhase::deleting, Reason::requested, "an operator deleted it");
+  turn.log(asked.asked, "delete_vm", subject_of(asked.vm), Reason::requested, "",
+           {{"name", vm->record.spec.name}});
+  advance(turn, *vm);
+}
+
+}  // namespace bascule

@@ -1,0 +1,131 @@
+// Dispatch only: which module hears which event, and the order of work at a Tick.
+#include "failover/step.h"
+
+#include "failover/drill.h"
+#include "failover/failback.h"
+#include "failover/fault_detector.h"
+#include "failover/fence_host.h"
+#include "failover/host_sessions.h"
+#include "failover/incidents.h"
+#include "failover/operator.h"
+#include "failover/readiness.h"
+#include "failover/recovery.h"
+#include "failover/turn.h"
+#include "failover/vm_life.h"
+
+namespace bascule {
+namespace {
+
+void on(Turn& turn, const HostHello& e) { on_hello(turn, e.hello); }
+void on(Turn& turn, const HostHeartbeat& e) { on_heartbeat(turn, e); }
+void on(Turn& turn, const HostDomainChanged& e) { on_domain_changed(turn, e); }
+void on(Turn& turn, const HostFaultReported& e) { on_host_fault(turn, e); }
+void on(Turn& turn, const HostReplied& e) { on_host_replied(turn, e); }
+void on(Turn& turn, const HostSessionClosed& e) { on_session_closed(turn, e); }
+
+void on(Turn& turn, const PowerOffDone& e) {
+  Host* host = turn.find_host(e.host);
+  if (!host || power_host_done(turn, e.action, *host, e.outcome)) return;
+  if (host->live.drill != DrillPhase::none) return drill_power_off_done(turn, *host, e);
+  power_off_done(turn, *host, e);
+}
+void on(Turn& turn, const PowerOnDone& e) {
+  Host* host = turn.find_host(e.host);
+  if (!host || power_host_done(turn, e.action, *host, e.outcome)) return;
+  drill_power_on_done(turn, *host, e);
+}
+void on(Turn& turn, const BmcChecked& e) {
+  Host* host = turn.find_host(e.host);
+  if (!host) return;
+  if (host->live.drill != DrillPhase::none) return drill_bmc_checked(turn, *host, e);
+  bmc_checked(turn, *host, e);
+}
+void on(Turn& turn, const LeaseObserved& e) {
+  if (Host* host = turn.find_host(e.copy.host)) lease_observed(turn, *host, e);
+}
+void on(Turn& turn, const LeaseRevoked& e) {
+  if (Host* host = turn.find_host(e.copy.host)) lease_revoked(turn, *host, e);
+}
+void on(Turn& turn, const ChannelChanged& e) {
+  if (e.alive) {
+    if (turn.state.channels.erase(e.channel) > 0)
+      turn.log("channel_alive", "channel/" + e.channel, Reason::requested, e.detail);
+    return;
+  }
+  const bool known = turn.state.channels.contains(e.channel);
+  turn.state.channels[e.channel] = e.detail;
+  if (known) return;
+  turn.log("channel_dead", "channel/" + e.channel, Reason::requested, e.detail);
+  turn.notify(NoticeKind::channel_dead, std::nullopt, {{"detail", e.channel + ": " + e.detail}});
+}
+
+void on(Turn& turn, const CreateVm& e) { create_vm(turn, e); }
+void on(Turn& turn, const StartVmAsked& e) { start_vm(turn, e); }
+void on(Turn& turn, const StopVmAsked& e) { stop_vm(turn, e); }
+void on(Turn& turn, const DeleteVm& e) { delete_vm(turn, e); }
+void on(Turn& turn, const ClearHost& e) { clear_host(turn, e); }
+void on(Turn& turn, const PowerHost& e) { power_host(turn, e); }
+void on(Turn& turn, const DrillHost& e) { drill_host(turn, e); }
+void on(Turn& turn, const AttestDown& e) { attest_down(turn, e); }
+void on(Turn& turn, const PlanFailback& e) { plan_failback(turn, e); }
+void on(Turn& turn, const ApproveFailback& e) { approve_failback(turn, e); }
+void on(Turn& turn, const TestNotices& e) { test_notices(turn, e); }
+
+template <class Id>
+std::vector<Id> due(const std::set<std::pair<Instant, Id>>& deadlines, Instant now) {
+  std::vector<Id> ids;
+  for (const auto& [at, id] : deadlines) {
+    if (at > now) break;
+    ids.push_back(id);
+  }
+  return ids;
+}
+
+void host_due(Turn& turn, Host& host) {
+  turn.watch(host);
+  readiness_due(turn, host);
+  drill_due(turn, host);
+  fencing_due(turn, host);
+  detector_due(turn, host);
+}
+
+void on(Turn& turn, const Tick&) {
+  State& state = turn.state;
+  const Duration since = turn.now - state.last_step;
+  state.last_step = turn.now;
+  state.next_tick = turn.now + turn.policy.heartbeat;
+  if (since > turn.policy.heartbeat * 2) restart_detectors(turn, since);
+  if (!state.resumed) {
+    state.resumed = true;
+    for (auto& [id, host] : state.hosts) {
+      turn.watch(host);
+      if (host.record.phase == HostPhase::fencing) resume_fencing(turn, host);
+    }
+  }
+  std::erase_if(state.fences, [&](Instant at) { return turn.now - at >= turn.policy.brake_window; });
+  for (const HostId& id : due(state.host_deadlines, turn.now))
+    if (Host* host = turn.find_host(id)) host_due(turn, *host);
+  for (const VmId& id : due(state.vm_deadlines, turn.now))
+    if (Vm* vm = turn.find_vm(id)) vm_due(turn, *vm);
+  digest_if_due(turn);
+  expire_plans(turn);
+}
+
+}  // namespace
+
+Outcome step(State state, const Event& event, Instant now, const Policy& policy) {
+  Turn turn(state, policy, now, event.wall);
+  std::visit([&](const auto& body) { on(turn, body); }, event.body);
+  drain_recovery(turn);
+  turn.close();
+  return {std::move(state), std::move(turn.actions), std::move(turn.audit), std::move(turn.touched)};
+}
+
+std::optional<Instant> next_deadline(const State& state) {
+  Instant earliest = state.next_tick;
+  if (!state.host_deadlines.empty()) earliest = std::min(earliest, state.host_deadlines.begin()->first);
+  if (!state.vm_deadlines.empty()) earliest = std::min(earliest, state.vm_deadlines.begin()->first);
+  return earliest;
+}
+
+}  // namespace bascule
