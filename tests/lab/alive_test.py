@@ -14,7 +14,7 @@ def fenced(lab, host, old):
 
 def test_host_cut_off(lab):
     """Its link is cut and its guests run on: powered off, then started elsewhere."""
-    lab.ready()
+    lab.ready("san")
     host, old = lab.where("web-1"), lab.boot("web-1")
     lab.verb("cut", host)
     fenced(lab, host, old)
@@ -22,7 +22,7 @@ def test_host_cut_off(lab):
 
 def test_host_frozen(lab):
     """A hung kernel without a working watchdog: powered off before anything starts elsewhere; the thaw wakes nobody."""
-    lab.ready()
+    lab.ready("san")
     host, old = lab.where("web-1"), lab.boot("web-1")
     lab.verb("dog", host, "off")
     lab.verb("freeze", host)
@@ -33,7 +33,7 @@ def test_host_frozen(lab):
 
 def test_witness_cut_from_a_site_fences_nobody(lab):
     """The manager's link to paris is cut; hosts at lyon still see paris alive: held, not fenced."""
-    lab.ready()
+    lab.ready("san")
     old = {name: lab.boot(name) for name in ("web-1", "web-2")}
     lab.verb("cut", "witness:paris")
     lab.wait(lambda: all(h["phase"] == "held" for h in lab.hosts().values() if h["site"] == "paris"), 60,
@@ -46,7 +46,7 @@ def test_witness_cut_from_a_site_fences_nobody(lab):
 
 def test_swapped_bmc_is_no_evidence(lab):
     """The BMC at the host's address is another host's: nothing is powered off, nothing starts."""
-    lab.ready()
+    lab.ready("san")
     host = lab.where("web-1")
     lab.verb("bmc", "swap", host, "lyon-2")
     lab.verb("crash", host)
@@ -57,7 +57,7 @@ def test_swapped_bmc_is_no_evidence(lab):
 
 def test_hostd_stopped(lab):
     """Only hostd hangs: whatever is decided, and after it wakes again, there is one copy."""
-    lab.ready()
+    lab.ready("san")
     host, old = lab.where("web-1"), lab.boot("web-1")
     lab.verb("stop", host, "hostd")
     lab.wait(lambda: lab.hosts()[host]["phase"] != "up", 60, f"{host} is missed")
@@ -71,7 +71,7 @@ def test_hostd_stopped(lab):
 
 def test_lease_lapse_with_dead_bmc(lab):
     """Mode stop: the guard stops the guests at its deadline, and the manager starts them elsewhere without a BMC."""
-    lab.ready()
+    lab.ready("san")
     host, old = lab.where("web-1"), lab.boot("web-1")
     lab.verb("bmc", host, "dead")
     lab.verb("cut", host)

@@ -93,9 +93,10 @@ class Lab:
     def wait_for_hosts(self):
         product.wait_for_hosts(self.instance)
 
-    def ready(self):
-        """Four commissioned hosts, and both guests answering at paris."""
-        product.demo(self.instance, lambda text: None)
+    def ready(self, pool="metro"):
+        """Four commissioned hosts, and both guests answering at paris. On the pool "san" no image lock hides a second
+        writer."""
+        product.demo(self.instance, lambda text: None, pool)
 
     # -- the guests, seen from outside --
 

@@ -104,7 +104,7 @@ class Observer:
                 seen[uuid] = pid
 
     def _sample_disks(self):
-        for path in self.instance.metro.glob("*.raw"):
+        for path in (*self.instance.metro.glob("*.raw"), *self.instance.san.glob("*.raw")):
             try:
                 with open(path, "rb") as disk:
                     text = disk.read(256).split(b"\n")[0].decode(errors="replace")

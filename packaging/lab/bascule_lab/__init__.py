@@ -9,6 +9,7 @@ From the bottom up:
   machine       one host: boot, crash, freeze; machine_init is its PID 1
   watchdog      the hardware watchdog of a host, outside its namespaces
   bmc           a BMC per host (ipmi_sim), with its faults
+  san           NBD volumes without locks
   sinks         the SMTP relay and SMS gateway that receive notices
   lifecycle     up, down, status
   product       Bascule through its CLI: commissioning, demo guests

@@ -3,7 +3,7 @@ import shutil
 import uuid
 from pathlib import Path
 
-from .instance import HOSTS, SITES, SMS_PORT, SMTP_PORT, WATCHDOG_TIMEOUT_S, WITNESS, site_of
+from .instance import HOSTS, SAN_PORT, SITES, SMS_PORT, SMTP_PORT, WATCHDOG_TIMEOUT_S, WITNESS, site_of
 
 BMC_USER = "admin"
 BMC_PASSWORD = "secret"
@@ -87,7 +87,8 @@ def write_host(instance, host):
         f'manager = ["{manager}:7444"]\nprobe_address = "{instance.address(host)}"\n'
         f'libvirt_uri = "qemu:///system"\ndomain_type = "qemu"\n\n{_tls("host")}\n'
         '[capacity]\nmemory_mib = 4096\nvcpus = 16\n\n'
-        '[[pool]]\nname = "metro"\nkind = "dir"\npath = "/srv/bascule/metro"\n')
+        '[[pool]]\nname = "metro"\nkind = "dir"\npath = "/srv/bascule/metro"\n\n'
+        f'[[pool]]\nname = "san"\nkind = "nbd"\nurl = "nbd://{instance.address("san")}:{SAN_PORT}"\n')
     (etc / "guard.toml").write_text(
         f'cluster = "{instance.name}"\nhost = "{host}"\nrun_dir = "/run/bascule"\nmanager = ["{manager}:7445"]\n\n'
         f'{_tls("guard")}\n[watchdog]\ndevice = "/dev/watchdog"\ntimeout_s = {WATCHDOG_TIMEOUT_S}\n'

@@ -14,6 +14,7 @@ from .process import run
 
 SOURCES = Path(__file__).resolve().parent.parent / "guest"
 IMAGE_DIR = PROJECT_DIR / "build" / "lab-guest"
+DISK_MIB = 16
 KERNEL = "lab-vmlinuz"
 INITRD = "lab-initrd.gz"
 # What the guests need, without their dependencies; those built into the kernel are skipped.
@@ -106,11 +107,12 @@ def command_line(instance, name, number):
             f"lab.report={instance.address('outside')}:{REPORT_PORT}")
 
 
-def vm_spec(instance, name, number, home="paris", **changes):
-    """The specification of a lab VM, as `bascule vm create --file` takes it (VmSpec of base/model.h)."""
+def vm_spec(instance, name, number, pool="metro", **changes):
+    """The specification of a lab VM, as `bascule vm create --file` takes it (VmSpec of base/model.h). In the pool
+    "san" there are volumes for the guests of san.VOLUMES only."""
     spec = {
-        "name": name, "home": home, "memory_mib": 96, "vcpus": 1,
-        "disks": [{"pool": "metro", "volume": f"{name}.raw", "size_mib": 16, "format": "raw"}],
+        "name": name, "home": "paris", "memory_mib": 96, "vcpus": 1,
+        "disks": [{"pool": pool, "volume": name if pool == "san" else f"{name}.raw", "size_mib": DISK_MIB}],
         "nics": [{"bridge": "br0", "mac": f"52:54:00:1a:b0:{number:02x}"}],
         "kernel": {"pool": "metro", "kernel": KERNEL, "initrd": INITRD,
                    "command_line": command_line(instance, name, number)},

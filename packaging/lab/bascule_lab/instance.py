@@ -16,6 +16,7 @@ WATCHDOG_TIMEOUT_S = 5
 SMTP_PORT = 2525
 SMS_PORT = 13013
 REPORT_PORT = 9999
+SAN_PORT = 10809
 
 
 class LabError(Exception):
@@ -47,6 +48,10 @@ class Instance:
         return self.state / "metro"
 
     @property
+    def san(self):
+        return self.state / "san"
+
+    @property
     def client_config(self):
         return self.state / "client" / "client.toml"
 
@@ -68,8 +73,8 @@ class Instance:
         return f"bl-{self.name}"
 
     def address(self, what):
-        """The IPv4 address of a machine, "outside", "sinks", or of a BMC as "bmc:HOST"."""
-        fixed = {"outside": "0.1", WITNESS: "0.2", "sinks": "0.3"}
+        """The IPv4 address of a machine, "outside", "sinks", "san", or of a BMC as "bmc:HOST"."""
+        fixed = {"outside": "0.1", WITNESS: "0.2", "sinks": "0.3", "san": "0.4"}
         if what in fixed:
             return f"{self.net}.{fixed[what]}"
         host = what.removeprefix("bmc:")

@@ -6,11 +6,11 @@ import sys
 import time
 from pathlib import Path
 
-from . import bmc, config, guest, machine, network, pki, process, sinks
+from . import bmc, config, guest, machine, network, pki, process, san, sinks
 from .instance import HOSTS, MACHINES, PACKAGE_DIR, STATE_ROOT, WITNESS, LabError
 
 NEEDED = {"libvirtd": "libvirt-daemon-system", "virsh": "libvirt-clients", "qemu-system-x86_64": "qemu-system-x86",
-          "ipmi_sim": "openipmi", "ipmitool": "ipmitool", "ip": "iproute2", "openssl": "openssl", "cpio": "cpio",
+          "qemu-storage-daemon": "qemu-utils", "ipmi_sim": "openipmi", "ipmitool": "ipmitool", "ip": "iproute2", "openssl": "openssl", "cpio": "cpio",
           "cc": "gcc"}
 
 
@@ -88,8 +88,9 @@ def _create(instance, step, policy):
     _write_files(instance, policy)
     step(f"network {instance.net}.0.0/16: two sites, a witness, and this machine at {instance.address('outside')}")
     network.create(instance)
-    step("mail relay, SMS gateway, and a BMC per host")
+    step("mail relay, SMS gateway, SAN, and a BMC per host")
     start_sinks(instance)
+    san.start(instance)
     for host in HOSTS:
         bmc.start(instance, host)
     step(f"machines {', '.join(MACHINES)}")
@@ -108,6 +109,7 @@ def up(instance, policy=()):
             raise LabError(f"lab {instance.name} is up: a policy is chosen when it is made; bascule-lab down first")
         step(f"lab {instance.name} is up")
         start_sinks(instance)
+        san.start(instance)
         for host in HOSTS:
             bmc.start(instance, host)
         machine.boot(instance, WITNESS)

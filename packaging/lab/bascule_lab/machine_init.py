@@ -115,6 +115,8 @@ class Service:
         self.pid = os.fork()
         if self.pid == 0:
             os.setsid()
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
             log = os.open(f"/var/log/{self.name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
             os.dup2(log, 1)
             os.dup2(log, 2)

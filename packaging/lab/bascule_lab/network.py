@@ -3,7 +3,8 @@
     fabric namespace:   [outside] --- [witness]        each pair of bridges has one link of its own, and no bridge
                            | \         / |             passes a frame from one link to another (isolated ports):
                            |  [paris]-[lyon]           what is cut is cut, and there is no loop
-    paris: hosts' eth0, BMCs     lyon: the same     witness: the manager, the sinks     outside: this machine
+    paris: hosts' eth0, BMCs     lyon: the same     witness: the manager, the sinks     outside: this
+    machine, the SAN
 
 Guests and management share a site's bridge. Every machine sees one flat /16.
 """
@@ -62,9 +63,11 @@ def create(instance):
     run("ip", "link", "set", outside, "addrgenmode", "none")
     run("ip", "link", "set", outside, "up")
     run("ip", "addr", "add", f"{instance.address('outside')}/16", "dev", outside)
-    for what, bridge in (("sinks", WITNESS),) + tuple((f"bmc-{site}", site) for site in SITES):
+    for site in SITES:
+        attach(instance, f"bmc-{site}", site)
+    for what, bridge in (("sinks", WITNESS), ("san", "outside")):
         attach(instance, what, bridge)
-    run("ip", "-n", instance.namespace("sinks"), "addr", "add", f"{instance.address('sinks')}/16", "dev", "eth0")
+        run("ip", "-n", instance.namespace(what), "addr", "add", f"{instance.address(what)}/16", "dev", "eth0")
 
 
 def attach(instance, what, bridge):

@@ -83,7 +83,7 @@ def page(instance, number, timeout_s=1):
         return None
 
 
-def demo(instance, step):
+def demo(instance, step, pool="metro"):
     """Four commissioned hosts and two guests that answer: what the quickstart ends with. Idempotent."""
     wait_for_hosts(instance)
     step("all hosts are connected to the manager")
@@ -91,7 +91,7 @@ def demo(instance, step):
         if commission(instance, host):
             step(f"{host}: commissioned (its BMC switched it off and on under Bascule's eyes)")
     for name, number in DEMO_GUESTS.items():
-        if create_guest(instance, name, number):
+        if create_guest(instance, name, number, pool=pool):
             step(f"{name}: created at paris")
     for name, number in DEMO_GUESTS.items():
         attempt(lambda n=number: page(instance, n), 120, f"{name} at http://{instance.guest_address(number)}/")
