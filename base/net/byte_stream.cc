@@ -102,7 +102,20 @@ void ByteStream::read_identity() {
   peer_ = std::move(peer);
 }
 
-void ByteStream::shut_down(Finished finished) { connection_->stream.async_shutdown(std::move(finished)); }
+// Beast calls this after a broken frame, and would wait as long as the peer likes.
+void ByteStream::shut_down(Finished finished) {
+  auto timer = std::make_shared<asio::steady_timer>(get_executor());
+  const auto over = std::make_shared<bool>(false);
+  timer->expires_after(std::chrono::seconds(2));
+  timer->async_wait([this, over](error_code cancelled) {
+    if (!cancelled && !*over) close();  // `finished` hasn't been called, so it still keeps this stream alive
+  });
+  connection_->stream.async_shutdown([timer, over, done = std::move(finished)](error_code) mutable {
+    *over = true;
+    timer->cancel();
+    std::move(done)(error_code());
+  });
+}
 
 void ByteStream::drain(Finished finished) {
   constexpr std::size_t kMost = 16 * 1024 * 1024;

@@ -94,7 +94,7 @@ struct ClientOptions {
 };
 
 // A blocking client with one kept connection. One thread at a time. request() opens the connection when needed and
-// fails with `timeout` or `unavailable`; a request that was sent and not answered is `unknown_outcome`.
+// fails with `timeout`, `unavailable` or `denied` (certificates); sent and not answered is `unknown_outcome`.
 class HttpClient {
  public:
   static Result<std::unique_ptr<HttpClient>> make(ClientOptions options);
