@@ -1,0 +1,162 @@
+// Agent: what a hypervisor host does with the manager's commands and with what it finds on itself.
+//
+// It owns no thread and no socket. Others call it: the session (hello, guard, obey), a pump that watches QEMU
+// processes, one that surveys libvirt, one that enforces the device policy. What it has to say goes to
+// `tell`, which must not block. Each VM is worked on by one caller at a time (a claim); nothing here waits
+// for libvirt while holding the agent's mutex, so that hello() and guard() answer at once whatever libvirtd
+// does.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "base/time.h"
+#include "base/wire.h"
+#include "hostd/device_policy.h"
+#include "hostd/hypervisor.h"
+#include "hostd/lease_view.h"
+#include "hostd/qemu_processes.h"
+#include "hostd/storage.h"
+#include "hostd/tombstones.h"
+
+namespace bascule::hostd {
+
+struct HostIdentity {
+  ClusterId cluster;
+  HostId host;
+  BootId boot;
+  Capacity capacity;
+  std::string domain_type;
+};
+
+struct AgentParts {
+  Hypervisor& hypervisor;
+  QemuProcesses& processes;
+  Tombstones& tombstones;
+  StoragePools& pools;
+  const Clock& clock;  // now() is CLOCK_BOOTTIME
+  ReadLease read_lease;
+  std::function<bool()> devices_allowed;  // the root-owned exception file is there
+  std::function<void(wire::FromHost)> tell;
+};
+
+class Agent {
+ public:
+  Agent(HostIdentity identity, AgentParts parts);
+
+  // Before the session begins: takes over the guests of an earlier life of this daemon, by /proc alone.
+  void adopt();
+
+  // ---- The session's ----
+  wire::Hello hello() const;
+  wire::GuardStatus guard() const;
+  Duration clock() const { return parts_.clock.now().since_start; }
+  Status acceptable(const wire::Welcome& welcome) const;
+  std::vector<wire::HostFault> active_faults() const;
+
+  // ---- Commands: blocks; the reply goes to `tell`, perhaps later (a graceful stop) ----
+  void obey(const wire::Command& command);
+  void refuse(const wire::Command& command, ErrorCode code, const std::string& why);
+
+  // ---- What happens on the host ----
+  void on_domain(const DomainEvent& event);  // from the hypervisor's thread: only notes it
+  void on_connection(bool connected);
+  void watch_processes();  // one round; waits up to half a second for an end
+  void survey();           // one round over libvirt's domains
+  void enforce_policy();   // one round over libvirt's domains
+  void raise(const std::string& kind, const std::string& what, const std::optional<VmId>& vm,
+             const std::string& detail);
+  void clear(const std::string& kind, const std::string& what, const std::optional<VmId>& vm);
+
+ private:
+  // A guest that this host holds.
+  struct Guest {
+    Generation generation;
+    wire::DomainState state = wire::DomainState::starting;
+    std::string detail;
+    std::uint64_t guard_stops = 0;             // the guard's count when we began to watch it
+    std::optional<DomainEventKind> end_event;  // what libvirt said of its end
+    std::optional<Instant> vanished;           // its process was first missed
+  };
+  struct PendingStop {
+    ActionId action;
+    Instant deadline;
+  };
+  // While it lives nobody else works on the VM.
+  class Claim {
+   public:
+    Claim(Agent& agent, VmId vm) : agent_(&agent), vm_(std::move(vm)) {}
+    Claim(const Claim&) = delete;
+    Claim& operator=(const Claim&) = delete;
+    ~Claim() { agent_->unclaim(vm_); }
+
+   private:
+    Agent* agent_;
+    VmId vm_;
+  };
+  using Reply = Result<std::optional<wire::DomainReport>>;  // nothing: it comes later
+
+  // agent.cc
+  bool claim(const VmId& vm, Duration wait);
+  bool claim_as_seen(const VmId& vm, std::uint64_t seen_at);
+  void unclaim(const VmId& vm);
+  bool untouched_since(const VmId& vm, std::uint64_t moment) const;
+  std::uint64_t moment() const;
+  wire::DomainReport report(const VmId& vm) const;
+  void set_guest(const VmId& vm, Guest guest);
+  std::optional<Guest> guest(const VmId& vm) const;
+  void answer(const ActionId& action, Status status, std::optional<wire::DomainReport> domain);
+  bool is_new(const ActionId& action);
+  void pause(Duration time);  // between two looks at something that gives no notice
+
+  // agent_orders.cc
+  Status check(const wire::Command& command);
+  Status check_time_and_lease(const wire::Command& command) const;
+  Reply carry_out(const wire::Command& command, const wire::StartVm& order);
+  Reply carry_out(const wire::Command& command, const wire::StopVm& order);
+  Reply carry_out(const wire::Command& command, const wire::ForbidVm& order);
+  Reply carry_out(const wire::Command& command, const wire::ForgetVm& order);
+  Result<std::string> definition(const wire::Command& command, const VmSpec& spec);
+  Status prepare_disk(const Disk& disk, Generation generation, std::vector<DiskSource>& sources);
+  Status wait_until_free(const VmId& vm);
+  Status run(const wire::Command& command, const VmSpec& spec, const std::string& xml);
+  Status check_running_policy(const VmId& vm);
+  Status make_gone(const VmId& vm);
+  Status end_up_to(const VmId& vm, Generation generation);
+
+  // agent_watch.cc
+  void guest_ended(const VmId& vm, wire::DomainCause cause, const std::string& detail);
+  std::optional<wire::DomainCause> cause_of_end(const VmId& vm, const Guest& guest);
+  void look_for_ends(const std::vector<QemuProcess>& found, std::uint64_t seen_at);
+  void look_for_strangers(const std::vector<QemuProcess>& found, std::uint64_t seen_at);
+  void look_for_duplicates(const std::vector<QemuProcess>& found);
+  void look_at_deadlines();
+  void look_at_domain(const Domain& domain, std::uint64_t seen_at);
+  void note_state(const Domain& domain);
+  void stop_stranger(const VmId& vm, Generation generation, const std::string& name, std::uint64_t seen_at);
+  void enforce_on(const Domain& domain, std::uint64_t seen_at);
+
+  const HostIdentity identity_;
+  const AgentParts parts_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable unclaimed_;
+  std::map<VmId, Guest> guests_;
+  std::set<VmId> claims_;
+  std::uint64_t moment_ = 0;  // counts claims, so that a stale look is told from a fresh one
+  std::map<VmId, std::uint64_t> touched_;
+  std::map<VmId, PendingStop> stops_;
+  std::map<VmId, Instant> strangers_;  // processes that nobody holds, since when
+  std::map<std::string, wire::HostFault> faults_;
+  std::optional<Instant> libvirt_lost_;
+  std::map<ActionId, std::optional<wire::CommandReply>> actions_;  // nothing: in progress
+  std::deque<ActionId> action_order_;
+};
+
+}  // namespace bascule::hostd

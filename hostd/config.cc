@@ -1,0 +1,106 @@
+#include "hostd/config.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "base/config_load.h"
+#include "hostd/storage_dir.h"
+#include "hostd/storage_nbd.h"
+
+namespace bascule::hostd {
+
+struct HostFile {
+  HostConfig config;
+  std::optional<Capacity> capacity;
+};
+template <class V>
+void fields(V& v, PoolConfig& x) {
+  v("name", x.name);
+  v("kind", x.kind);
+  v.optional("path", x.path);
+  v.optional("url", x.url);
+}
+template <class V>
+void fields(V& v, HostFile& x) {
+  v("cluster", x.config.cluster);
+  v("host", x.config.host);
+  v.optional("state_dir", x.config.state_dir);
+  v.optional("run_dir", x.config.run_dir);
+  v("manager", x.config.manager);
+  v.optional("probe_address", x.config.probe_address);
+  v.optional("libvirt_uri", x.config.libvirt_uri);
+  v.optional("domain_type", x.config.domain_type);
+  v("tls", x.config.tls);
+  v.optional("capacity", x.capacity);
+  v.optional("pool", x.config.pool);
+}
+
+void check_pool(const PoolConfig& pool, const std::string& path, const ConfigProblem& problem) {
+  if (!is_valid_name(pool.name)) problem(path + ".name", "must be letters, digits, '-', '_' or '.'");
+  if (pool.kind == "dir") {
+    if (!pool.path.starts_with('/')) problem(path + ".path", "must be an absolute path");
+  } else if (pool.kind == "nbd") {
+    if (!parse_nbd_url(pool.url)) problem(path + ".url", "must be nbd://address:port");
+  } else {
+    problem(path + ".kind", "must be \"dir\" or \"nbd\"");
+  }
+}
+
+void check_config(const HostFile& file, const ConfigProblem& problem) {
+  const HostConfig& config = file.config;
+  if (!is_valid_name(config.cluster.value)) problem("cluster", "must be letters, digits, '-', '_' or '.'");
+  if (!is_valid_name(config.host.value)) problem("host", "must be letters, digits, '-', '_' or '.'");
+  if (config.manager.empty() || config.manager.size() > 16) problem("manager", "must name 1 to 16 addresses");
+  for (std::size_t i = 0; i < config.manager.size(); ++i)
+    if (config.manager[i].rfind(':') == std::string::npos)
+      problem("manager[" + std::to_string(i) + "]", "must be \"address:port\"");
+  if (config.domain_type != "qemu" && config.domain_type != "kvm")
+    problem("domain_type", "must be \"kvm\" or \"qemu\"");
+  if (!config.state_dir.starts_with('/')) problem("state_dir", "must be an absolute path");
+  if (!config.run_dir.starts_with('/')) problem("run_dir", "must be an absolute path");
+  for (std::size_t i = 0; i < config.pool.size(); ++i) {
+    const std::string path = "pool[" + std::to_string(i) + "]";
+    check_pool(config.pool[i], path, problem);
+    for (std::size_t other = 0; other < i; ++other)
+      if (config.pool[other].name == config.pool[i].name) problem(path + ".name", "is the name of two pools");
+  }
+}
+
+Result<HostConfig> load_host_config(const std::string& path) {
+  Result<HostFile> file = load_config<HostFile>(path);
+  if (!file) return failure(file.error());
+  HostConfig config = std::move(file->config);
+  config.capacity = file->capacity.value_or(Capacity{});
+  if (config.capacity == Capacity{}) config.capacity = machine_capacity();
+  return config;
+}
+
+Capacity machine_capacity(const std::string& meminfo_path) {
+  Capacity capacity;
+  // Not from libvirt, whose answer can be far too small under a memory cgroup.
+  std::ifstream meminfo(meminfo_path);
+  std::string word;
+  std::uint64_t kib = 0;
+  while (meminfo >> word)
+    if (word == "MemTotal:" && meminfo >> kib) break;
+  const std::uint64_t total = kib / 1024;
+  const std::uint64_t kept = std::max<std::uint64_t>(2048, total / 10);
+  capacity.memory_mib = total > kept ? total - kept : total / 2;
+  capacity.vcpus = static_cast<std::uint32_t>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
+  return capacity;
+}
+
+StoragePools make_pools(const std::vector<PoolConfig>& pools) {
+  StoragePools made;
+  for (const PoolConfig& pool : pools) {
+    if (pool.kind == "dir")
+      made.emplace(pool.name, make_dir_pool(pool.name, pool.path));
+    else if (const std::optional<NbdAddress> address = parse_nbd_url(pool.url))
+      made.emplace(pool.name, make_nbd_pool(pool.name, *address));
+  }
+  return made;
+}
+
+}  // namespace bascule::hostd

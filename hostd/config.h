@@ -1,0 +1,43 @@
+// hostd.toml: what one hypervisor knows of itself. ARCHITECTURE.md shows the file.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/model.h"
+#include "base/net/tls.h"
+#include "base/result.h"
+#include "hostd/storage.h"
+
+namespace bascule::hostd {
+
+struct PoolConfig {
+  std::string name;
+  std::string kind;  // "dir" or "nbd"
+  std::string path;  // of a dir
+  std::string url;   // of an nbd: "nbd://address:port"
+};
+
+struct HostConfig {
+  ClusterId cluster;
+  HostId host;
+  std::string state_dir = "/var/lib/bascule";
+  std::string run_dir = "/run/bascule";
+  std::vector<std::string> manager;  // "address:port", dialled in turn
+  std::string probe_address;         // where peers probe this host, UDP; empty: it answers no probes
+  std::string libvirt_uri = "qemu:///system";
+  std::string domain_type = "kvm";  // "qemu" emulates: for tests only
+  net::TlsFiles tls;
+  Capacity capacity;  // zeros: from the machine
+  std::vector<PoolConfig> pool;
+};
+
+Result<HostConfig> load_host_config(const std::string& path);
+
+// What guests may use when the configuration doesn't say: all but 2 GiB or a tenth of memory, all processors.
+Capacity machine_capacity(const std::string& meminfo_path = "/proc/meminfo");
+
+StoragePools make_pools(const std::vector<PoolConfig>& pools);
+
+}  // namespace bascule::hostd

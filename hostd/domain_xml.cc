@@ -1,0 +1,192 @@
+#include "hostd/domain_xml.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <pugixml.hpp>
+#include <sstream>
+
+#include "base/ensure.h"
+
+namespace bascule::hostd {
+namespace {
+
+using Node = pugi::xml_node;
+
+Node add(Node parent, const char* name) { return parent.append_child(name); }
+
+Node add(Node parent, const char* name, const std::string& text) {
+  Node child = parent.append_child(name);
+  child.text().set(text.c_str());
+  return child;
+}
+
+void set(Node node, const char* attribute, const std::string& value) {
+  node.append_attribute(attribute).set_value(value.c_str());
+}
+
+Node add_typed(Node parent, const char* name, const std::string& type) {
+  Node child = add(parent, name);
+  set(child, "type", type);
+  return child;
+}
+
+void add_metadata(Node domain, const DomainPlan& plan) {
+  Node vm = add(add(domain, "metadata"), "bascule:vm");
+  set(vm, "xmlns:bascule", std::string(kMetadataNamespace));
+  set(vm, "generation", std::to_string(plan.generation.value));
+}
+
+void add_boot(Node domain, const DomainPlan& plan) {
+  Node os = add(domain, "os");
+  Node type = add(os, "type", "hvm");
+  set(type, "arch", "x86_64");
+  set(type, "machine", "q35");
+  if (!plan.spec.kernel) {
+    set(add(os, "boot"), "dev", "hd");
+    return;
+  }
+  add(os, "kernel", plan.kernel_path);
+  if (!plan.initrd_path.empty()) add(os, "initrd", plan.initrd_path);
+  if (!plan.spec.kernel->command_line.empty()) add(os, "cmdline", plan.spec.kernel->command_line);
+}
+
+void add_machine(Node domain, const DomainPlan& plan) {
+  const bool emulated = plan.domain_type == "qemu";
+  Node features = add(domain, "features");
+  add(features, "acpi");
+  add(features, "apic");
+  if (emulated) {
+    // Without a bound the translation cache takes a quarter of the guest's memory.
+    Node cache = add(add(features, "tcg"), "tb-cache", "16");
+    set(cache, "unit", "MiB");
+  }
+  Node cpu = add(domain, "cpu");
+  set(cpu, "mode", emulated ? "custom" : "host-model");
+  if (emulated) {
+    set(cpu, "match", "exact");
+    add(cpu, "model", "qemu64");
+  }
+  set(add(domain, "clock"), "offset", "utc");
+  add(domain, "on_poweroff", "destroy");
+  add(domain, "on_reboot", "restart");
+  add(domain, "on_crash", "destroy");
+}
+
+void add_source(Node disk, const FileSource& file) { set(add(disk, "source"), "file", file.path); }
+
+void add_source(Node disk, const NbdSource& nbd) {
+  Node source = add(disk, "source");
+  set(source, "protocol", "nbd");
+  set(source, "name", nbd.export_name);
+  Node host = add(source, "host");
+  set(host, "name", nbd.host);
+  set(host, "port", std::to_string(nbd.port));
+}
+
+void add_disk(Node devices, const Disk& spec, const DiskSource& source, std::size_t index) {
+  Node disk = add_typed(devices, "disk", std::holds_alternative<FileSource>(source) ? "file" : "network");
+  set(disk, "device", "disk");
+  Node driver = add(disk, "driver");
+  set(driver, "name", "qemu");
+  set(driver, "type", std::string(name_of(spec.format)));
+  set(driver, "cache", "none");
+  // A failed write must stop the guest: reported as an error to it, the domain would go on "running".
+  set(driver, "error_policy", "stop");
+  set(driver, "rerror_policy", "stop");
+  std::visit([&disk](const auto& place) { add_source(disk, place); }, source);
+  Node target = add(disk, "target");
+  set(target, "dev", std::string("vd") + static_cast<char>('a' + index));
+  set(target, "bus", "virtio");
+}
+
+void add_interface(Node devices, const VmId& vm, const Nic& nic, std::size_t index) {
+  Node interface = add_typed(devices, "interface", "bridge");
+  set(add(interface, "source"), "bridge", nic.bridge);
+  set(add(interface, "mac"), "address", nic.mac.empty() ? derived_mac(vm, index) : nic.mac);
+  add_typed(interface, "model", "virtio");
+}
+
+void add_devices(Node domain, const DomainPlan& plan) {
+  Node devices = add(domain, "devices");
+  // Left out, libvirt would add a USB controller by itself.
+  set(add_typed(devices, "controller", "usb"), "model", "none");
+  for (std::size_t i = 0; i < plan.spec.disks.size(); ++i)
+    add_disk(devices, plan.spec.disks[i], plan.disks[i], i);
+  for (std::size_t i = 0; i < plan.spec.nics.size(); ++i)
+    add_interface(devices, plan.spec.id, plan.spec.nics[i], i);
+  set(add(add_typed(devices, "serial", "pty"), "target"), "port", "0");
+  Node console = add(add_typed(devices, "console", "pty"), "target");
+  set(console, "type", "serial");
+  set(console, "port", "0");
+  Node agent = add(add_typed(devices, "channel", "unix"), "target");
+  set(agent, "type", "virtio");
+  set(agent, "name", "org.qemu.guest_agent.0");
+  set(add(devices, "memballoon"), "model", "virtio");
+  add_typed(add(devices, "video"), "model", "none");
+}
+
+std::uint64_t fnv1a(std::string_view text) {
+  std::uint64_t hash = 0xcbf29ce484222325ULL;
+  for (char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+  return hash;
+}
+
+}  // namespace
+
+std::string derived_mac(const VmId& vm, std::size_t index) {
+  const std::uint64_t hash = fnv1a(vm.value + "/" + std::to_string(index));
+  char text[24];
+  std::snprintf(text, sizeof text, "52:%02x:%02x:%02x:%02x:%02x", static_cast<unsigned>(hash >> 32) & 0xff,
+                static_cast<unsigned>(hash >> 24) & 0xff, static_cast<unsigned>(hash >> 16) & 0xff,
+                static_cast<unsigned>(hash >> 8) & 0xff, static_cast<unsigned>(hash) & 0xff);
+  return text;
+}
+
+std::string domain_xml(const DomainPlan& plan) {
+  ensure(plan.disks.size() == plan.spec.disks.size(), "every disk of the plan has a source");
+  pugi::xml_document document;
+  Node domain = document.append_child("domain");
+  set(domain, "type", plan.domain_type);
+  add(domain, "name", std::string(kProtectedPrefix) + plan.spec.name);
+  add(domain, "uuid", plan.spec.id.value);
+  add_metadata(domain, plan);
+  set(add(domain, "memory", std::to_string(plan.spec.memory_mib)), "unit", "MiB");
+  add(domain, "vcpu", std::to_string(plan.spec.vcpus));
+  add_boot(domain, plan);
+  add_machine(domain, plan);
+  add_devices(domain, plan);
+  std::ostringstream text;
+  document.save(text, "  ", pugi::format_indent | pugi::format_no_declaration);
+  return text.str();
+}
+
+namespace {
+Generation generation_in(const Node& element) {
+  for (const pugi::xml_attribute attribute : element.attributes()) {
+    const std::string_view name = attribute.name();
+    if (name.starts_with("xmlns") && attribute.value() == kMetadataNamespace)
+      return Generation(element.attribute("generation").as_ullong());
+  }
+  return {};
+}
+}  // namespace
+
+DomainIdentity identity_of(const std::string& xml) {
+  DomainIdentity identity;
+  pugi::xml_document document;
+  if (!document.load_string(xml.c_str())) return identity;
+  const Node domain = document.child("domain");
+  identity.vm = VmId(domain.child_value("uuid"));
+  identity.name = domain.child_value("name");
+  for (const Node element : domain.child("metadata"))
+    identity.generation = std::max(identity.generation, generation_in(element));
+  return identity;
+}
+
+Generation generation_of_metadata(const std::string& element) {
+  pugi::xml_document document;
+  if (!document.load_string(element.c_str())) return {};
+  return Generation(document.first_child().attribute("generation").as_ullong());
+}
+
+}  // namespace bascule::hostd

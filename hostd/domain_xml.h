@@ -1,0 +1,40 @@
+// The libvirt definition of a VM: pure text from a specification, so that golden files can pin it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/model.h"
+#include "hostd/storage.h"
+
+namespace bascule::hostd {
+
+inline constexpr std::string_view kMetadataNamespace = "https://bascule.example/xmlns/1";
+inline constexpr std::string_view kProtectedPrefix = "bascule-";  // of the domain's name; the guard knows it
+
+struct DomainPlan {
+  VmSpec spec;
+  Generation generation;
+  std::string domain_type = "qemu";  // or "kvm"
+  std::vector<DiskSource> disks;     // one for each of spec.disks
+  std::string kernel_path;           // empty: boots from the first disk
+  std::string initrd_path;
+};
+
+std::string domain_xml(const DomainPlan& plan);
+
+// Stable over every move: from the VM's id and the interface's place, locally administered.
+std::string derived_mac(const VmId& vm, std::size_t index);
+
+// What a definition says of itself; generation 0 without our metadata.
+struct DomainIdentity {
+  VmId vm;
+  std::string name;
+  Generation generation;
+};
+DomainIdentity identity_of(const std::string& xml);
+
+// Of our metadata element alone, as libvirt hands it out; 0 when it is not ours.
+Generation generation_of_metadata(const std::string& element);
+
+}  // namespace bascule::hostd

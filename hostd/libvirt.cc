@@ -1,0 +1,364 @@
+#include "hostd/libvirt.h"
+
+#include <libvirt/libvirt-qemu.h>
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
+#include <thread>
+
+#include "base/ensure.h"
+#include "base/log.h"
+#include "hostd/domain_xml.h"
+
+namespace bascule::hostd {
+namespace {
+
+constexpr int kKeepaliveSeconds = 1;
+constexpr unsigned kKeepaliveCount = 3;
+constexpr Duration kReconnectEvery = 1s;
+
+struct CloseConnection {
+  void operator()(virConnectPtr connection) const { virConnectClose(connection); }
+};
+struct FreeDomain {
+  void operator()(virDomainPtr domain) const { virDomainFree(domain); }
+};
+struct FreeText {
+  void operator()(char* text) const { std::free(text); }
+};
+using Connection = std::shared_ptr<virConnect>;
+using DomainHandle = std::unique_ptr<virDomain, FreeDomain>;
+using Text = std::unique_ptr<char, FreeText>;
+
+std::string last_error_text() {
+  const virErrorPtr error = virGetLastError();
+  return error && error->message ? error->message : "no reason given";
+}
+
+Error last_error(const std::string& what, const Connection& connection) {
+  const virErrorPtr error = virGetLastError();
+  const std::string text = what + ": " + last_error_text();
+  if (virConnectIsAlive(connection.get()) != 1)
+    return {ErrorCode::unknown_outcome, text + "; the connection to libvirtd broke"};
+  switch (error ? error->code : VIR_ERR_INTERNAL_ERROR) {
+    case VIR_ERR_NO_DOMAIN:
+      return {ErrorCode::not_found, text};
+    case VIR_ERR_DOM_EXIST:
+    case VIR_ERR_OPERATION_INVALID:
+      return {ErrorCode::conflict, text};
+    case VIR_ERR_OPERATION_TIMEOUT:
+      return {ErrorCode::timeout, text};
+    case VIR_ERR_XML_ERROR:
+    case VIR_ERR_XML_DETAIL:
+    case VIR_ERR_CONFIG_UNSUPPORTED:
+      return {ErrorCode::invalid, text};
+    default:
+      return {ErrorCode::internal, text};
+  }
+}
+
+VmId id_of(virDomainPtr domain) {
+  char uuid[VIR_UUID_STRING_BUFLEN] = "";
+  virDomainGetUUIDString(domain, uuid);
+  return VmId(uuid);
+}
+
+std::optional<DomainEventKind> kind_of_stop(int detail) {
+  switch (detail) {
+    case VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN:
+      return DomainEventKind::shutdown_by_guest;
+    case VIR_DOMAIN_EVENT_STOPPED_CRASHED:
+    case VIR_DOMAIN_EVENT_STOPPED_FAILED:
+      return DomainEventKind::crashed;
+    default:
+      return DomainEventKind::destroyed;
+  }
+}
+
+std::optional<DomainEventKind> kind_of(int event, int detail) {
+  switch (event) {
+    case VIR_DOMAIN_EVENT_STARTED:
+      return DomainEventKind::started;
+    case VIR_DOMAIN_EVENT_RESUMED:
+      return DomainEventKind::resumed;
+    case VIR_DOMAIN_EVENT_SUSPENDED:
+      return detail == VIR_DOMAIN_EVENT_SUSPENDED_IOERROR ? DomainEventKind::paused_io_error
+                                                          : DomainEventKind::paused;
+    case VIR_DOMAIN_EVENT_STOPPED:
+      return kind_of_stop(detail);
+    case VIR_DOMAIN_EVENT_CRASHED:
+      return DomainEventKind::crashed;
+    default:
+      return std::nullopt;  // defined, undefined, shutdown in progress, suspended to RAM: no change for us
+  }
+}
+
+RunState run_state(int state, int reason) {
+  switch (state) {
+    case VIR_DOMAIN_PAUSED:
+      return reason == VIR_DOMAIN_PAUSED_IOERROR ? RunState::paused_io_error : RunState::paused;
+    case VIR_DOMAIN_SHUTDOWN:
+    case VIR_DOMAIN_SHUTOFF:
+    case VIR_DOMAIN_CRASHED:
+      return RunState::dying;
+    default:
+      return RunState::running;
+  }
+}
+
+class Libvirt final : public Hypervisor {
+ public:
+  explicit Libvirt(std::string uri) : uri_(std::move(uri)) { run_event_loop(); }
+
+  ~Libvirt() override {
+    {
+      const std::lock_guard lock(mutex_);
+      ending_ = true;
+      changed_.notify_all();
+    }
+    if (supervisor_.joinable()) supervisor_.join();
+    loop_ends_ = true;
+    loop_.join();
+  }
+
+  void subscribe(HypervisorEvents events) override {
+    ensure(!supervisor_.joinable(), "subscribe() is called once");
+    events_ = std::move(events);
+    supervisor_ = std::thread([this] { supervise(); });
+  }
+
+  bool connected() const override {
+    const std::lock_guard lock(mutex_);
+    return connection_ && !broken_;
+  }
+
+  Result<std::vector<Domain>> list() override {
+    const Result<Connection> connection = use();
+    if (!connection) return failure(connection.error());
+    virDomainPtr* raw = nullptr;
+    const int count = virConnectListAllDomains(connection->get(), &raw, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
+    if (count < 0) return failure(last_error("listing the domains", *connection));
+    std::vector<DomainHandle> handles;
+    for (int i = 0; i < count; ++i) handles.emplace_back(raw[i]);
+    std::free(raw);
+    std::vector<Domain> domains;
+    for (const DomainHandle& handle : handles) {
+      const Status added = append_domain(*connection, handle.get(), domains);
+      if (!added) return failure(added.error());
+    }
+    return domains;
+  }
+
+  Result<std::string> xml(const VmId& vm) override {
+    return with_domain(vm, "reading the definition of",
+                       [](virDomainPtr domain) -> std::optional<std::string> {
+                         const Text text(virDomainGetXMLDesc(domain, 0));
+                         return text ? std::optional<std::string>(text.get()) : std::nullopt;
+                       });
+  }
+
+  Status start_paused(const std::string& xml) override {
+    const Result<Connection> connection = use();
+    if (!connection) return failure(connection.error());
+    const DomainHandle domain(virDomainCreateXML(connection->get(), xml.c_str(), VIR_DOMAIN_START_PAUSED));
+    if (!domain) return failure(last_error("starting a domain", *connection));
+    return {};
+  }
+
+  Status resume(const VmId& vm) override { return order(vm, "resuming", virDomainResume); }
+  Status shutdown(const VmId& vm) override { return order(vm, "shutting down", virDomainShutdown); }
+  Status kill(const VmId& vm) override { return order(vm, "killing", virDomainDestroy); }
+
+  Result<std::string> qmp(const VmId& vm, const std::string& command) override {
+    const auto ask = [&command](virDomainPtr domain) -> std::optional<std::string> {
+      char* answer = nullptr;
+      if (virDomainQemuMonitorCommand(domain, command.c_str(), &answer, 0) < 0) return std::nullopt;
+      const Text text(answer);
+      return std::string(text.get());
+    };
+    return with_domain(vm, "asking the QEMU of", ask);
+  }
+
+  Result<std::vector<std::string>> autostarted() override {
+    const Result<Connection> connection = use();
+    if (!connection) return failure(connection.error());
+    virDomainPtr* raw = nullptr;
+    const int count = virConnectListAllDomains(connection->get(), &raw, VIR_CONNECT_LIST_DOMAINS_AUTOSTART);
+    if (count < 0) return failure(last_error("listing the autostarted domains", *connection));
+    std::vector<std::string> names;
+    for (int i = 0; i < count; ++i) {
+      const DomainHandle domain(raw[i]);
+      names.emplace_back(virDomainGetName(domain.get()));
+    }
+    std::free(raw);
+    return names;
+  }
+
+ private:
+  // libvirt's default event loop is one per process; whoever made the Hypervisor makes one only.
+  void run_event_loop() {
+    static std::once_flag once;
+    std::call_once(once, [] {
+      ensure(virInitialize() == 0 && virEventRegisterDefaultImpl() == 0, "libvirt's event loop starts");
+      virSetErrorFunc(nullptr, [](void*, virErrorPtr) {});  // errors come back as values, not on stderr
+    });
+    // A timer keeps the loop turning, so that it sees the end and what other threads add to it.
+    const int timer = virEventAddTimeout(
+        500, [](int, void*) {}, nullptr, nullptr);
+    loop_ = std::thread([this, timer] {
+      while (!loop_ends_) virEventRunDefaultImpl();
+      virEventRemoveTimeout(timer);
+    });
+  }
+
+  Result<Connection> use() const {
+    const std::lock_guard lock(mutex_);
+    if (!connection_ || broken_)
+      return failure(ErrorCode::unavailable, "libvirtd at " + uri_ + " doesn't answer; is it running?");
+    return connection_;
+  }
+
+  template <class Ask>
+  Result<std::string> with_domain(const VmId& vm, const std::string& what, Ask ask) {
+    const Result<Connection> connection = use();
+    if (!connection) return failure(connection.error());
+    const DomainHandle domain(virDomainLookupByUUIDString(connection->get(), vm.value.c_str()));
+    std::optional<std::string> answer;
+    if (domain) answer = ask(domain.get());
+    if (!answer) return failure(last_error(what + " " + vm.value, *connection));
+    return *answer;
+  }
+
+  Status order(const VmId& vm, const std::string& what, int (*call)(virDomainPtr)) {
+    const auto ask = [call](virDomainPtr domain) -> std::optional<std::string> {
+      return call(domain) == 0 ? std::optional<std::string>("") : std::nullopt;
+    };
+    const Result<std::string> done = with_domain(vm, what, ask);
+    if (!done) return failure(done.error());
+    return {};
+  }
+
+  // Adds nothing when the domain ended while we looked.
+  static Status append_domain(const Connection& connection, virDomainPtr handle, std::vector<Domain>& all) {
+    Domain domain;
+    domain.vm = id_of(handle);
+    domain.name = virDomainGetName(handle);
+    int state = 0;
+    int reason = 0;
+    if (virDomainGetState(handle, &state, &reason, 0) < 0) {
+      Error error = last_error("reading the state of " + domain.name, connection);
+      if (error.code == ErrorCode::unknown_outcome) return failure(std::move(error));
+      return {};
+    }
+    domain.state = run_state(state, reason);
+    const std::string space(kMetadataNamespace);
+    const Text metadata(
+        virDomainGetMetadata(handle, VIR_DOMAIN_METADATA_ELEMENT, space.c_str(), VIR_DOMAIN_AFFECT_LIVE));
+    if (metadata) domain.generation = generation_of_metadata(metadata.get());
+    all.push_back(std::move(domain));
+    return {};
+  }
+
+  // ---- The supervisor ----
+
+  void supervise() {
+    while (true) {
+      connect();
+      std::unique_lock lock(mutex_);
+      if (connection_ && !broken_) {
+        changed_.wait(lock, [this] { return ending_ || broken_; });
+      } else {
+        changed_.wait_for(lock, kReconnectEvery, [this] { return ending_; });
+      }
+      if (ending_) break;
+    }
+    drop("hostd ends");
+  }
+
+  void connect() {
+    drop("lost");
+    Connection fresh(virConnectOpen(uri_.c_str()), [](virConnectPtr raw) {
+      if (raw) virConnectClose(raw);
+    });
+    if (!fresh) {
+      const std::string why = last_error_text();
+      if (why != last_problem_)
+        log(LogLevel::warning, "libvirt", "unreachable", {{"uri", uri_}, {"why", why}});
+      last_problem_ = why;
+      return;
+    }
+    last_problem_.clear();
+    virConnectSetKeepAlive(fresh.get(), kKeepaliveSeconds, kKeepaliveCount);
+    virConnectRegisterCloseCallback(fresh.get(), on_close, this, nullptr);
+    subscriptions_ = {
+        virConnectDomainEventRegisterAny(fresh.get(), nullptr, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+                                         VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), this, nullptr),
+        virConnectDomainEventRegisterAny(fresh.get(), nullptr, VIR_DOMAIN_EVENT_ID_DEVICE_ADDED,
+                                         VIR_DOMAIN_EVENT_CALLBACK(on_device), this, nullptr)};
+    {
+      const std::lock_guard lock(mutex_);
+      connection_ = std::move(fresh);
+      broken_ = false;
+    }
+    log(LogLevel::info, "libvirt", "connected", {{"uri", uri_}});
+    events_.on_connection(true, "");
+  }
+
+  // Each callback holds a reference to its connection, which would never close if we left them.
+  void drop(const std::string& why) {
+    Connection old;
+    {
+      const std::lock_guard lock(mutex_);
+      old = std::move(connection_);
+      connection_.reset();
+    }
+    if (!old) return;
+    virConnectUnregisterCloseCallback(old.get(), on_close);
+    for (const int subscription : subscriptions_)
+      if (subscription >= 0) virConnectDomainEventDeregisterAny(old.get(), subscription);
+    log(LogLevel::warning, "libvirt", "disconnected", {{"uri", uri_}, {"why", why}});
+    events_.on_connection(false, why);
+  }
+
+  static void on_close(virConnectPtr, int, void* opaque) {
+    auto* self = static_cast<Libvirt*>(opaque);
+    const std::lock_guard lock(self->mutex_);
+    self->broken_ = true;
+    self->changed_.notify_all();
+  }
+
+  static int on_lifecycle(virConnectPtr, virDomainPtr domain, int event, int detail, void* opaque) {
+    const auto* self = static_cast<Libvirt*>(opaque);
+    if (const std::optional<DomainEventKind> kind = kind_of(event, detail))
+      self->events_.on_domain({id_of(domain), *kind});
+    return 0;
+  }
+
+  static void on_device(virConnectPtr, virDomainPtr domain, const char*, void* opaque) {
+    static_cast<Libvirt*>(opaque)->events_.on_domain({id_of(domain), DomainEventKind::device_added});
+  }
+
+  const std::string uri_;
+  HypervisorEvents events_;
+  std::thread supervisor_;
+  std::thread loop_;
+  std::atomic<bool> loop_ends_{false};
+  std::string last_problem_;  // this and the next are the supervisor's own
+  std::array<int, 2> subscriptions_{-1, -1};
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  Connection connection_;
+  bool broken_ = false;
+  bool ending_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Hypervisor> make_libvirt(const std::string& uri) { return std::make_unique<Libvirt>(uri); }
+
+}  // namespace bascule::hostd

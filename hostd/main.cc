@@ -1,0 +1,121 @@
+// bascule-hostd: runs this host's guests for the manager.
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <fstream>
+
+#include "base/config.h"
+#include "base/log.h"
+#include "hostd/agent.h"
+#include "hostd/config.h"
+#include "hostd/device_watch.h"
+#include "hostd/host_checks.h"
+#include "hostd/libvirt.h"
+#include "hostd/peer_probe.h"
+#include "hostd/pump.h"
+#include "hostd/session.h"
+
+namespace {
+
+using namespace bascule;
+using namespace bascule::hostd;
+
+constexpr const char* kExceptionFile = "/etc/bascule/allow-devices";
+constexpr Duration kSurveyEvery = 1s;
+constexpr Duration kPolicyEvery = 2s;
+constexpr std::size_t kWorkers = 8;
+constexpr std::size_t kWaitingOrders = 1024;
+
+int fail(const Error& error) {
+  log(LogLevel::error, "hostd", "cannot_run", {{"why", error.message}});
+  return 1;
+}
+
+BootId read_boot_id() {
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string text;
+  std::getline(file, text);
+  return BootId(text);
+}
+
+int run(const HostConfig& config) {
+  if (const Status clean = check_nothing_else_starts_guests(""); !clean) return fail(clean.error());
+  const BootId boot = read_boot_id();
+  const Result<std::unique_ptr<Tombstones>> tombstones =
+      Tombstones::open(config.state_dir + "/tombstones.json", boot);
+  if (!tombstones) return fail(tombstones.error());
+
+  SystemClock clock;
+  SystemRandom random;
+  StoragePools pools = make_pools(config.pool);
+  const std::unique_ptr<QemuProcesses> processes = make_qemu_processes();
+  const std::unique_ptr<Hypervisor> libvirt = make_libvirt(config.libvirt_uri);
+  const Result<std::unique_ptr<PeerProbe>> probe =
+      PeerProbe::start(config.probe_address, kProbePort, clock, random);
+  if (!probe) return fail(probe.error());
+
+  Session session({config.manager, config.tls}, clock);
+  Agent agent({config.cluster, config.host, boot, config.capacity, config.domain_type},
+              {*libvirt, *processes, **tombstones, pools, clock, lease_reader(config.run_dir + "/lease.json"),
+               [] { return exception_in_force(kExceptionFile); },
+               [&session](wire::FromHost message) { session.say(std::move(message)); }});
+  DeviceWatch devices(agent, UsbPorts(), kExceptionFile);
+  Workers workers(kWorkers, kWaitingOrders);
+
+  agent.adopt();
+  Pump survey(kSurveyEvery, [&agent] { agent.survey(); });
+  Pump policy(kPolicyEvery, [&agent] { agent.enforce_policy(); });
+  libvirt->subscribe({[&](const DomainEvent& event) {
+                        agent.on_domain(event);
+                        survey.wake();
+                        policy.wake();
+                      },
+                      [&](bool connected, const std::string&) {
+                        agent.on_connection(connected);
+                        survey.wake();
+                      }});
+  Pump watch(0s, [&agent] { agent.watch_processes(); });
+  Pump ports(kPolicyEvery, [&devices] { devices.look(); });
+  session.start(agent, **probe, workers);
+  log(LogLevel::info, "hostd", "running", {{"host", config.host}, {"boot", boot}});
+
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  int signal = 0;
+  sigwait(&signals, &signal);
+  log(LogLevel::info, "hostd", "ending", {{"signal", signal}});
+  // Everything that must last is on disk, and a libvirtd that hangs must not keep us: guests run on.
+  _exit(0);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // Before any thread, so that all inherit it; a broken connection is an error, not a signal.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGPIPE);
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+
+  CLI::App app("Bascule's daemon on a hypervisor: runs virtual machines for the manager.", "bascule-hostd");
+  std::string path = "/etc/bascule/hostd.toml";
+  bool check = false;
+  app.add_option("--config", path, "configuration file")->capture_default_str()->envname("BASCULE_CONFIG");
+  app.add_flag("--check-config", check, "say what is wrong with the configuration, and end");
+  app.set_version_flag("--version", std::string("bascule-hostd " BASCULE_VERSION));
+  CLI11_PARSE(app, argc, argv);
+
+  const Result<HostConfig> config = load_host_config(path);
+  if (check) return report_config_check(path, config);
+  if (!config) {
+    std::fprintf(stderr, "%s\n", config.error().message.c_str());
+    return 2;
+  }
+  return run(*config);
+}

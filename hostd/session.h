@@ -1,0 +1,40 @@
+// Session: the conversation with whichever manager leads. One thread dials the managers in turn, says Hello,
+// and after the Welcome sends heartbeats at the manager's pace, the agent's news and replies; commands go to
+// workers.
+//
+// What is said while no session is up waits in a bounded queue and follows the next Welcome.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/net/http.h"
+#include "base/time.h"
+#include "base/wire.h"
+#include "hostd/agent.h"
+#include "hostd/peer_probe.h"
+#include "hostd/workers.h"
+
+namespace bascule::hostd {
+
+struct SessionOptions {
+  std::vector<std::string> managers;
+  net::TlsFiles tls;
+};
+
+class Session {
+ public:
+  Session(SessionOptions options, const Clock& clock);
+  ~Session();  // closes the connection and joins
+
+  // From any thread, never blocks: the agent's `tell`.
+  void say(wire::FromHost message);
+  void start(Agent& agent, PeerProbe& probe, Workers& workers);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace bascule::hostd

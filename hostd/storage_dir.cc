@@ -1,0 +1,140 @@
+#include "hostd/storage_dir.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+extern char** environ;
+
+namespace bascule::hostd {
+namespace {
+
+Error system_error(const std::string& what) {
+  return {ErrorCode::unavailable, what + ": " + std::strerror(errno)};
+}
+
+// qemu-img makes the file's own structures; its size is known to be sane, so it takes milliseconds.
+Status run_qemu_img(const std::string& path, std::uint64_t size_mib) {
+  std::string size = std::to_string(size_mib) + "M";
+  std::string file = path;
+  std::string words[] = {"qemu-img", "create", "-q", "-f", "qcow2"};
+  char* arguments[] = {words[0].data(), words[1].data(), words[2].data(), words[3].data(),
+                       words[4].data(), file.data(),     size.data(),     nullptr};
+  pid_t child = 0;
+  const int problem = posix_spawnp(&child, "qemu-img", nullptr, nullptr, arguments, environ);
+  if (problem != 0)
+    return failure(ErrorCode::unavailable, std::string("qemu-img can't be run: ") + std::strerror(problem));
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
+  return failure(ErrorCode::internal, "qemu-img could not create " + path);
+}
+
+class DirPool final : public StoragePool {
+ public:
+  DirPool(std::string name, std::string path) : name_(std::move(name)), path_(std::move(path)) {}
+
+  const std::string& name() const override { return name_; }
+
+  Status ready() const override {
+    struct stat info {};
+    if (stat(path_.c_str(), &info) == 0 && S_ISDIR(info.st_mode) && access(path_.c_str(), W_OK) == 0)
+      return {};
+    return failure(ErrorCode::unavailable,
+                   "pool " + name_ + ": " + path_ + " is no writable directory; is it mounted?");
+  }
+
+  Result<bool> exists(const std::string& volume) const override {
+    const Result<std::string> path = file_path(volume);
+    if (!path) return failure(path.error());
+    if (const Status usable = ready(); !usable) return failure(usable.error());
+    struct stat info {};
+    if (lstat(path->c_str(), &info) != 0) {
+      if (errno == ENOENT) return false;
+      return failure(system_error("pool " + name_ + ": looking at " + volume));
+    }
+    if (S_ISREG(info.st_mode)) return true;
+    return failure(ErrorCode::invalid, "pool " + name_ + ": " + volume + " is no regular file");
+  }
+
+  // Made under another name, which no volume can have, and renamed when complete: a crash leaves no half
+  // volume.
+  Status create(const Disk& disk) override {
+    const Result<bool> there = exists(disk.volume);
+    if (!there) return failure(there.error());
+    if (*there) return failure(ErrorCode::conflict, "pool " + name_ + ": " + disk.volume + " exists already");
+    const std::string unfinished = path_ + "/." + disk.volume + ".unfinished";
+    unlink(unfinished.c_str());
+    const Status made = disk.format == DiskFormat::raw ? make_raw(unfinished, disk.size_mib)
+                                                       : run_qemu_img(unfinished, disk.size_mib);
+    Status finished = made ? finish(unfinished, disk.volume) : made;
+    if (!finished) {
+      unlink(unfinished.c_str());
+      return failure(finished.error().within("creating volume " + disk.volume + " in pool " + name_));
+    }
+    return {};
+  }
+
+  Status remove(const std::string& volume) override {
+    const Result<bool> there = exists(volume);
+    if (!there) return failure(there.error());
+    if (!*there) return {};
+    if (unlink((path_ + "/" + volume).c_str()) == 0) return {};
+    return failure(system_error("pool " + name_ + ": removing " + volume));
+  }
+
+  Result<DiskSource> source(const std::string& volume) const override {
+    const Result<std::string> path = file_path(volume);
+    if (!path) return failure(path.error());
+    return FileSource{*path};
+  }
+
+  Result<std::string> file_path(const std::string& volume) const override {
+    if (is_valid_name(volume)) return path_ + "/" + volume;
+    return failure(ErrorCode::invalid, "pool " + name_ + ": \"" + volume + "\" is no name of a volume");
+  }
+
+ private:
+  static Status make_raw(const std::string& path, std::uint64_t size_mib) {
+    const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (file < 0) return failure(system_error("creating " + path));
+    Status done;
+    if (ftruncate(file, static_cast<off_t>(size_mib * 1024 * 1024)) != 0)
+      done = failure(system_error("sizing " + path));
+    close(file);
+    return done;
+  }
+
+  // link() instead of rename(): it refuses when the other site made the volume in the meantime.
+  Status finish(const std::string& unfinished, const std::string& volume) const {
+    const int file = open(unfinished.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    const bool synced = file >= 0 && fsync(file) == 0;
+    if (file >= 0) close(file);
+    if (!synced) return failure(system_error("syncing " + unfinished));
+    if (link(unfinished.c_str(), (path_ + "/" + volume).c_str()) != 0)
+      return failure(system_error("naming " + volume));
+    unlink(unfinished.c_str());
+    const int folder = open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const bool kept = folder >= 0 && fsync(folder) == 0;
+    if (folder >= 0) close(folder);
+    if (!kept) return failure(system_error("syncing " + path_));
+    return {};
+  }
+
+  const std::string name_;
+  const std::string path_;
+};
+
+}  // namespace
+
+std::unique_ptr<StoragePool> make_dir_pool(const std::string& name, const std::string& path) {
+  return std::make_unique<DirPool>(name, path);
+}
+
+}  // namespace bascule::hostd
