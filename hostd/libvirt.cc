@@ -41,11 +41,12 @@ std::string last_error_text() {
 }
 
 Error last_error(const std::string& what, const Connection& connection) {
-  const virErrorPtr error = virGetLastError();
+  // Taken first: every later call into libvirt resets it.
+  const int code = virGetLastErrorCode();
   const std::string text = what + ": " + last_error_text();
   if (virConnectIsAlive(connection.get()) != 1)
     return {ErrorCode::unknown_outcome, text + "; the connection to libvirtd broke"};
-  switch (error ? error->code : VIR_ERR_INTERNAL_ERROR) {
+  switch (code) {
     case VIR_ERR_NO_DOMAIN:
       return {ErrorCode::not_found, text};
     case VIR_ERR_DOM_EXIST:
