@@ -19,7 +19,8 @@
 
 namespace bascule {
 
-// Takes one action of the engine; its outcome comes back by post(). Notify and Answer don't get here.
+// Takes one action of the engine; its outcome comes back by post(). A Notify stands in the outbox by then and
+// is only a hint; an Answer doesn't get here.
 using TakeAction = std::function<void(const Action&)>;
 // Called exactly once for each submitted request.
 using Reply = std::function<void(const Answer&)>;
