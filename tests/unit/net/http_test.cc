@@ -13,6 +13,7 @@
 
 using namespace bascule;
 using namespace bascule::net;
+using test::BreakingRelay;
 using test::Pki;
 using test::RawPeer;
 
@@ -136,6 +137,40 @@ TEST_CASE("certificates that aren't good are refused with a clear message") {
   CHECK(refused("host").code == ErrorCode::denied);
   CHECK(contains(refused("host").message, "role (OU) isn't admitted"));
   CHECK(client_of(server->port())->request(get("/"), 5s));
+}
+
+TEST_CASE("a client without a certificate gets no answer") {
+  std::atomic<int> count{0};
+  const auto server = start(options_for(), [&count](const HttpRequest& request, const HttpReply& reply) {
+    ++count;
+    echo(request, reply);
+  });
+  RawPeer peer(server->port(), TlsFiles());
+  peer.send(kPlainRequest);
+  CHECK(peer.receive_all().empty());
+  CHECK(client_of(server->port())->request(get("/"), 5s));
+  CHECK(count == 1);
+}
+
+TEST_CASE("when a kept connection breaks, a GET is repeated once; what may change something isn't") {
+  std::atomic<int> count{0};
+  const auto server = start(options_for(), [&count](const HttpRequest& request, const HttpReply& reply) {
+    ++count;
+    echo(request, reply);
+  });
+  BreakingRelay relay(server->port());
+  const auto client = client_of(relay.port());
+  REQUIRE(client->request(get("/1"), 5s));
+  relay.break_next();
+  const auto repeated = client->request(get("/2"), 5s);
+  REQUIRE(repeated);
+  CHECK(repeated->body == "GET /2 alice operator ");
+  relay.break_next();
+  const auto lost = client->request(post("/3", ""), 5s);
+  REQUIRE_FALSE(lost);
+  CHECK(lost.error().code == ErrorCode::unknown_outcome);
+  CHECK(client->request(post("/4", ""), 5s));
+  CHECK(count == 3);
 }
 
 TEST_CASE("a server that isn't the manager at the dialled address is refused with a clear message") {
@@ -340,8 +375,7 @@ TEST_CASE("what can't work is said at once") {
   const auto no_ca = Server::start(options, echo);
   REQUIRE_FALSE(no_ca);
   CHECK(contains(no_ca.error().message, "CA file /nonexistent can't be used"));
-  for (const char* address : {"", "host", "host:", ":1", "host:0", "host:70000", "::1:7443", "[]:1"})
-    {
+  for (const char* address : {"", "host", "host:", ":1", "host:0", "host:70000", "::1:7443", "[]:1"}) {
     ClientOptions client;
     client.address = address;
     client.tls = Pki::instance().files("operator");
