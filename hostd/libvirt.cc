@@ -4,6 +4,7 @@
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <condition_variable>
@@ -21,6 +22,11 @@ namespace {
 constexpr int kKeepaliveSeconds = 1;
 constexpr unsigned kKeepaliveCount = 3;
 constexpr Duration kReconnectEvery = 1s;
+// Calls in parallel: the agent's workers, its survey and its policy. libvirt 9.0 crashes when a connection
+// that several threads share is lost (CVE-2024-4418: a callback into a stack frame that is gone), so each
+// call has a connection to itself.
+constexpr std::size_t kConnections = 10;
+constexpr Duration kWaitForConnection = 5s;
 
 struct CloseConnection {
   void operator()(virConnectPtr connection) const { virConnectClose(connection); }
@@ -135,21 +141,22 @@ class Libvirt final : public Hypervisor {
 
   bool connected() const override {
     const std::lock_guard lock(mutex_);
-    return connection_ && !broken_;
+    return events_connection_ && !broken_;
   }
 
   Result<std::vector<Domain>> list() override {
-    const Result<Connection> connection = use();
-    if (!connection) return failure(connection.error());
+    const Result<Use> use = take();
+    if (!use) return failure(use.error());
+    const Connection& connection = use->connection();
     virDomainPtr* raw = nullptr;
-    const int count = virConnectListAllDomains(connection->get(), &raw, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
-    if (count < 0) return failure(last_error("listing the domains", *connection));
+    const int count = virConnectListAllDomains(connection.get(), &raw, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
+    if (count < 0) return failure(last_error("listing the domains", connection));
     std::vector<DomainHandle> handles;
     for (int i = 0; i < count; ++i) handles.emplace_back(raw[i]);
     std::free(raw);
     std::vector<Domain> domains;
     for (const DomainHandle& handle : handles) {
-      const Status added = append_domain(*connection, handle.get(), domains);
+      const Status added = append_domain(connection, handle.get(), domains);
       if (!added) return failure(added.error());
     }
     return domains;
@@ -164,10 +171,11 @@ class Libvirt final : public Hypervisor {
   }
 
   Status start_paused(const std::string& xml) override {
-    const Result<Connection> connection = use();
-    if (!connection) return failure(connection.error());
-    const DomainHandle domain(virDomainCreateXML(connection->get(), xml.c_str(), VIR_DOMAIN_START_PAUSED));
-    if (!domain) return failure(last_error("starting a domain", *connection));
+    const Result<Use> use = take();
+    if (!use) return failure(use.error());
+    const Connection& connection = use->connection();
+    const DomainHandle domain(virDomainCreateXML(connection.get(), xml.c_str(), VIR_DOMAIN_START_PAUSED));
+    if (!domain) return failure(last_error("starting a domain", connection));
     return {};
   }
 
@@ -186,11 +194,12 @@ class Libvirt final : public Hypervisor {
   }
 
   Result<std::vector<std::string>> autostarted() override {
-    const Result<Connection> connection = use();
-    if (!connection) return failure(connection.error());
+    const Result<Use> use = take();
+    if (!use) return failure(use.error());
+    const Connection& connection = use->connection();
     virDomainPtr* raw = nullptr;
-    const int count = virConnectListAllDomains(connection->get(), &raw, VIR_CONNECT_LIST_DOMAINS_AUTOSTART);
-    if (count < 0) return failure(last_error("listing the autostarted domains", *connection));
+    const int count = virConnectListAllDomains(connection.get(), &raw, VIR_CONNECT_LIST_DOMAINS_AUTOSTART);
+    if (count < 0) return failure(last_error("listing the autostarted domains", connection));
     std::vector<std::string> names;
     for (int i = 0; i < count; ++i) {
       const DomainHandle domain(raw[i]);
@@ -217,21 +226,54 @@ class Libvirt final : public Hypervisor {
     });
   }
 
-  Result<Connection> use() const {
-    const std::lock_guard lock(mutex_);
-    if (!connection_ || broken_)
+  // One call's own connection; handed back when the call is over.
+  class Use {
+   public:
+    Use(Libvirt* owner, Connection connection) : owner_(owner), connection_(std::move(connection)) {}
+    Use(Use&& other) noexcept : owner_(other.owner_), connection_(std::move(other.connection_)) {}
+    Use& operator=(Use&&) = delete;
+    ~Use() {
+      if (connection_) owner_->give_back(std::move(connection_));
+    }
+    const Connection& connection() const { return connection_; }
+
+   private:
+    Libvirt* owner_;
+    Connection connection_;
+  };
+
+  Result<Use> take() {
+    std::unique_lock lock(mutex_);
+    const auto usable = [this] { return events_connection_ && !broken_; };
+    const bool waited =
+        changed_.wait_for(lock, kWaitForConnection, [&] { return !usable() || !idle_.empty(); });
+    if (!usable())
       return failure(ErrorCode::unavailable, "libvirtd at " + uri_ + " doesn't answer; is it running?");
-    return connection_;
+    if (!waited)
+      return failure(ErrorCode::exhausted, "all connections to libvirtd are in use; try again later");
+    Connection connection = std::move(idle_.back());
+    idle_.pop_back();
+    return Use(this, std::move(connection));
+  }
+
+  void give_back(Connection connection) {
+    const bool alive = virConnectIsAlive(connection.get()) == 1;
+    const std::lock_guard lock(mutex_);
+    const bool of_this_life = std::find(all_.begin(), all_.end(), connection) != all_.end();
+    if (!alive && of_this_life) broken_ = true;  // one lost, all lost: the supervisor connects anew
+    if (alive && of_this_life) idle_.push_back(std::move(connection));
+    changed_.notify_all();
   }
 
   template <class Ask>
   Result<std::string> with_domain(const VmId& vm, const std::string& what, Ask ask) {
-    const Result<Connection> connection = use();
-    if (!connection) return failure(connection.error());
-    const DomainHandle domain(virDomainLookupByUUIDString(connection->get(), vm.value.c_str()));
+    const Result<Use> use = take();
+    if (!use) return failure(use.error());
+    const Connection& connection = use->connection();
+    const DomainHandle domain(virDomainLookupByUUIDString(connection.get(), vm.value.c_str()));
     std::optional<std::string> answer;
     if (domain) answer = ask(domain.get());
-    if (!answer) return failure(last_error(what + " " + vm.value, *connection));
+    if (!answer) return failure(last_error(what + " " + vm.value, connection));
     return *answer;
   }
 
@@ -271,22 +313,32 @@ class Libvirt final : public Hypervisor {
     while (true) {
       connect();
       std::unique_lock lock(mutex_);
-      if (connection_ && !broken_) {
+      if (events_connection_)
         changed_.wait(lock, [this] { return ending_ || broken_; });
-      } else {
+      else
         changed_.wait_for(lock, kReconnectEvery, [this] { return ending_; });
-      }
       if (ending_) break;
     }
     drop("hostd ends");
   }
 
-  void connect() {
-    drop("lost");
+  Connection open() {
     Connection fresh(virConnectOpen(uri_.c_str()), [](virConnectPtr raw) {
       if (raw) virConnectClose(raw);
     });
-    if (!fresh) {
+    if (fresh) virConnectSetKeepAlive(fresh.get(), kKeepaliveSeconds, kKeepaliveCount);
+    return fresh;
+  }
+
+  void connect() {
+    drop("lost");
+    const Connection events = open();
+    std::vector<Connection> fresh;
+    while (events && fresh.size() < kConnections) {
+      fresh.push_back(open());
+      if (!fresh.back()) break;
+    }
+    if (fresh.empty() || !fresh.back()) {
       const std::string why = last_error_text();
       if (why != last_problem_)
         log(LogLevel::warning, "libvirt", "unreachable", {{"uri", uri_}, {"why", why}});
@@ -294,34 +346,44 @@ class Libvirt final : public Hypervisor {
       return;
     }
     last_problem_.clear();
-    virConnectSetKeepAlive(fresh.get(), kKeepaliveSeconds, kKeepaliveCount);
-    virConnectRegisterCloseCallback(fresh.get(), on_close, this, nullptr);
-    subscriptions_ = {
-        virConnectDomainEventRegisterAny(fresh.get(), nullptr, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
-                                         VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), this, nullptr),
-        virConnectDomainEventRegisterAny(fresh.get(), nullptr, VIR_DOMAIN_EVENT_ID_DEVICE_ADDED,
-                                         VIR_DOMAIN_EVENT_CALLBACK(on_device), this, nullptr)};
     {
       const std::lock_guard lock(mutex_);
-      connection_ = std::move(fresh);
+      events_connection_ = events;
+      all_ = fresh;
+      idle_ = std::move(fresh);
       broken_ = false;
     }
+    listen(events.get());
     log(LogLevel::info, "libvirt", "connected", {{"uri", uri_}});
     events_.on_connection(true, "");
   }
 
-  // Each callback holds a reference to its connection, which would never close if we left them.
+  void listen(virConnectPtr connection) {
+    virConnectRegisterCloseCallback(connection, on_close, this, nullptr);
+    subscriptions_ = {
+        virConnectDomainEventRegisterAny(connection, nullptr, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
+                                         VIR_DOMAIN_EVENT_CALLBACK(on_lifecycle), this, nullptr),
+        virConnectDomainEventRegisterAny(connection, nullptr, VIR_DOMAIN_EVENT_ID_DEVICE_ADDED,
+                                         VIR_DOMAIN_EVENT_CALLBACK(on_device), this, nullptr)};
+  }
+
+  // Connections in use close when their call ends. Each callback holds a reference to its connection, which
+  // would never close if we left them.
   void drop(const std::string& why) {
-    Connection old;
+    Connection events;
+    std::vector<Connection> old;
     {
       const std::lock_guard lock(mutex_);
-      old = std::move(connection_);
-      connection_.reset();
+      events = std::move(events_connection_);
+      old = std::move(all_);
+      all_.clear();
+      idle_.clear();
+      changed_.notify_all();
     }
-    if (!old) return;
-    virConnectUnregisterCloseCallback(old.get(), on_close);
+    if (!events) return;
+    virConnectUnregisterCloseCallback(events.get(), on_close);
     for (const int subscription : subscriptions_)
-      if (subscription >= 0) virConnectDomainEventDeregisterAny(old.get(), subscription);
+      if (subscription >= 0) virConnectDomainEventDeregisterAny(events.get(), subscription);
     log(LogLevel::warning, "libvirt", "disconnected", {{"uri", uri_}, {"why", why}});
     events_.on_connection(false, why);
   }
@@ -353,7 +415,9 @@ class Libvirt final : public Hypervisor {
   std::array<int, 2> subscriptions_{-1, -1};
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  Connection connection_;
+  Connection events_connection_;  // events and nothing else
+  std::vector<Connection> all_;   // for calls
+  std::vector<Connection> idle_;  // those of all_ that no call uses
   bool broken_ = false;
   bool ending_ = false;
 };

@@ -1,4 +1,4 @@
-// The real Hypervisor: one connection to a libvirtd, kept alive, opened again whenever it was lost.
+// The real Hypervisor: connections to a libvirtd, kept alive, opened again whenever one was lost.
 //
 // Two threads: libvirt's event loop, and a supervisor that connects (at once after a loss, then every second
 // while libvirtd is away; guests don't notice). Keepalive 1 s × 3 bounds every call to about 4 s.
