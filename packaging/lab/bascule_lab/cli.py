@@ -3,6 +3,7 @@ import argparse
 import email
 import email.policy
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -31,12 +32,11 @@ def heal(lab, host):
     """As it should be: BMC sound, power on, link joined, nothing held, stopped or broken."""
     bmc.heal(lab, host)
     bmc.set_on(lab, host, True)
-    network.join(lab, host) if machine.init_pid(lab, host) else (lab.state / "cuts" / host).unlink(missing_ok=True)
     for service in machine.services_of(host):
         machine.hold(lab, host, service, False)
     (lab.machine_dir(host) / "watchdog.broken").unlink(missing_ok=True)
-    if machine.init_pid(lab, host):
-        machine.freeze(lab, host, False)
+    machine.freeze(lab, host, False)
+    network.join(lab, host)
     machine.boot(lab, host)
     machine.wait_for_libvirt(lab, host)
 
@@ -110,7 +110,7 @@ def do_bmc_act(lab, args):
 
 def do_dog(lab, args):
     mark = lab.machine_dir(require_machine(args.host, HOSTS)) / "watchdog.broken"
-    mark.unlink(missing_ok=True) if args.state == "on" else mark.touch()
+    machine.set_mark(mark, args.state == "off")
 
 
 def do_manager(lab, args):
@@ -238,6 +238,7 @@ def make_parser():
 
 def main(argv=None):
     args = make_parser().parse_args(argv)
+    os.environ["PATH"] = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
     try:
         lab = make_instance(args.name, args.net, args.bin)
         if args.verb not in ("up", "down", "status") and not lab.state.exists():

@@ -10,8 +10,8 @@ from . import bmc, config, guest, machine, network, pki, process, san, sinks
 from .instance import HOSTS, MACHINES, PACKAGE_DIR, STATE_ROOT, WITNESS, LabError
 
 NEEDED = {"libvirtd": "libvirt-daemon-system", "virsh": "libvirt-clients", "qemu-system-x86_64": "qemu-system-x86",
-          "qemu-storage-daemon": "qemu-utils", "ipmi_sim": "openipmi", "ipmitool": "ipmitool", "ip": "iproute2", "openssl": "openssl", "cpio": "cpio",
-          "cc": "gcc"}
+          "qemu-storage-daemon": "qemu-utils", "ipmi_sim": "openipmi", "ipmitool": "ipmitool",
+          "ip": "iproute2", "openssl": "openssl", "cpio": "cpio", "cc": "gcc", "sysctl": "procps"}
 
 
 class Steps:
@@ -131,7 +131,8 @@ def down(instance, quiet=False):
     process.kill_all(instance)
     network.destroy(instance)
     process.remove_cgroups(instance)
-    shutil.rmtree(instance.state, ignore_errors=False) if instance.state.exists() else None
+    if instance.state.exists():
+        shutil.rmtree(instance.state)
     if STATE_ROOT.exists() and not any(STATE_ROOT.iterdir()):
         STATE_ROOT.rmdir()
     if not quiet:

@@ -84,6 +84,7 @@ def boot(instance, machine):
             return
         top = instance.machine_dir(machine)
         process.kill_all(instance, machine)
+        process.remove_cgroups(instance, machine)
         network.attach_machine(instance, machine)
         _write_boot_files(instance, machine)
         if machine in HOSTS:
@@ -97,6 +98,8 @@ def boot(instance, machine):
         children = process.wait_until(lambda: process.start_time(starter) and process.children_of(starter), 30,
                                       f"first process of {machine} (see {top}/var/log/init.log)")
         process.write_pid(top / "init.pid", children[0])
+        if process.is_unified():
+            process.move(instance, "starters", starter)
 
 
 def start_watchdog(instance, host):
@@ -169,11 +172,20 @@ def signal_service(instance, machine, service, number, vm=None):
 
 def service_state(instance, machine, service):
     pids = programs(instance, machine, service)
+    program = Path(services_of(machine)[service][0])
     if not pids:
-        return "absent" if not (instance.bin_dir / Path(services_of(machine)[service][0]).name).exists() \
-            and services_of(machine)[service][0].startswith(BIN) else "down"
+        unbuilt = str(program.parent) == BIN and not (instance.bin_dir / program.name).exists()
+        return "absent" if unbuilt else "down"
     state = Path(f"/proc/{pids[0]}/stat").read_text().rsplit(")", 1)[1].split()[0]
     return "stopped" if state == "T" else "up"
+
+
+def set_mark(path, present):
+    """A file whose existence is the information."""
+    if present:
+        path.touch()
+    else:
+        path.unlink(missing_ok=True)
 
 
 def hold(instance, machine, service, held):
@@ -182,7 +194,7 @@ def hold(instance, machine, service, held):
         raise LabError(f"no service {service!r} on {machine}; there are: {', '.join(services_of(machine))}")
     mark = instance.machine_dir(machine) / "run/lab/hold" / service
     mark.parent.mkdir(parents=True, exist_ok=True)
-    mark.touch() if held else mark.unlink(missing_ok=True)
+    set_mark(mark, held)
 
 
 def freeze(instance, machine, frozen):
@@ -196,7 +208,7 @@ def freeze(instance, machine, frozen):
         done |= new
         time.sleep(0.01)
     mark = instance.machine_dir(machine) / "frozen"
-    mark.touch() if frozen else mark.unlink(missing_ok=True)
+    set_mark(mark, frozen)
 
 
 def execute(instance, machine, argv):

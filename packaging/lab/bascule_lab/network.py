@@ -30,7 +30,7 @@ def _ip(instance, *argv):
 def _add_namespace(name):
     run("ip", "netns", "add", name)
     run("ip", "-n", name, "link", "set", "lo", "up")
-    run("ip", "netns", "exec", name, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1")
+    run("ip", "netns", "exec", name, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", check=False)
 
 
 def exists(instance, what):

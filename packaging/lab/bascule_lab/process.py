@@ -3,6 +3,7 @@
 Each process of a lab is in <hierarchy>/bascule-lab/<name>/<unit> before it executes anything, so whatever an
 interrupted `up` left behind is found there. On cgroup v1 each mounted controller is such a hierarchy.
 """
+import contextlib
 import os
 import signal
 import subprocess
@@ -75,6 +76,12 @@ def make_cgroup(instance, unit):
                     (path / setting).write_text((parent / setting).read_text())
         groups.append(path)
     return groups
+
+
+def move(instance, unit, pid):
+    """Put a running process into another unit's control group."""
+    for group in make_cgroup(instance, unit):
+        (group / "cgroup.procs").write_text(str(pid))
 
 
 def spawn(instance, unit, argv, log, **options):
@@ -162,19 +169,18 @@ def kill_all(instance, unit=None):
     wait_until(none_left, 20, f"end of all processes of lab {instance.name}")
 
 
-def remove_cgroups(instance):
+def remove_cgroups(instance, unit=None):
+    """The control groups of the lab, or of one unit, whose processes have ended."""
     def gone():
         left = False
         for root in hierarchies():
-            for group in _groups(instance, None, root):
+            for group in _groups(instance, unit, root):
                 try:
                     group.rmdir()
                 except OSError:
                     left = True
-            try:
+            with contextlib.suppress(OSError):  # another lab is there, or none ever was
                 (root / "bascule-lab").rmdir()
-            except OSError:
-                pass  # another lab is there, or none ever was
         return not left
 
     wait_until(gone, 10, f"removal of the control groups of lab {instance.name}")
