@@ -16,8 +16,6 @@
 namespace bascule::guard {
 namespace {
 
-using SteadyTime = std::chrono::steady_clock::time_point;
-
 class Descriptor {
  public:
   explicit Descriptor(int fd) : fd_(fd) {}
@@ -101,11 +99,11 @@ std::vector<Condemned> condemn(const std::vector<pid_t>& guests, const std::stri
 }
 
 // Marks those that have exited, by `until` at the latest.
-void wait_for_exits(std::vector<Condemned>& condemned, SteadyTime until) {
+void wait_for_exits(std::vector<Condemned>& condemned, Instant until, const Clock& clock) {
   for (;;) {
     std::vector<pollfd> handles;
     for (const Condemned& one : condemned) handles.push_back({one.gone ? -1 : one.handle.get(), POLLIN, 0});
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - clock.now());
     const int wait = static_cast<int>(std::max<std::int64_t>(left.count(), 0));
     const int ready = ::poll(handles.data(), handles.size(), wait);
     for (std::size_t i = 0; ready > 0 && i < handles.size(); ++i)
@@ -137,19 +135,19 @@ GuestSearch find_protected_guests(const std::string& proc) {
   return search;
 }
 
-KillReport kill_protected_guests(Duration budget, const std::string& proc) {
-  const SteadyTime until = std::chrono::steady_clock::now() + budget;
+KillReport kill_protected_guests(Duration budget, const Clock& clock, const std::string& proc) {
+  const Instant until = clock.now() + budget;
   KillReport report;
   for (bool first = true;; first = false) {
     const GuestSearch search = find_protected_guests(proc);
     report.alive = search.guests.size();
     report.all_gone = search.readable && search.guests.empty();
-    const bool over = !first && std::chrono::steady_clock::now() >= until;
+    const bool over = !first && clock.now() >= until;
     if (report.all_gone || !search.readable || over) return report;
     std::vector<Condemned> condemned = condemn(search.guests, proc);
     for (const Condemned& one : condemned)
       ::syscall(SYS_pidfd_send_signal, one.handle.get(), SIGKILL, nullptr, 0);
-    wait_for_exits(condemned, until);
+    wait_for_exits(condemned, until, clock);
     const auto gone =
         std::count_if(condemned.begin(), condemned.end(), [](const auto& one) { return one.gone; });
     report.killed += static_cast<std::size_t>(gone);

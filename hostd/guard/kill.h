@@ -29,7 +29,7 @@ struct KillReport {
 };
 // SIGKILL to all at once, then waits for their exits, at most `budget`; searches again until none is left,
 // because one may have been starting.
-KillReport kill_protected_guests(Duration budget, const std::string& proc = "/proc");
+KillReport kill_protected_guests(Duration budget, const Clock& clock, const std::string& proc = "/proc");
 
 // Restarts the machine at once, without sync: for guests that SIGKILL doesn't end.
 void reset_machine();

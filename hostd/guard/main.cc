@@ -76,7 +76,7 @@ int run(const Settings& settings) {
   GuardHands hands;
   hands.clocks = read_clocks;
   hands.find_guests = [] { return find_protected_guests(); };
-  hands.kill_guests = [](Duration budget) { return kill_protected_guests(budget); };
+  hands.kill_guests = [](Duration budget) { return kill_protected_guests(budget, SystemClock()); };
   if (settings.sysrq && !settings.watchdog.emulated) hands.reset_machine = reset_machine;
   hands.ask = [&managers](std::size_t manager, const wire::LeaseRequest& request, Duration time) {
     return managers.ask(manager, request, time);

@@ -3,7 +3,6 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <thread>
 
 #include "tests/unit/guard/scratch.h"
 
@@ -53,7 +52,7 @@ TEST_CASE("protected guests are killed, all at once; others live") {
   std::sort(expected.begin(), expected.end());
   CHECK(search.guests == expected);
 
-  const KillReport report = kill_protected_guests(10s, machine.proc());
+  const KillReport report = kill_protected_guests(10s, SystemClock(), machine.proc());
   CHECK(report.all_gone);
   CHECK(report.killed == 2);
   CHECK(report.alive == 0);
@@ -68,14 +67,14 @@ TEST_CASE("a guest that waits stopped is killed too") {
   Process guest(machine.qemu(), kWait, "guest=bascule-web-1");
   machine.show(guest);
   ::kill(guest.pid(), SIGSTOP);
-  CHECK(kill_protected_guests(10s, machine.proc()).all_gone);
+  CHECK(kill_protected_guests(10s, SystemClock(), machine.proc()).all_gone);
   CHECK_FALSE(guest.lives());
 }
 
 TEST_CASE("no guests: done at once; no /proc: nobody says so") {
   const Machine machine;
-  CHECK(kill_protected_guests(10s, machine.proc()).all_gone);
-  const KillReport blind = kill_protected_guests(0s, machine.proc() + "/missing");
+  CHECK(kill_protected_guests(10s, SystemClock(), machine.proc()).all_gone);
+  const KillReport blind = kill_protected_guests(0s, SystemClock(), machine.proc() + "/missing");
   CHECK_FALSE(blind.all_gone);
   CHECK_FALSE(find_protected_guests(machine.proc() + "/missing").readable);
 }
@@ -84,9 +83,9 @@ TEST_CASE("without any budget the signal is still sent") {
   const Machine machine;
   Process guest(machine.qemu(), kWait, "guest=bascule-web-1");
   machine.show(guest);
-  kill_protected_guests(0s, machine.proc());
+  kill_protected_guests(0s, SystemClock(), machine.proc());
   guest.reap();  // returns only because it was killed
-  CHECK(kill_protected_guests(0s, machine.proc()).all_gone);
+  CHECK(kill_protected_guests(0s, SystemClock(), machine.proc()).all_gone);
 }
 
 TEST_CASE("a guest whose first thread has exited still is one while another thread lives") {
@@ -100,7 +99,7 @@ TEST_CASE("a guest whose first thread has exited still is one while another thre
   std::fputs("qemu-system-x86\n", comm);
   std::fclose(comm);
   CHECK(find_protected_guests(machine.proc()).guests == std::vector<pid_t>{4000000});
-  const KillReport report = kill_protected_guests(20ms, machine.proc());
+  const KillReport report = kill_protected_guests(20ms, SystemClock(), machine.proc());
   CHECK_FALSE(report.all_gone);
   CHECK(report.alive == 1);
 
