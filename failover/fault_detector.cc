@@ -116,6 +116,17 @@ void hold(Turn& turn, Host& host, Reason reason, std::string words, Turn::Facts 
                {"detail", std::move(words)}});
 }
 
+void end_isolation(Turn& turn) {
+  turn.state.isolated = false;
+  for (auto& [id, host] : turn.state.hosts) {
+    if (host.record.phase != HostPhase::held || host.record.phase_reason != Reason::manager_isolated)
+      continue;
+    host.live.last_heard = turn.now;
+    turn.set_phase(host, HostPhase::up, Reason::host_back);
+    turn.log("host_back", host, Reason::host_back, "a host is heard again: silence counts anew for all");
+  }
+}
+
 void weigh_again(Turn& turn, Host& host) {
   turn.watch(host);
   if (!is_weighed(host) || host.live.drill != DrillPhase::none) return;
@@ -155,8 +166,8 @@ void detector_due(Turn& turn, Host& host) {
 
 void heard(Turn& turn, Host& host) {
   host.live.last_heard = turn.now;
-  turn.state.isolated = false;
   turn.watch(host);
+  if (turn.state.isolated) end_isolation(turn);
   const HostPhase phase = host.record.phase;
   if (phase == HostPhase::suspect || (phase == HostPhase::held && is_weighed(host))) {
     turn.set_phase(host, HostPhase::up, Reason::host_back);

@@ -37,6 +37,7 @@ void detector_due(Turn& turn, Host& host);  // its deadline has come
 void weigh_again(Turn& turn, Host& host);   // a peer told something new of a weighed host
 void hold(Turn& turn, Host& host, Reason reason, std::string words, Turn::Facts facts = {});
 void heard(Turn& turn, Host& host);  // a message of its present boot came
+void end_isolation(Turn& turn);      // a host is heard again: the silence of the others was ours
 void restart_detectors(Turn& turn, Duration stall);
 
 }  // namespace bascule

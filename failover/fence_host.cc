@@ -155,7 +155,8 @@ void power_off_done(Turn& turn, Host& host, const PowerOffDone& done) {
                       "off by its BMC, read twice, " + in_seconds(done.reads_apart) + " apart");
   }
   if (phase == HostPhase::down) return;
-  turn.log("power_off_failed", host, Reason::fencing_started, problem);
+  // While held it is tried for hours: said once is enough.
+  if (phase != HostPhase::held) turn.log("power_off_failed", host, Reason::fencing_started, problem);
   const bool again = host.live.power_off_attempts < turn.policy.power_off_attempts;
   if (phase == HostPhase::fencing && again) host.live.power_retry_at = turn.now + turn.policy.power_retry;
   if (phase == HostPhase::held) host.live.power_retry_at = turn.now + kHeldRetry;

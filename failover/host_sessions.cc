@@ -123,7 +123,7 @@ void on_hello(Turn& turn, const wire::Hello& hello) {
   host.live.last_heard = turn.now;
   host.live.guard = hello.guard;
   if (new_boot) host.live.lease_armed = false;
-  turn.state.isolated = false;
+  if (turn.state.isolated) end_isolation(turn);
   if (!host.live.next_check) host.live.next_check = turn.now;
   turn.touch(host);
   if (hello_in_drill(turn, host)) return;

@@ -80,7 +80,8 @@ void land(Turn& turn, Vm& vm, StartElsewhere permit) {
   const Host* owner = record.placement.owner ? turn.find_host(*record.placement.owner) : nullptr;
   const bool owner_lives = owner && is_usable(*owner);
   if (owner_lives && !vm.live.avoid.contains(owner->record.id) && !record.placement.may_run.empty())
-    return launch(turn, std::move(permit), owner->record.id, Reason::restarted_in_place,
+    return launch(turn, std::move(permit), owner->record.id,
+                  vm.live.request ? Reason::requested : Reason::restarted_in_place,
                   record.explanation + "; started again on " + owner->record.id.value);
   if (owner && !owner_lives && !record.spec.protected_ && !record.placement.may_run.empty()) {
     turn.set_phase(vm, VmPhase::stopped, Reason::not_protected,

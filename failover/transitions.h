@@ -34,10 +34,10 @@ inline constexpr auto kVmTransitions = [] {
       T{P::starting, P::running},    T{P::starting, P::recovering}, T{P::starting, P::stopping},
       T{P::starting, P::failed},     T{P::running, P::recovering},  T{P::running, P::stopping},
       T{P::running, P::failed},      T{P::stopping, P::stopped},    T{P::stopping, P::running},
-      T{P::stopping, P::recovering}, T{P::stopping, P::deleting},   T{P::recovering, P::starting},
-      T{P::stopping, P::starting},   T{P::recovering, P::running},  T{P::recovering, P::stopping},
-      T{P::recovering, P::stopped},  T{P::recovering, P::failed},   T{P::failed, P::recovering},
-      T{P::failed, P::stopping},     T{P::failed, P::running},      T{P::failed, P::deleting},
+      T{P::stopping, P::recovering}, T{P::recovering, P::starting}, T{P::stopping, P::starting},
+      T{P::recovering, P::running},  T{P::recovering, P::stopping}, T{P::recovering, P::stopped},
+      T{P::recovering, P::failed},   T{P::failed, P::recovering},   T{P::failed, P::stopping},
+      T{P::failed, P::running},      T{P::failed, P::deleting},
   };
 }();
 

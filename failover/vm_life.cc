@@ -217,11 +217,11 @@ void forget_vm(Turn& turn, Vm& vm) {
       if (!host && is_usable(other)) host = &other;
   }
   turn.set_may_run(vm, {});
-  if (!host) {
-    turn.log("vm_deleted", vm, Reason::requested, "no host was there to remove its volumes");
-    turn.answer_waiting(vm, std::nullopt);
-    return turn.erase_vm(vm.record.spec.id);
+  if (!host) {  // tried again when a host comes
+    turn.state.unplaced.insert(vm.record.spec.id);
+    return;
   }
+  turn.state.unplaced.erase(vm.record.spec.id);
   turn.command(vm, CommandKind::forget, {host->record.id, *host->record.boot_id},
                vm.record.placement.generation);
 }
