@@ -1,7 +1,7 @@
 // HTTP/1.1 over TLS with client certificates: the messages, the server and the blocking client.
 //
-// Everything is bounded: header bytes, body bytes, connections, time per request, idle time. The TLS floor is 1.2.
-// Who speaks is the peer's certificate: its subject's CN and OU (base/net/tls.h).
+// Everything is bounded: header bytes, body bytes, connections, time per request, idle time. The TLS floor
+// is 1.2. Who speaks is the peer's certificate: its subject's CN and OU (base/net/tls.h).
 #pragma once
 
 #include <functional>
@@ -16,12 +16,12 @@
 namespace bascule::net {
 
 struct HttpRequest {
-  std::string method;               // "GET"
-  std::string target;               // "/v1/vms?limit=5" as sent, at most 8 KiB
+  std::string method;  // "GET"
+  std::string target;  // "/v1/vms?limit=5" as sent, at most 8 KiB
   std::string content_type;
   std::string body;
   std::map<std::string, std::string> headers;  // lower-case names
-  Peer peer;                        // who, by certificate; on the client side unused
+  Peer peer;                                   // who, by certificate; on the client side unused
 };
 
 struct HttpResponse {
@@ -35,8 +35,8 @@ struct HttpLimits {
   std::size_t header_bytes = 16 * 1024;
   std::size_t body_bytes = 1024 * 1024;
   std::size_t connections = 256;
-  Duration request_time = 30s;      // from the first byte of a request to its last, and for the handler's answer
-  Duration idle_time = 60s;         // of a kept connection
+  Duration request_time = 30s;  // from the first byte of a request to its last, and for the handler's answer
+  Duration idle_time = 60s;     // of a kept connection
 };
 
 // Called exactly once, from any thread; later calls and calls after the connection died are ignored.
@@ -48,8 +48,8 @@ using HttpHandler = std::function<void(HttpRequest request, HttpReply reply)>;
 class WebSocket {
  public:
   virtual ~WebSocket() = default;
-  // False when the connection is gone, or when more than the limit is waiting to be sent: the socket is then closed,
-  // because a peer that doesn't read must not cost memory.
+  // False when the connection is gone, or when more than the limit is waiting to be sent: the socket is then
+  // closed, because a peer that doesn't read must not cost memory.
   virtual bool send(std::string text) = 0;
   virtual void close() = 0;
   virtual const Peer& peer() const = 0;
@@ -58,7 +58,7 @@ class WebSocket {
 struct WebSocketLimits {
   std::size_t message_bytes = 4 * 1024 * 1024;
   std::size_t queued_bytes = 16 * 1024 * 1024;
-  Duration idle_time = 20s;         // without a byte from the peer; pings go out at a third of it
+  Duration idle_time = 20s;  // without a byte from the peer; pings go out at a third of it
 };
 
 // Called on the loop's thread, in order: on_open once, on_message any number of times, on_close once.
@@ -69,10 +69,10 @@ struct WebSocketEvents {
 };
 
 struct ServerOptions {
-  std::string address;              // numeric
-  std::uint16_t port = 0;           // 0: any free port
+  std::string address;     // numeric
+  std::uint16_t port = 0;  // 0: any free port
   TlsFiles tls;
-  std::string admit_role;           // OU that a client's certificate must have
+  std::string admit_role;  // OU that a client's certificate must have
   HttpLimits http;
   WebSocketLimits websocket;
   std::map<std::string, WebSocketEvents> websockets;  // by path, such as "/host-session"
@@ -87,14 +87,15 @@ class Server {
 };
 
 struct ClientOptions {
-  std::string address;              // "198.18.0.2:7443" or "[::1]:7443"
+  std::string address;  // "198.18.0.2:7443", "[::1]:7443"; a name's look-up may hold up the destruction
   TlsFiles tls;
-  Duration connect_time = 3s;       // name, TCP and TLS together
+  Duration connect_time = 3s;  // name, TCP and TLS together
   std::size_t body_bytes = 16 * 1024 * 1024;
 };
 
-// A blocking client with one kept connection. One thread at a time. request() opens the connection when needed and
-// fails with `timeout`, `unavailable` or `denied` (certificates); sent and not answered is `unknown_outcome`.
+// A blocking client with one kept connection. One thread at a time. request() opens the connection when
+// needed and fails with `timeout`, `unavailable` or `denied` (certificates); sent and not answered is
+// `unknown_outcome`.
 class HttpClient {
  public:
   static Result<std::unique_ptr<HttpClient>> make(ClientOptions options);
@@ -102,12 +103,12 @@ class HttpClient {
   virtual Result<HttpResponse> request(const HttpRequest& request, Duration time) = 0;
 };
 
-// Dials once and then lives on its own thread; on_close tells of a failed dial too (without on_open before it).
-// Destruction closes the socket and joins the thread; no event comes after that.
+// Dials once and then lives on its own thread; on_close tells of a failed dial too (without on_open before
+// it). Destruction closes the socket and joins the thread; no event comes after that.
 class WebSocketClient {
  public:
-  static Result<std::unique_ptr<WebSocketClient>> dial(ClientOptions options, std::string path, WebSocketLimits limits,
-                                                       WebSocketEvents events);
+  static Result<std::unique_ptr<WebSocketClient>> dial(ClientOptions options, std::string path,
+                                                       WebSocketLimits limits, WebSocketEvents events);
   virtual ~WebSocketClient() = default;
 };
 
