@@ -16,7 +16,7 @@
 namespace bascule {
 
 // A notice that waits to be accepted by a relay or gateway. Written in the transaction of the step that asked
-// for it; the courier deletes it once every route has taken it.
+// for it; cluster/outbox deletes it once every channel has taken it.
 struct OutboxRecord {
   int version = 1;
   std::string id;  // never used twice, the same in every attempt: from it comes the Message-ID
@@ -24,6 +24,7 @@ struct OutboxRecord {
   NoticeKind kind = NoticeKind::test;
   std::optional<IncidentId> incident;
   std::map<std::string, std::string> facts;
+  std::vector<std::string> accepted;  // by these channels already: "mail", "sms"
 };
 template <class V>
 void fields(V& v, OutboxRecord& x) {
@@ -33,6 +34,7 @@ void fields(V& v, OutboxRecord& x) {
   v("kind", x.kind);
   v.optional("incident", x.incident);
   v.optional("facts", x.facts);
+  v.optional("accepted", x.accepted);
 }
 
 // Put by every commit of a manager under keys::kMarker and expected by the next: so a commit whose answer got

@@ -61,6 +61,7 @@ struct Runner::Inside {
   const Clock& clock;
   const RunnerOptions options;
   TakeAction take;
+  TellPublished tell_published;
   TellStepped tell_stepped;
   Instant published;
   bool stepped_since = false;
@@ -109,6 +110,7 @@ struct Runner::Inside {
 // ---- The engine's thread ----
 
 void Runner::Inside::run() {
+  publish();
   while (wait_for_work()) {
     std::optional<StoreOutcome> answered;
     bool last_round = false;
@@ -203,6 +205,7 @@ void Runner::Inside::publish() {
   fresh->audit_number = manager.audit_head().number;
   published = fresh->taken;
   stepped_since = false;
+  if (tell_published) tell_published(*fresh);
   const std::lock_guard lock(mutex);
   snapshot = std::move(fresh);
 }
@@ -275,9 +278,10 @@ Runner::Runner(Manager manager, Store& store, const Clock& clock, RunnerOptions 
 
 Runner::~Runner() { stop(); }
 
-void Runner::start(TakeAction take, TellStepped stepped) {
+void Runner::start(TakeAction take, TellPublished published, TellStepped stepped) {
   ensure(!inside_->engine.joinable(), "a runner is started once");
   inside_->take = std::move(take);
+  inside_->tell_published = std::move(published);
   inside_->tell_stepped = std::move(stepped);
   inside_->committer = std::thread([this] { inside_->run_committer(); });
   inside_->engine = std::thread([this] { inside_->run(); });

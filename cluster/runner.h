@@ -26,6 +26,8 @@ using TakeAction = std::function<void(const Action&)>;
 using Reply = std::function<void(const Answer&)>;
 // Told of every step before its decisions are committed, on the engine's thread: the journal.
 using TellStepped = std::function<void(const std::vector<Stepped>&, const AuditHead&)>;
+// Told of every snapshot before the actions behind it are taken, on the engine's thread.
+using TellPublished = std::function<void(const Snapshot&)>;
 
 struct RunnerOptions {
   std::size_t most_events = 20'000;     // waiting
@@ -42,7 +44,7 @@ class Runner {
   Runner(Manager manager, Store& store, const Clock& clock, RunnerOptions options = {});
   ~Runner();  // stops
 
-  void start(TakeAction take, TellStepped stepped = {});
+  void start(TakeAction take, TellPublished published = {}, TellStepped stepped = {});
   // Takes no more input, waits for the commit in flight, answers what is open with `unavailable`. Joins.
   void stop();
 

@@ -1,0 +1,112 @@
+// manager.toml as a type. What each key means stands in ARCHITECTURE.md, "Configuration keys".
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/config.h"
+#include "base/fields.h"
+#include "base/id.h"
+#include "base/net/tls.h"
+#include "base/result.h"
+#include "base/wire.h"
+#include "cluster/fence_agents.h"
+#include "cluster/notify.h"
+#include "cluster/notify_texts.h"
+#include "failover/policy.h"
+#include "failover/step.h"
+
+namespace bascule::api {
+
+struct ListenConfig {
+  std::string address;
+  std::uint16_t api_port = 7443;
+  std::uint16_t host_port = 7444;
+  std::uint16_t lease_port = 7445;
+};
+template <class V>
+void fields(V& v, ListenConfig& x) {
+  v("address", x.address);
+  v.optional("api_port", x.api_port);
+  v.optional("host_port", x.host_port);
+  v.optional("lease_port", x.lease_port);
+}
+
+enum class Profile { standard, fast };
+constexpr auto enum_names(Profile) {
+  return std::array{EnumName<Profile>{Profile::standard, "default"},
+                    EnumName<Profile>{Profile::fast, "fast"}};
+}
+
+struct PolicyConfig {
+  Profile profile = Profile::standard;
+  Policy policy;
+};
+template <class V>
+void fields(V& v, PolicyConfig& x) {
+  const Profile before = x.profile;
+  v.optional("profile", x.profile);
+  // The profile is where the other keys begin from.
+  if (x.profile != before && x.profile == Profile::fast) x.policy = fast_profile();
+  fields(v, x.policy);
+}
+
+struct SiteConfig {
+  SiteId name;
+  bool primary = false;
+};
+template <class V>
+void fields(V& v, SiteConfig& x) {
+  v("name", x.name);
+  v.optional("primary", x.primary);
+}
+
+struct HostConfig {
+  HostId name;
+  SiteId site;
+  std::string address;  // where its peers probe it
+  std::optional<BmcConfig> bmc;
+};
+template <class V>
+void fields(V& v, HostConfig& x) {
+  v("name", x.name);
+  v("site", x.site);
+  v("address", x.address);
+  v.optional("bmc", x.bmc);
+}
+
+struct ManagerConfig {
+  ClusterId cluster;
+  std::string state_dir = "/var/lib/bascule";
+  Language language = Language::en;
+  ListenConfig listen;
+  net::TlsFiles tls;
+  PolicyConfig policy;
+  std::vector<SiteConfig> site;
+  std::vector<HostConfig> host;
+  std::vector<MailRoute> mail;
+  std::vector<SmsRoute> sms;
+};
+template <class V>
+void fields(V& v, ManagerConfig& x) {
+  v("cluster", x.cluster);
+  v.optional("state_dir", x.state_dir);
+  v.optional("language", x.language);
+  v("listen", x.listen);
+  v("tls", x.tls);
+  v.optional("policy", x.policy);
+  v("site", x.site);
+  v("host", x.host);
+  v.optional("mail", x.mail);
+  v.optional("sms", x.sms);
+}
+
+// Every problem of the file at once, with its lines.
+Result<ManagerConfig> load_manager_config(const std::string& path);
+
+Inventory inventory_of(const ManagerConfig& config);
+// "ip:port" of each host's probe responder.
+std::vector<wire::PeerAddress> peers_of(const ManagerConfig& config);
+
+}  // namespace bascule::api
