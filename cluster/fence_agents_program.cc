@@ -93,7 +93,8 @@ void read_some(int file, std::string& text) {
 
 Result<ProgramOutput> wait_for(pid_t child, int output, const std::string& program, Duration limit,
                                const std::stop_token& stop) {
-  const auto deadline = std::chrono::steady_clock::now() + limit;
+  const SystemClock clock;  // of a wait for the machine, which no simulator replays
+  const Instant deadline = clock.now() + limit;
   ProgramOutput result;
   int status = 0;
   bool late = false;
@@ -107,7 +108,7 @@ Result<ProgramOutput> wait_for(pid_t child, int output, const std::string& progr
     siginfo_t info = {};
     exited = ::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
              info.si_pid == child;
-    late = std::chrono::steady_clock::now() >= deadline;
+    late = clock.now() >= deadline;
   }
   // Also after its exit: what it left behind in its group has nothing more to do. The child itself is not
   // reaped before, so the number can't belong to anyone else.

@@ -1,0 +1,272 @@
+#include "cluster/notify_texts.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/ensure.h"
+#include "cluster/gsm7.h"
+
+namespace bascule {
+namespace {
+
+struct Words {
+  NoticeKind kind;
+  Severity severity;
+  std::string_view subject;
+  std::string_view text;
+  std::string_view sms;  // what, where, what next; at most one of {vms} and {detail}, which are cut to fit
+};
+
+using K = NoticeKind;
+using S = Severity;
+
+constexpr std::array kEnglish = {
+    Words{
+        K::host_lost, S::critical, "Host {host} is lost",
+        "Host {host} doesn't answer any more, neither to the manager nor to its peers.\n"
+        "It is being proved dead now; its protected VMs are started elsewhere as soon as it is.\n\n"
+        "Next: nothing yet; follow it with `bascule status` and `bascule events --follow`.",
+        "Bascule {cluster}: host {host} LOST. Its VMs restart elsewhere once it is proved dead. Next: wait, "
+        "follow with bascule status"},
+    Words{K::site_lost, S::critical, "Site {site} is lost",
+          "No host of site {site} answers any more.\n"
+          "Its protected VMs are started at the other site, host by host, as each is proved dead.\n\n"
+          "Next: check power and links of {site}; follow with `bascule status`.",
+          "Bascule {cluster}: SITE {site} LOST. VMs restart at the other site once proved dead. Next: check "
+          "power and links, bascule status"},
+    Words{
+        K::fencing_held, S::critical, "Host {host} can't be proved dead: a person is needed",
+        "Host {host} doesn't answer, and nothing proves that it is dead. {n} VMs wait: starting them "
+        "elsewhere now could run them twice.\n\n"
+        "Next: go and see. Only when {host} is really without power, run\n"
+        "    bascule host attest-down {host}\n"
+        "It shows what will start. If the host still runs, repair its links or its BMC instead.",
+        "Bascule {cluster}: host {host} silent but NOT proved dead, {n} VMs HELD. Next: see that it is off, "
+        "then bascule host attest-down {host}"},
+    Words{K::vms_switched, S::critical, "{n} VMs switched from {host} to {site}",
+          "{n} VMs of {host} were started at {site}:\n    {vms}\n\n"
+          "Nothing moves back by itself.\n"
+          "Next: when {host} is repaired, see `bascule failback plan`.",
+          "Bascule {cluster}: {n} VMs of {host} now run at {site}: {vms}. Nothing moves back alone. Next: "
+          "repair, bascule failback plan"},
+    Words{
+        K::host_returned, S::info, "Host {host} is back, in quarantine",
+        "Host {host} answers again. It gets no VM until a person has cleared it, and nothing moves back.\n\n"
+        "Next: find out why it was lost, then `bascule host clear {host}`; for the way home see\n"
+        "`bascule failback plan`.",
+        "Bascule {cluster}: host {host} is BACK, quarantined, gets no VM. Next: find the cause, bascule host "
+        "clear {host}, bascule failback plan"},
+    Words{
+        K::vm_failed, S::critical, "VM {vms} has failed",
+        "VM {vms} on {host} is down and could not be started again.\n    {detail}\n\n"
+        "Next: `bascule vm show {vms}` and `bascule explain {vms}`.",
+        "Bascule {cluster}: VM DOWN on {host}, not restarted: {vms}. Next: bascule explain, bascule vm show"},
+    Words{K::vm_restarted, S::warning, "{n} VMs restarted on {host}",
+          "{n} VMs stopped unexpectedly and were started again on the same host, {host}:\n    {vms}\n\n"
+          "Next: `bascule explain` says why; nothing has to be done now.",
+          "Bascule {cluster}: {n} VMs restarted in place on {host}: {vms}. Next: nothing urgent, see bascule "
+          "explain"},
+    Words{K::device_policy, S::critical, "Forbidden device on {host}",
+          "A device that the policy forbids was found on {host} (VMs: {vms}):\n    {detail}\n\n"
+          "Next: find out who added it; `bascule audit list`.",
+          "Bascule {cluster}: FORBIDDEN DEVICE on {host}: {detail}. Next: find who added it, bascule audit "
+          "list"},
+    Words{K::fencing_not_ready, S::warning, "Host {host} can't be fenced",
+          "If {host} failed now, its VMs could not be switched automatically:\n    {detail}\n\n"
+          "Next: repair its BMC or guard; `bascule host show {host}`.",
+          "Bascule {cluster}: host {host} CAN'T BE FENCED: {detail}. Next: repair BMC or guard, bascule host "
+          "show {host}"},
+    Words{
+        K::channel_dead, S::critical, "A notification channel is dead",
+        "Notices can't be delivered by one of their channels:\n    {detail}\n"
+        "They wait in the outbox and are tried on and on.\n\n"
+        "Next: repair the relay or gateway, then `bascule notify test`.",
+        "Bascule {cluster}: NOTICE CHANNEL DEAD: {detail}. Next: repair the relay or gateway, bascule notify "
+        "test"},
+    Words{K::failback_done, S::info, "{n} VMs are home at {site}",
+          "The approved return is done. {n} VMs run at {site} again:\n    {vms}\n\n"
+          "Next: nothing; `bascule status` should say NOMINAL.",
+          "Bascule {cluster}: return done, {n} VMs home at {site}: {vms}. Next: check bascule status"},
+    Words{K::failback_refused, S::warning, "A return was refused",
+          "The approved return of {vms} was not carried out, or only in part:\n    {detail}\n\n"
+          "Next: `bascule failback plan` shows what is possible now; approve anew.",
+          "Bascule {cluster}: RETURN REFUSED: {detail}. Next: bascule failback plan, approve anew"},
+    Words{
+        K::out_of_band, S::critical, "Somebody acted past Bascule on {host}",
+        "On {host} somebody started, stopped or changed {vms} without Bascule:\n    {detail}\n\n"
+        "Next: find out who; `bascule audit list`. VMs that may not run there were stopped.",
+        "Bascule {cluster}: ACTION PAST BASCULE on {host}: {vms}. Next: find who did it, bascule audit list"},
+    Words{K::host_fault, S::warning, "Fault on host {host}",
+          "Host {host} reports a fault:\n    {detail}\n\n"
+          "Next: `bascule host show {host}`.",
+          "Bascule {cluster}: FAULT on host {host}: {detail}. Next: bascule host show {host}"},
+    Words{K::evidence_contradicted, S::critical, "Host {host} was proved dead, and speaks",
+          "Host {host} was proved dead, and the same boot of it has spoken since:\n    {detail}\n"
+          "That proof is void, and nothing more is started on its strength.\n\n"
+          "Next: cut {host} from power and network at once, then find out why its BMC or watchdog lied.",
+          "Bascule {cluster}: host {host} was proved dead and SPEAKS: VMs may run TWICE. Next: cut its power "
+          "and "
+          "network now, check its BMC"},
+    Words{K::test, S::info, "Test",
+          "This is a test of Bascule's notices, asked for by an operator. {detail}\n\n"
+          "Next: nothing. If you got it by mail and by SMS, both channels work.",
+          "Bascule {cluster}: TEST of notices. Next: nothing, this channel works"},
+};
+
+constexpr std::array kFrench = {
+    Words{K::host_lost, S::critical, "Hôte {host} perdu",
+          "L’hôte {host} ne répond plus, ni au gestionnaire ni à ses voisins.\n"
+          "Sa mort est en cours de preuve ; ses VM protégées démarrent ailleurs dès qu’elle est acquise.\n\n"
+          "À faire : rien encore ; suivre avec `bascule status` et `bascule events --follow`.",
+          "Bascule {cluster} : hôte {host} PERDU. Ses VM redémarrent ailleurs dès sa mort prouvée. À faire : "
+          "attendre, bascule status"},
+    Words{K::site_lost, S::critical, "Site {site} perdu",
+          "Plus aucun hôte du site {site} ne répond.\n"
+          "Ses VM protégées démarrent sur l’autre site, hôte par hôte, dès que la mort de chacun est "
+          "prouvée.\n\n"
+          "À faire : vérifier l’énergie et les liens de {site} ; suivre avec `bascule status`.",
+          "Bascule {cluster} : SITE {site} PERDU. Ses VM redémarrent sur l’autre site. À faire : vérifier "
+          "énergie et liens, bascule status"},
+    Words{
+        K::fencing_held, S::critical, "Hôte {host} : mort non prouvée, une personne est requise",
+        "L’hôte {host} ne répond plus et rien ne prouve qu’il est arrêté. {n} VM attendent : les démarrer "
+        "ailleurs maintenant pourrait les faire tourner en double.\n\n"
+        "À faire : aller voir. Seulement si {host} est vraiment hors tension, lancer\n"
+        "    bascule host attest-down {host}\n"
+        "La commande montre ce qui va démarrer. Si l’hôte tourne encore, réparer ses liens ou son BMC.",
+        "Bascule {cluster} : hôte {host} muet, mort NON prouvée, {n} VM EN ATTENTE. À faire : vérifier qu’il "
+        "est éteint puis bascule host attest-down {host}"},
+    Words{
+        K::vms_switched, S::critical, "{n} VM basculées de {host} vers {site}",
+        "{n} VM de {host} ont été démarrées à {site} :\n    {vms}\n\n"
+        "Rien ne revient de soi-même.\n"
+        "À faire : quand {host} sera réparé, voir `bascule failback plan`.",
+        "Bascule {cluster} : {n} VM de {host} tournent à {site} : {vms}. Aucun retour automatique. À faire : "
+        "réparer, bascule failback plan"},
+    Words{K::host_returned, S::info, "Hôte {host} revenu, en quarantaine",
+          "L’hôte {host} répond à nouveau. Il ne reçoit aucune VM avant d’avoir été validé, et rien ne "
+          "revient.\n\n"
+          "À faire : trouver la cause, puis `bascule host clear {host}` ; pour le retour, voir\n"
+          "`bascule failback plan`.",
+          "Bascule {cluster} : hôte {host} REVENU, en quarantaine. À faire : trouver la cause, bascule host "
+          "clear {host}, bascule failback plan"},
+    Words{K::vm_failed, S::critical, "VM {vms} en panne",
+          "La VM {vms} sur {host} est arrêtée et n’a pas pu redémarrer.\n    {detail}\n\n"
+          "À faire : `bascule vm show {vms}` et `bascule explain {vms}`.",
+          "Bascule {cluster} : VM EN PANNE sur {host}, non redémarrée : {vms}. À faire : bascule explain, "
+          "bascule vm show"},
+    Words{
+        K::vm_restarted, S::warning, "{n} VM redémarrées sur {host}",
+        "{n} VM se sont arrêtées de façon imprévue et ont redémarré sur le même hôte, {host} :\n    {vms}\n\n"
+        "À faire : rien d’urgent ; `bascule explain` dit pourquoi.",
+        "Bascule {cluster} : {n} VM redémarrées sur place sur {host} : {vms}. À faire : rien d’urgent, voir "
+        "bascule explain"},
+    Words{K::device_policy, S::critical, "Périphérique interdit sur {host}",
+          "Un périphérique interdit par la politique a été trouvé sur {host} (VM : {vms}) :\n    {detail}\n\n"
+          "À faire : trouver qui l’a ajouté ; `bascule audit list`.",
+          "Bascule {cluster} : PÉRIPHÉRIQUE INTERDIT sur {host} : {detail}. À faire : trouver qui, bascule "
+          "audit list"},
+    Words{
+        K::fencing_not_ready, S::warning, "Hôte {host} impossible à isoler",
+        "Si {host} tombait maintenant, ses VM ne pourraient pas basculer automatiquement :\n    {detail}\n\n"
+        "À faire : réparer son BMC ou son guard ; `bascule host show {host}`.",
+        "Bascule {cluster} : hôte {host} IMPOSSIBLE À ISOLER : {detail}. À faire : réparer BMC ou guard, "
+        "bascule host show {host}"},
+    Words{K::channel_dead, S::critical, "Un canal de notification est en panne",
+          "Les avis ne peuvent plus partir par l’un de leurs canaux :\n    {detail}\n"
+          "Ils attendent et sont réessayés sans fin.\n\n"
+          "À faire : réparer le relais ou la passerelle, puis `bascule notify test`.",
+          "Bascule {cluster} : CANAL D’AVIS EN PANNE : {detail}. À faire : réparer le relais, bascule notify "
+          "test"},
+    Words{K::failback_done, S::info, "{n} VM de retour à {site}",
+          "Le retour approuvé est terminé. {n} VM tournent à nouveau à {site} :\n    {vms}\n\n"
+          "À faire : rien ; `bascule status` doit dire NOMINAL.",
+          "Bascule {cluster} : retour terminé, {n} VM à {site} : {vms}. À faire : vérifier bascule status"},
+    Words{
+        K::failback_refused, S::warning, "Un retour a été refusé",
+        "Le retour approuvé de {vms} n’a pas eu lieu, ou en partie seulement :\n    {detail}\n\n"
+        "À faire : `bascule failback plan` montre ce qui est possible ; approuver à nouveau.",
+        "Bascule {cluster} : RETOUR REFUSÉ : {detail}. À faire : bascule failback plan, approuver à nouveau"},
+    Words{K::out_of_band, S::critical, "Action hors de Bascule sur {host}",
+          "Sur {host}, quelqu’un a démarré, arrêté ou modifié {vms} sans Bascule :\n    {detail}\n\n"
+          "À faire : trouver qui ; `bascule audit list`. Les VM qui n’ont pas le droit d’y tourner ont été "
+          "arrêtées.",
+          "Bascule {cluster} : ACTION HORS BASCULE sur {host} : {vms}. À faire : trouver qui, bascule audit "
+          "list"},
+    Words{K::host_fault, S::warning, "Défaut sur l’hôte {host}",
+          "L’hôte {host} signale un défaut :\n    {detail}\n\n"
+          "À faire : `bascule host show {host}`.",
+          "Bascule {cluster} : DÉFAUT sur l’hôte {host} : {detail}. À faire : bascule host show {host}"},
+    Words{
+        K::evidence_contradicted, S::critical, "Hôte {host} : mort prouvée, et pourtant il parle",
+        "La mort de l’hôte {host} était prouvée, et le même démarrage a parlé depuis :\n    {detail}\n"
+        "Cette preuve est annulée, et plus rien ne démarre sur sa foi.\n\n"
+        "À faire : couper tout de suite l’énergie et le réseau de {host}, puis chercher pourquoi son BMC ou "
+        "son watchdog a menti.",
+        "Bascule {cluster} : hôte {host} prouvé mort, il PARLE : VM peut-être EN DOUBLE. À faire : couper "
+        "son "
+        "énergie et son réseau, vérifier le BMC"},
+    Words{K::test, S::info, "Essai",
+          "Ceci est un essai des avis de Bascule, demandé par un opérateur. {detail}\n\n"
+          "À faire : rien. Si vous l’avez reçu par mail et par SMS, les deux canaux marchent.",
+          "Bascule {cluster} : ESSAI des avis. À faire : rien, ce canal marche"},
+};
+static_assert(kEnglish.size() == enum_names(NoticeKind{}).size());
+static_assert(kFrench.size() == enum_names(NoticeKind{}).size());
+
+using Facts = std::array<std::pair<std::string_view, std::string>, 6>;
+
+// One pass, so that braces in a fact are never taken for a placeholder.
+std::string fill(std::string_view words, const Facts& facts) {
+  std::string result;
+  while (!words.empty()) {
+    const std::size_t brace = words.find('{');
+    result += words.substr(0, brace);
+    if (brace == std::string_view::npos) break;
+    words.remove_prefix(brace);
+    const std::size_t end = words.find('}');
+    ensure(end != std::string_view::npos, "a placeholder in a notice ends");
+    const std::string_view name = words.substr(1, end - 1);
+    const auto fact =
+        std::find_if(facts.begin(), facts.end(), [&](const auto& f) { return f.first == name; });
+    ensure(fact != facts.end(), "a placeholder in a notice is a known fact");
+    result += fact->second;
+    words.remove_prefix(end + 1);
+  }
+  return result;
+}
+
+// What comes first and last in an SMS stays; the list or detail in its middle is cut.
+std::string fill_sms(std::string_view words, Facts facts) {
+  Facts without = facts;
+  for (auto& [name, value] : without)
+    if (name == "vms" || name == "detail") value.clear();
+  const std::size_t taken = gsm7::septets(gsm7::transliterate(fill(words, without)));
+  const std::size_t room = taken < gsm7::kOneMessage ? gsm7::kOneMessage - taken : 0;
+  for (auto& [name, value] : facts)
+    if (name == "vms" || name == "detail") value = gsm7::fit(value, room > 1 ? room - 1 : 0);
+  return gsm7::fit(fill(words, facts));
+}
+
+}  // namespace
+
+Notice compose(NoticeKind kind, Language language, const NoticeFacts& facts) {
+  const auto& catalogue = language == Language::fr ? kFrench : kEnglish;
+  const auto words =
+      std::find_if(catalogue.begin(), catalogue.end(), [&](const Words& w) { return w.kind == kind; });
+  ensure(words != catalogue.end(), "every kind of notice has its words");
+  const Facts values = {{{"cluster", facts.cluster},
+                         {"host", facts.host},
+                         {"site", facts.site},
+                         {"vms", facts.vms},
+                         {"n", std::to_string(facts.n)},
+                         {"detail", facts.detail}}};
+  Notice notice;
+  notice.severity = words->severity;
+  notice.subject = "[Bascule " + facts.cluster + "] " + fill(words->subject, values);
+  notice.text = fill(words->text, values) + "\n";
+  notice.sms_text = fill_sms(words->sms, values);
+  return notice;
+}
+
+}  // namespace bascule
