@@ -46,7 +46,7 @@ def test_host_crash_then_manual_failback(lab):
 
     away = {name: lab.boot(name) for name in moved}
     plan = lab.bascule("failback", "plan")
-    lab.bascule("failback", "approve", plan["id"], "--reason", "paris is well again")
+    lab.bascule("failback", "approve", plan["id"], "--digest", plan["digest"], "--yes", "--reason", "paris is well")
     for name in moved:
         lab.wait_for_new_boot(name, away[name], 120)
         expect(lab.site(name) == "paris", f"{name} should be home")

@@ -17,8 +17,12 @@ def bascule(instance, *argv, timeout_s=120):
     program = instance.bin_dir / "bascule"
     if not program.exists():
         raise LabError(f"{program} is not built; packaging/quickstart builds everything")
-    done = subprocess.run([program, "--json", *argv], capture_output=True, text=True, timeout=timeout_s, check=False,
-                          env=dict(os.environ, BASCULE_CONFIG=str(instance.client_config)))
+    environment = dict(os.environ, BASCULE_CONFIG=str(instance.client_config))
+    try:
+        done = subprocess.run([program, "--json", *argv], capture_output=True, text=True, timeout=timeout_s,
+                              check=False, env=environment)
+    except subprocess.TimeoutExpired:
+        raise LabError(f"bascule {' '.join(argv)}: no answer within {timeout_s:g} s") from None
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip()
         raise LabError(f"bascule {' '.join(argv)}: exit status {done.returncode}: {said}")
