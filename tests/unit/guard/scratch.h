@@ -9,6 +9,8 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -70,7 +72,10 @@ class Process {
     }
     ::close(ends[0]);
     input_ = ends[1];
-    while (std::filesystem::read_symlink("/proc/" + std::to_string(pid_) + "/exe") != program) ::usleep(1000);
+    for (int i = 0; !has_argument(argument); ++i) {
+      if (i == 30'000) std::abort();
+      ::usleep(1000);
+    }
   }
   ~Process() {
     ::kill(pid_, SIGKILL);
@@ -84,6 +89,12 @@ class Process {
     siginfo_t info{};
     return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
            info.si_pid == 0;
+  }
+  bool has_argument(const std::string& argument) const {  // only once its program has been loaded whole
+    std::ifstream in("/proc/" + std::to_string(pid_) + "/cmdline");
+    std::stringstream line;
+    line << in.rdbuf();
+    return line.str().find(argument) != std::string::npos;
   }
   void reap() {
     if (!reaped_) ::waitpid(pid_, nullptr, 0);
