@@ -5,7 +5,9 @@
 namespace bascule::hostd {
 namespace {
 constexpr std::size_t kRememberedActions = 2048;
-}
+constexpr std::size_t kMostFaults = 256;
+constexpr Duration kFaultPasses = 60s;
+}  // namespace
 
 Agent::Agent(HostIdentity identity, AgentParts parts)
     : identity_(std::move(identity)), parts_(std::move(parts)) {}
@@ -168,21 +170,24 @@ void Agent::obey(const wire::Command& command) {
 // ---- Faults ----
 
 void Agent::raise(const std::string& kind, const std::string& what, const std::optional<VmId>& vm,
-                  const std::string& detail) {
+                  const std::string& detail, Lasting lasting) {
   const std::lock_guard lock(mutex_);
   const std::string key = kind + "/" + what + "/" + (vm ? vm->value : "");
   const auto found = faults_.find(key);
-  if (found != faults_.end() && found->second.detail == detail) return;
+  if (found == faults_.end() && faults_.size() >= kMostFaults) return;
+  if (found != faults_.end() && found->second.fault.detail == detail) return;
   log(LogLevel::error, "agent", "fault", {{"kind", kind}, {"detail", detail}});
-  faults_[key] = {kind, vm, false, detail};
-  parts_.tell(faults_[key]);
+  Fault& fault = faults_[key];
+  fault.fault = {kind, vm, false, detail};
+  if (lasting == Lasting::passing) fault.passes = parts_.clock.now() + kFaultPasses;
+  parts_.tell(fault.fault);
 }
 
 void Agent::clear(const std::string& kind, const std::string& what, const std::optional<VmId>& vm) {
   const std::lock_guard lock(mutex_);
   const auto found = faults_.find(kind + "/" + what + "/" + (vm ? vm->value : ""));
   if (found == faults_.end()) return;
-  wire::HostFault cleared = found->second;
+  wire::HostFault cleared = found->second.fault;
   cleared.cleared = true;
   faults_.erase(found);
   log(LogLevel::info, "agent", "fault_cleared", {{"kind", kind}, {"detail", cleared.detail}});
@@ -192,8 +197,20 @@ void Agent::clear(const std::string& kind, const std::string& what, const std::o
 std::vector<wire::HostFault> Agent::active_faults() const {
   const std::lock_guard lock(mutex_);
   std::vector<wire::HostFault> faults;
-  for (const auto& [key, fault] : faults_) faults.push_back(fault);
+  for (const auto& [key, fault] : faults_) faults.push_back(fault.fault);
   return faults;
+}
+
+void Agent::clear_passed_faults() {
+  const std::lock_guard lock(mutex_);
+  for (auto at = faults_.begin(); at != faults_.end();) {
+    const auto here = at++;
+    if (!here->second.passes || parts_.clock.now() < *here->second.passes) continue;
+    wire::HostFault cleared = here->second.fault;
+    cleared.cleared = true;
+    faults_.erase(here);
+    parts_.tell(cleared);
+  }
 }
 
 }  // namespace bascule::hostd

@@ -70,8 +70,10 @@ class Agent {
   void watch_processes();  // one round; waits up to half a second for an end
   void survey();           // one round over libvirt's domains
   void enforce_policy();   // one round over libvirt's domains
+  // A fault stands until it is cleared; one that tells of something that was dealt with passes by itself.
+  enum class Lasting { standing, passing };
   void raise(const std::string& kind, const std::string& what, const std::optional<VmId>& vm,
-             const std::string& detail);
+             const std::string& detail, Lasting lasting = Lasting::standing);
   void clear(const std::string& kind, const std::string& what, const std::optional<VmId>& vm);
 
  private:
@@ -137,6 +139,7 @@ class Agent {
   void look_for_strangers(const std::vector<QemuProcess>& found, std::uint64_t seen_at);
   void look_for_duplicates(const std::vector<QemuProcess>& found);
   void look_at_deadlines();
+  void clear_passed_faults();  // agent.cc
   void look_at_domain(const Domain& domain, std::uint64_t seen_at);
   void note_state(const Domain& domain);
   void stop_stranger(const VmId& vm, Generation generation, const std::string& name, std::uint64_t seen_at);
@@ -153,7 +156,11 @@ class Agent {
   std::map<VmId, std::uint64_t> touched_;
   std::map<VmId, PendingStop> stops_;
   std::map<VmId, Instant> strangers_;  // processes that nobody holds, since when
-  std::map<std::string, wire::HostFault> faults_;
+  struct Fault {
+    wire::HostFault fault;
+    std::optional<Instant> passes;
+  };
+  std::map<std::string, Fault> faults_;
   std::optional<Instant> libvirt_lost_;
   std::map<ActionId, std::optional<wire::CommandReply>> actions_;  // nothing: in progress
   std::deque<ActionId> action_order_;

@@ -59,10 +59,11 @@ Agent::Reply Agent::carry_out(const wire::Command& command, const wire::StartVm&
   if (command.generation <= parts_.tombstones.record(spec.id).forbidden)
     return failure(ErrorCode::conflict, "generation " + numbered(command.generation) + " of " + spec.name +
                                             " is forbidden on this host");
-  if (const Status allowed = check_time_and_lease(command); !allowed) return failure(allowed.error());
-  if (const Status free = wait_until_free(spec.id); !free) return failure(free.error());
+  // The volumes first: should this start fail, the next one, perhaps elsewhere, finds them.
   const Result<std::string> xml = definition(command, spec);
   if (!xml) return failure(xml.error());
+  if (const Status allowed = check_time_and_lease(command); !allowed) return failure(allowed.error());
+  if (const Status free = wait_until_free(spec.id); !free) return failure(free.error());
   if (const Status running = run(command, spec, *xml); !running)
     return failure(running.error().within("starting " + spec.name));
   return std::optional(report(spec.id));
@@ -77,8 +78,9 @@ Status Agent::prepare_disk(const Disk& disk, Generation generation, std::vector<
   const Result<bool> there = pool->second->exists(disk.volume);
   if (!there) return failure(there.error());
   if (!*there && generation.value > 1)
-    return failure(ErrorCode::unavailable, "volume " + disk.volume + " is missing from pool " + disk.pool +
-                                               "; is the right storage mounted?");
+    return failure(ErrorCode::unavailable,
+                   "volume " + disk.volume + " is missing from pool " + disk.pool +
+                       "; is the right storage mounted? If the VM never ran, delete it and create it anew");
   if (!*there)
     if (const Status created = pool->second->create(disk); !created) return created;
   Result<DiskSource> source = pool->second->source(disk.volume);
@@ -229,7 +231,8 @@ Agent::Reply Agent::carry_out(const wire::Command& command, const wire::ForbidVm
   if (const Status forbidden = parts_.tombstones.forbid(order.vm, command.generation); !forbidden)
     return failure(forbidden.error());
   if (const Status ended = end_up_to(order.vm, command.generation); !ended) return failure(ended.error());
-  return std::optional(report(order.vm));
+  // True of these generations even when a newer one runs here.
+  return std::optional(wire::DomainReport{order.vm, command.generation, wire::DomainState::gone, ""});
 }
 
 Agent::Reply Agent::carry_out(const wire::Command& command, const wire::ForgetVm& order) {

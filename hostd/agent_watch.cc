@@ -74,6 +74,7 @@ void Agent::watch_processes() {
   look_for_strangers(*found, seen_at);
   look_for_duplicates(*found);
   look_at_deadlines();
+  clear_passed_faults();
   Duration wait = kWatchRound;
   std::vector<QemuProcess> watched;
   {
@@ -169,7 +170,8 @@ void Agent::look_for_duplicates(const std::vector<QemuProcess>& found) {
       if (older.vm != newer.vm || !older.is_protected() || older.started >= newer.started) continue;
       raise("libvirt", "duplicate", older.vm,
             "two QEMU processes of one VM: " + std::to_string(older.pid) + ", which was killed, and " +
-                std::to_string(newer.pid));
+                std::to_string(newer.pid),
+            Lasting::passing);
       parts_.processes.kill(older);
     }
 }
@@ -253,7 +255,7 @@ void Agent::stop_stranger(const VmId& vm, Generation generation, const std::stri
   const bool known = guest(vm).has_value();
   const Status gone = make_gone(vm);
   if (!gone) return raise("libvirt", "stranger", vm, why + "; and " + gone.error().message);
-  clear("libvirt", "stranger", vm);
+  raise("libvirt", "stranger", vm, why + "; it was stopped", Lasting::passing);
   if (known) return guest_ended(vm, wire::DomainCause::out_of_band, why);
   parts_.tell(
       wire::DomainChanged{{vm, generation, wire::DomainState::gone, why}, wire::DomainCause::out_of_band});
@@ -278,13 +280,14 @@ void Agent::enforce_on(const Domain& domain, std::uint64_t seen_at) {
     if (!checked && checked.error().code != ErrorCode::policy) return;
     if (!checked) violations = checked.error().message;
   }
-  if (violations.empty()) return clear("device", "guest", domain.vm);
+  if (violations.empty()) return clear("device", "allowed", domain.vm);
   if (parts_.devices_allowed())
-    return raise("device", "guest", domain.vm,
+    return raise("device", "allowed", domain.vm,
                  domain.name + " has a forbidden device, allowed by exception: " + violations);
   if (!claim_as_seen(domain.vm, seen_at)) return;
   const Claim held(*this, domain.vm);
-  raise("device", "guest", domain.vm, domain.name + " had a forbidden device and was stopped: " + violations);
+  raise("device", "guest", domain.vm, domain.name + " had a forbidden device and was stopped: " + violations,
+        Lasting::passing);
   if (const Status gone = make_gone(domain.vm); gone && guest(domain.vm))
     guest_ended(domain.vm, wire::DomainCause::policy, violations);
 }
