@@ -200,6 +200,11 @@ void FakeHypervisor::replace_xml(const VmId& vm, const std::string& xml) {
   domains_[vm].xml = xml;
 }
 
+void FakeHypervisor::pause(const VmId& vm, RunState how) {
+  const std::lock_guard lock(mutex_);
+  if (const auto found = domains_.find(vm); found != domains_.end()) found->second.domain.state = how;
+}
+
 void FakeHypervisor::crash(const VmId& vm) {
   [[maybe_unused]] const Status stopped = stop(vm, DomainEventKind::crashed, true);
 }

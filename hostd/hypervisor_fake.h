@@ -52,6 +52,7 @@ class FakeHypervisor final : public Hypervisor {
   void fail_next_start(Error error);
   void set_qmp_answer(const std::string& command, const std::string& answer);  // of every domain
   void replace_xml(const VmId& vm, const std::string& xml);
+  void pause(const VmId& vm, RunState how);
   void crash(const VmId& vm);                  // qemu killed
   void crash_quietly(const VmId& vm);          // the same, and no event comes
   std::function<void(const VmId&)> on_paused;  // called between start_paused and its return
