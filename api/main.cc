@@ -1,0 +1,158 @@
+// bascule-manager: decides for the cluster. This file is its wiring diagram.
+#include <signal.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "api/manager_config.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "cluster/actuators.h"
+#include "cluster/fence_agents.h"
+#include "cluster/host_sessions.h"
+#include "cluster/leadership.h"
+#include "cluster/lease_plane.h"
+#include "cluster/manager.h"
+#include "cluster/outbox.h"
+#include "cluster/runner.h"
+#include "cluster/store_sqlite.h"
+
+namespace {
+
+using namespace bascule;
+using namespace bascule::api;
+
+constexpr std::size_t kFenceThreads = 8;
+
+int fail(const Error& error) {
+  log(LogLevel::error, "manager", "cannot_run", {{"why", error.message}});
+  return 1;
+}
+
+Result<std::map<HostId, std::unique_ptr<PowerFence>>> make_fences(const ManagerConfig& config,
+                                                                  const Clock& clock) {
+  std::map<HostId, std::unique_ptr<PowerFence>> fences;
+  for (const HostConfig& host : config.host) {
+    if (!host.bmc) continue;
+    Result<std::unique_ptr<PowerFence>> fence = make_power_fence(*host.bmc, clock);
+    if (!fence) return failure(fence.error().within("BMC of " + host.name.value));
+    fences.emplace(host.name, std::move(*fence));
+  }
+  return fences;
+}
+
+CourierConfig courier_config(const ManagerConfig& config) {
+  CourierConfig courier;
+  courier.cluster = config.cluster.value;
+  courier.mail = config.mail;
+  courier.sms = config.sms;
+  return courier;
+}
+
+HostSessionsOptions session_options(const ManagerConfig& config, const Leadership& leadership) {
+  HostSessionsOptions options;
+  options.address = config.listen.address;
+  options.port = config.listen.host_port;
+  options.tls = config.tls;
+  options.leadership = leadership;
+  options.heartbeat = config.policy.policy.heartbeat;
+  options.command_validity = config.policy.policy.command_validity;
+  options.peers = peers_of(config);
+  return options;
+}
+
+// Leases go to the hosts of the inventory, but not to boots whose revocation a predecessor committed.
+void fill(GrantTable& leases, const ManagerConfig& config, const Records& records, Instant now) {
+  for (const HostConfig& host : config.host) leases.admit(host.name);
+  for (const HostRecord& host : records.hosts)
+    if (host.revoked) leases.revoke({host.id, *host.revoked}, now);
+}
+
+ChannelChanged changed(const ChannelStatus& status) {
+  return {std::string(name_of(status.channel)), status.alive, status.alive ? "" : status.error.message};
+}
+
+// Returns at SIGTERM or SIGINT, or with the error that made the engine stop.
+std::optional<Error> wait_for_end(const Runner& runner) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  const timespec moment{0, 100'000'000};
+  while (sigtimedwait(&signals, nullptr, &moment) < 0)
+    if (const std::optional<Error> why = runner.failure()) return why;
+  return std::nullopt;
+}
+
+int run(const ManagerConfig& config) {
+  const Policy& policy = config.policy.policy;
+  SystemClock clock;
+  SystemRandom random;
+
+  const auto store = open_sqlite_store(config.state_dir + "/manager.db", random);
+  if (!store) return fail(store.error());
+  const auto inauguration = take_leadership(**store, config.cluster, policy, random);
+  if (!inauguration) return fail(inauguration.error());
+  const Leadership& leadership = inauguration->leadership;
+  const Records& records = inauguration->records;
+
+  State state = begin(records, inventory_of(config), leadership.manager, clock.now());
+  Runner runner(Manager(std::move(state), policy, *inauguration), **store, clock);
+  const auto post = [&runner](EventBody event) { return runner.post(std::move(event)); };
+
+  GrantTable leases(lease_settings(policy, leadership));
+  fill(leases, config, records, clock.now());
+  Actuators actuators(clock, post);
+  auto bmcs = make_fences(config, clock);
+  if (!bmcs) return fail(bmcs.error());
+  FenceAgents fences(std::move(*bmcs), kFenceThreads,
+                     [&actuators](const FenceOutcome& outcome) { actuators.fence_done(outcome); });
+  Outbox outbox({config.cluster.value, config.language, leadership.term}, courier_config(config), **store,
+                clock, [&post](const ChannelStatus& status) { (void)post(changed(status)); });
+  const auto sessions = HostSessions::start(session_options(config, leadership), clock, post);
+  if (!sessions) return fail(sessions.error());
+  const auto lease_plane =
+      LeasePlane::start({config.listen.address, config.listen.lease_port, config.tls}, leases, clock, post);
+  if (!lease_plane) return fail(lease_plane.error());
+
+  actuators.connect({sessions->get(), &fences, &leases, &outbox});
+  runner.start([&actuators](const Action& action) { actuators.take(action); },
+               [&actuators](const Snapshot& snapshot) { actuators.follow(snapshot); });
+  log(LogLevel::info, "manager", "running",
+      {{"cluster", config.cluster}, {"term", leadership.term}, {"version", BASCULE_VERSION}});
+
+  const std::optional<Error> why = wait_for_end(runner);
+  runner.stop();  // before the parts that its actions go to
+  if (why) return fail(*why);
+  log(LogLevel::info, "manager", "ended");
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // Before any thread, so that all inherit it; a broken connection is an error, not a signal.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGPIPE);
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+
+  CLI::App app("Bascule's cluster manager: notices dead hosts, proves them dead, starts their VMs elsewhere.",
+               "bascule-manager");
+  std::string path = "/etc/bascule/manager.toml";
+  bool check = false;
+  app.add_option("--config", path, "configuration file")->capture_default_str()->envname("BASCULE_CONFIG");
+  app.add_flag("--check-config", check, "say what is wrong with the configuration, and end");
+  app.set_version_flag("--version", std::string("bascule-manager " BASCULE_VERSION));
+  CLI11_PARSE(app, argc, argv);
+
+  const Result<ManagerConfig> config = load_manager_config(path);
+  if (check) return report_config_check(path, config);
+  if (!config) {
+    std::fprintf(stderr, "%s\n", config.error().message.c_str());
+    return 2;
+  }
+  return run(*config);
+}
