@@ -79,7 +79,7 @@ bool is_weighed(const Host& host) {
 
 std::optional<Instant> detector_deadline(const State& state, const Host& host, Instant now,
                                          const Policy& policy) {
-  if (host.live.drill != DrillPhase::none) return std::nullopt;
+  if (host.live.drill != DrillPhase::none || host.live.off_by_operator) return std::nullopt;
   switch (host.record.phase) {
     case HostPhase::absent:  // a host that never spoke to any manager can run nothing of ours
       if (!host.record.boot_id) return std::nullopt;
@@ -151,7 +151,7 @@ void weigh_again(Turn& turn, Host& host) {
 
 void detector_due(Turn& turn, Host& host) {
   turn.watch(host);
-  if (host.live.drill != DrillPhase::none) return;
+  if (host.live.drill != DrillPhase::none || host.live.off_by_operator) return;
   const Duration silence = turn.now - host.live.last_heard;
   const bool never_came = host.record.phase == HostPhase::absent && host.record.boot_id &&
                           turn.now >= turn.state.started + turn.policy.connect_grace;

@@ -245,6 +245,10 @@ void host_returned(Turn& turn, Host& host) {
   host.live.lapse_at.reset();
   host.record.revoked.reset();
   host.record.revoked_echo.reset();
+  if (host.record.quarantine_reason == Reason::requested && host.record.quarantined) {
+    host.record.quarantined = false;
+    return turn.log("host_up", host, Reason::host_back, "switched on again");
+  }
   turn.log("host_returned", host, Reason::returned_quarantined,
            "back with a new boot after it was declared faulty: quarantined until cleared");
   turn.notify(

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "failover/drill.h"
 #include "failover/epoch.h"
@@ -55,6 +56,7 @@ void greet(Turn& turn, Host& host, bool new_boot) {
       turn.log("host_up", host, Reason::host_back);
       break;
     case HostPhase::up:
+      if (std::exchange(host.live.off_by_operator, false)) host.record.quarantined = false;
       break;
     case HostPhase::suspect:
       heard(turn, host);

@@ -15,7 +15,8 @@ void power_host(Turn& turn, const PowerHost& asked);
 void attest_down(Turn& turn, const AttestDown& asked);
 void test_notices(Turn& turn, const TestNotices& asked);
 
-// The end of a power action that an operator asked for; false when it was another's.
-bool power_host_done(Turn& turn, const ActionId& action, Host& host, const Result<void>& outcome);
+// The end of a power action; false when no operator had asked for it.
+bool power_off_asked_done(Turn& turn, Host& host, const PowerOffDone& done);
+bool power_on_asked_done(Turn& turn, Host& host, const PowerOnDone& done);
 
 }  // namespace bascule

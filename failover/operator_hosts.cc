@@ -66,6 +66,20 @@ void start_left_vms(Turn& turn, const Host& host) {
   }
 }
 
+// The end of a power action that an operator asked for; false when it was another's.
+bool answer_power(Turn& turn, const ActionId& action, const Host& host, const Result<void>& outcome) {
+  const auto found = turn.state.pending.find(action);
+  if (found == turn.state.pending.end() || found->second.kind != CommandKind::power) return false;
+  const RequestId request = found->second.request.value_or(RequestId());
+  turn.state.pending.erase(found);
+  turn.log("power_done", host, Reason::requested, outcome ? "done" : outcome.error().message,
+           {{"request", request.value}});
+  std::optional<Error> error;
+  if (!outcome) error = outcome.error().within(host.record.id.value);
+  turn.actions.push_back(Answer{request, std::move(error), host.record.id.value});
+  return true;
+}
+
 }  // namespace
 
 void clear_host(Turn& turn, const ClearHost& asked) {
@@ -114,17 +128,30 @@ void power_host(Turn& turn, const PowerHost& asked) {
   turn.actions.push_back(PowerOff{action, asked.host});
 }
 
-bool power_host_done(Turn& turn, const ActionId& action, Host& host, const Result<void>& outcome) {
-  const auto found = turn.state.pending.find(action);
-  if (found == turn.state.pending.end() || found->second.kind != CommandKind::power) return false;
-  const RequestId request = found->second.request.value_or(RequestId());
-  turn.state.pending.erase(found);
-  turn.log("power_done", host, Reason::requested, outcome ? "done" : outcome.error().message,
-           {{"request", request.value}});
-  std::optional<Error> error;
-  if (!outcome) error = outcome.error().within(host.record.id.value);
-  turn.actions.push_back(Answer{request, std::move(error), host.record.id.value});
+bool power_off_asked_done(Turn& turn, Host& host, const PowerOffDone& done) {
+  if (!answer_power(turn, done.action, host, done.outcome)) return false;
+  const bool planned = host.record.quarantined && host.record.quarantine_reason == Reason::requested;
+  if (!planned || host.record.phase != HostPhase::up) return true;
+  turn.touch(host);
+  if (!done.outcome) {
+    host.record.quarantined = false;
+    return true;
+  }
+  host.live.session = false;
+  host.live.fenced_boot = host.record.boot_id;
+  const bool verified = host.record.bmc && host.record.bmc->guid == done.bmc_guid && done.reads_apart >= 1s;
+  if (verified && host.record.boot_id)
+    prove_down(turn, host,
+               {PowerOffEvidence{
+                   {host.record.id, *host.record.boot_id}, done.bmc_guid, done.reads_apart, turn.wall}},
+               Reason::requested, "switched off on request");
+  else
+    host.live.off_by_operator = true;
   return true;
+}
+
+bool power_on_asked_done(Turn& turn, Host& host, const PowerOnDone& done) {
+  return answer_power(turn, done.action, host, done.outcome);
 }
 
 void attest_down(Turn& turn, const AttestDown& asked) {

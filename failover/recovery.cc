@@ -21,9 +21,12 @@ void ask_for_words(Turn& turn, Vm& vm) {
     if (host->record.phase == HostPhase::fencing && host->record.boot_id == copy.boot_id) continue;
     const Copy to{copy.host, *host->record.boot_id};
     const auto pending = vm.live.action ? turn.state.pending.find(*vm.live.action) : turn.state.pending.end();
-    if (pending != turn.state.pending.end() && pending->second.kind == CommandKind::forbid &&
-        pending->second.to == to && pending->second.generation == vm.record.placement.generation)
-      return;
+    if (pending != turn.state.pending.end() && pending->second.to == to) {
+      // A guest that was asked to shut down gets its grace; a word that was asked for is awaited.
+      if (pending->second.kind == CommandKind::stop) return;
+      const bool same = pending->second.generation == vm.record.placement.generation;
+      if (pending->second.kind == CommandKind::forbid && same) return;
+    }
     turn.command(vm, CommandKind::forbid, to, vm.record.placement.generation);
     return;  // one outstanding command; the next copy is asked when this one answered
   }

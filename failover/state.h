@@ -121,6 +121,7 @@ struct HostLive {
   std::optional<BootId> drill_boot;  // must end
   std::optional<Instant> drill_deadline;
   std::optional<Instant> drill_off;  // when the BMC said off
+  bool off_by_operator = false;      // switched off on request, unverified: its silence is no news
   // Indexes
   std::uint64_t committed_mib = 0;  // memory of the VMs whose may_run names this host
   std::optional<Instant> deadline;  // its entry in State::host_deadlines

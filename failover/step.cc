@@ -25,13 +25,13 @@ void on(Turn& turn, const HostSessionClosed& e) { on_session_closed(turn, e); }
 
 void on(Turn& turn, const PowerOffDone& e) {
   Host* host = turn.find_host(e.host);
-  if (!host || power_host_done(turn, e.action, *host, e.outcome)) return;
+  if (!host || power_off_asked_done(turn, *host, e)) return;
   if (host->live.drill != DrillPhase::none) return drill_power_off_done(turn, *host, e);
   power_off_done(turn, *host, e);
 }
 void on(Turn& turn, const PowerOnDone& e) {
   Host* host = turn.find_host(e.host);
-  if (!host || power_host_done(turn, e.action, *host, e.outcome)) return;
+  if (!host || power_on_asked_done(turn, *host, e)) return;
   drill_power_on_done(turn, *host, e);
 }
 void on(Turn& turn, const BmcChecked& e) {

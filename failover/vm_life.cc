@@ -104,7 +104,9 @@ void stop_answered(Turn& turn, Vm& vm, const wire::CommandReply& reply) {
 
 void forbid_answered(Turn& turn, Vm& vm, const PendingAction& command, const Copy& from,
                      const wire::CommandReply& reply) {
-  const bool gone = !reply.error && (!reply.domain || reply.domain->state == DomainState::gone);
+  // What runs there of a newer generation is none of this word's business.
+  const bool gone = !reply.error && (!reply.domain || reply.domain->state == DomainState::gone ||
+                                     reply.domain->generation > command.generation);
   if (!gone) {
     turn.log("forbid_failed", vm, vm.record.reason,
              reply.error ? reply.error->message : "the domain still runs", {{"host", from.host.value}});
@@ -153,6 +155,16 @@ void stop_stale(Turn& turn, Host& host, Vm& vm, const wire::DomainReport& report
                  {"vms", vm.record.spec.name},
                  {"n", "1"},
                  {"detail", "a copy that we did not start was found and is being stopped"}});
+}
+
+// A hello ends what was commanded before it: a start under way, or a shutdown not yet obeyed, is asked anew.
+bool asked_again(Turn& turn, Vm& vm, const Copy& here, const wire::DomainReport& report) {
+  if (vm.live.action) return false;
+  const bool starts = vm.record.phase == VmPhase::starting && report.state == DomainState::starting;
+  const bool stops = vm.record.phase == VmPhase::stopping;
+  if (!starts && !stops) return false;
+  turn.command(vm, starts ? CommandKind::start : CommandKind::stop, here, vm.record.placement.generation);
+  return true;
 }
 
 std::string words_of(DomainCause cause, const Host& host, const wire::DomainReport& report) {
@@ -281,6 +293,7 @@ void on_domain(Turn& turn, Host& host, const wire::DomainReport& report, std::op
   }
   const bool current = allowed && report.generation == placement.generation;
   if (runs && !current) return stop_stale(turn, host, *vm, report);
+  if (runs && !cause && asked_again(turn, *vm, here, report)) return;
   if (runs && report.state != DomainState::starting) return now_running(turn, *vm, report);
   if (!runs && current) ended(turn, host, *vm, report, cause.value_or(DomainCause::crashed));
 }

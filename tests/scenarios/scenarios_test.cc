@@ -134,7 +134,9 @@ bool happens_to_machine(World& world, const Words& w) {
     if (has(w, "alive")) machine.bmc_alive = true;
     machine.bmc_guid = value(w, "guid", machine.bmc_guid);
     machine.bmc_controls = HostId(value(w, "controls", machine.bmc_controls.value));
-  } else if (w[0] == "refuse-start")
+  } else if (w[0] == "reconnect")
+    machine.hellos = false;
+  else if (w[0] == "refuse-start")
     machine.refuses_start = true;
   else if (w[0] == "accept-start")
     machine.refuses_start = false;

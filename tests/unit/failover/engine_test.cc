@@ -1,0 +1,164 @@
+// Properties of the whole engine: sameness, portions of a commit, a restart in place within a step, records
+// only.
+#include <doctest/doctest.h>
+
+#include "base/sha256.h"
+#include "failover/failback.h"
+#include "failover/readiness.h"
+#include "tests/scenarios/world.h"
+
+namespace {
+
+using namespace bascule;
+using bascule::test::World;
+
+void four_hosts(World& world, std::uint64_t memory = 4096) {
+  world.add_site("paris");
+  world.add_site("lyon");
+  for (const char* name : {"paris-1", "paris-2"}) world.add_host(name, "paris");
+  for (const char* name : {"lyon-1", "lyon-2"}) world.add_host(name, "lyon");
+  for (auto& [id, machine] : world.machines) machine.memory_mib = memory;
+  world.start();
+}
+
+}  // namespace
+
+TEST_CASE("SHA-256") {
+  CHECK(sha256_hex("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+TEST_CASE("the same events give the same log") {
+  std::vector<std::string> logs[2];
+  for (auto& log : logs) {
+    World world;
+    four_hosts(world);
+    for (int i = 0; i < 5; ++i) world.create("web-" + std::to_string(i), i % 2 ? "paris" : "lyon");
+    world.run(5s);
+    world.crash(HostId("paris-1"));
+    world.run(30s);
+    log = world.log;
+  }
+  CHECK(logs[0] == logs[1]);
+  CHECK(logs[0].size() > 20);
+}
+
+TEST_CASE("a site with 300 VMs is switched in portions of at most 100 records, by priority") {
+  World world;
+  four_hosts(world, 1'000'000);
+  for (int i = 0; i < 300; ++i)
+    world.create("web-" + std::to_string(i), "paris", 512,
+                 [&](VmSpec& spec) { spec.priority = i < 20 ? 1 : 100; });
+  world.run(10s);
+  world.log.clear();
+  world.crash(HostId("paris-1"));
+  world.crash(HostId("paris-2"));
+  world.run(40s);
+  CHECK(world.wrongs.empty());  // the invariants count the records of each commit
+  std::size_t running = 0;
+  for (const auto& [id, vm] : world.state.vms)
+    running += vm.record.away && vm.record.phase == VmPhase::running;
+  CHECK(running == 300);
+  std::size_t sites = 0, hosts = 0, digests = 0;
+  for (const Notify& notice : world.notices) {
+    sites += notice.kind == NoticeKind::site_lost;
+    hosts += notice.kind == NoticeKind::host_lost;
+    digests += notice.kind == NoticeKind::vms_switched;
+  }
+  CHECK(sites == 1);
+  CHECK(hosts == 0);
+  CHECK(digests >= 1);
+  CHECK(digests <= 2);
+}
+
+TEST_CASE("from crash to the decision to fence: 2 to 4 s at a heartbeat of 1 s, whatever the moment") {
+  for (int ms = 0; ms < 1000; ms += 100) {
+    World world;
+    four_hosts(world);
+    world.run(10s + std::chrono::milliseconds(ms));
+    const Instant crashed = world.now;
+    world.crash(HostId("lyon-1"));
+    while (world.host("lyon-1").record.phase != HostPhase::fencing && world.now - crashed < 20s)
+      world.run(10ms);
+    const Duration took = world.now - crashed;
+    CAPTURE(ms);
+    CHECK(took >= 2s);
+    CHECK(took <= 4s);
+  }
+}
+
+TEST_CASE("a name or id can't be taken twice, and a bad specification is refused with all problems") {
+  World world;
+  four_hosts(world);
+  world.create("web-1", "paris");
+  world.create("web-1", "paris");
+  CHECK(world.answers.at("r2").error->message == "name: a VM named web-1 exists, choose another");
+  world.create("web-2", "mars");
+  CHECK(world.answers.at("r3").error->message == "home: no site is named mars");
+  world.create("", "paris", 1);
+  CHECK(world.answers.at("r4").error->message.find("memory_mib") != std::string::npos);
+  CHECK(world.state.vms.size() == 1);
+}
+
+TEST_CASE("the digest covers epoch, generations, boots and places") {
+  World world;
+  four_hosts(world);
+  FailbackPlan plan;
+  plan.id = PlanId("p1");
+  plan.items.push_back({VmId("v"), "web-1", world.copy_of(HostId("lyon-1")), world.copy_of(HostId("paris-1")),
+                        Generation(2), PlanItemPhase::waiting, ""});
+  const std::string digest = digest_of(world.state, plan);
+  State other = world.state;
+  other.cluster.epoch.number = EpochNumber(2);
+  CHECK(digest_of(other, plan) != digest);
+  FailbackPlan changed = plan;
+  changed.items[0].generation = Generation(3);
+  CHECK(digest_of(world.state, changed) != digest);
+  changed = plan;
+  changed.items[0].to.boot_id = BootId("x");
+  CHECK(digest_of(world.state, changed) != digest);
+  changed = plan;
+  changed.items[0].from.host = HostId("lyon-2");
+  CHECK(digest_of(world.state, changed) != digest);
+}
+
+TEST_CASE("readiness says what would not work, and pages once when it was ready before") {
+  World world;
+  world.add_site("paris");
+  world.add_site("lyon");
+  world.add_host("paris-1", "paris");
+  world.add_host("paris-2", "paris", true, false);
+  world.add_host("lyon-1", "lyon");
+  world.start();
+  world.create("web-1", "paris");
+  world.run(5s);
+  CHECK(fencing_readiness(world.host("paris-1"), world.policy).state == FencingState::ready);
+  CHECK(fencing_readiness(world.host("paris-2"), world.policy).state == FencingState::never_tested);
+  CHECK(switchable_now(world.state, world.vm("web-1"), world.policy).yes);
+  CHECK(not_automatic(world.state, world.policy).front().find("paris-2") != std::string::npos);
+
+  world.machines.at(HostId("paris-1")).bmc_alive = false;
+  world.run(200s);
+  CHECK(fencing_readiness(world.host("paris-1"), world.policy).state == FencingState::failing);
+  CHECK_FALSE(switchable_now(world.state, world.vm("web-1"), world.policy).yes);
+  std::size_t pages = 0;
+  for (const Notify& notice : world.notices) pages += notice.kind == NoticeKind::fencing_not_ready;
+  CHECK(pages == 1);
+}
+
+TEST_CASE("a policy's dangerous values are told") {
+  CHECK(problems_of(Policy{}).empty());
+  CHECK(problems_of(fast_profile()).empty());
+  Policy policy;
+  policy.missed_heartbeats = 2;
+  policy.brake_hosts = 0;
+  CHECK(problems_of(policy).size() == 2);
+}
+
+TEST_CASE("next_deadline always names a Tick within a heartbeat") {
+  World world;
+  four_hosts(world);
+  world.run(3s);
+  const auto deadline = next_deadline(world.state);
+  REQUIRE(deadline.has_value());
+  CHECK(*deadline <= world.now + world.policy.heartbeat);
+}
