@@ -1,0 +1,146 @@
+#include "api/api.h"
+
+#include "api/routes.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "cluster/runner.h"
+
+namespace bascule::api {
+namespace {
+
+constexpr std::size_t kMostReads = 256;
+constexpr std::size_t kMostTimers = 4096;
+
+void answer_operation(const Call& call, const OperationView& operation) {
+  if (operation.error) return call.refuse(problem_of(*operation.error));
+  call.answer(200, json::encode_text(operation));
+}
+
+}  // namespace
+
+Services services_of(Runner& runner, Store& store) {
+  Services services;
+  services.snapshot = [&runner] { return runner.snapshot(); };
+  services.submit = [&runner](EventBody event, std::function<void(const Answer&)> reply) {
+    runner.submit(std::move(event), std::move(reply));
+  };
+  services.follow = [&runner](std::uint64_t after, Duration wait, std::function<void()> call) {
+    runner.follow(after, wait, std::move(call));
+  };
+  services.audit = [&runner, &store](std::uint64_t after,
+                                     std::size_t limit) -> Result<std::vector<AuditEntry>> {
+    if (auto recent = runner.recent(after, limit)) return std::move(*recent);
+    return read_audit(store, after, limit);
+  };
+  services.verify_audit = [&store] { return verify_chain(store); };
+  return services;
+}
+
+void Call::answer(int status, std::string json) const {
+  net::HttpResponse response;
+  response.status = status;
+  response.body = std::move(json);
+  response.headers["x-request-id"] = id.value;
+  response.headers["cache-control"] = "no-store";
+  reply(std::move(response));
+}
+
+void Call::refuse(Problem problem) const {
+  problem.request = id.value;
+  net::HttpResponse response = respond(problem);
+  response.headers["x-request-id"] = id.value;
+  response.headers["cache-control"] = "no-store";
+  if (problem.status == 503) response.headers["retry-after"] = "1";
+  reply(std::move(response));
+}
+
+void Call::refuse(ErrorCode code, std::string message, std::vector<FieldProblem> errors) const {
+  refuse(problem_of({code, std::move(message)}, std::move(errors)));
+}
+
+Api::Api(Services services, ApiOptions options)
+    : services_(std::move(services)), options_(options), readers_(kMostReads), timers_(kMostTimers) {}
+
+net::HttpHandler Api::handler() {
+  return [this](net::HttpRequest request, net::HttpReply reply) {
+    handle(std::move(request), std::move(reply));
+  };
+}
+
+RequestId Api::request_id(const net::HttpRequest& request) {
+  const auto given = request.headers.find("x-request-id");
+  if (given != request.headers.end() && is_valid_uuid(given->second)) return RequestId(given->second);
+  return RequestId(new_uuid());
+}
+
+void Api::handle(net::HttpRequest request, net::HttpReply reply) {
+  Call call;
+  call.id = request_id(request);
+  call.by = OperatorId(request.peer.name);
+  call.reply = std::move(reply);
+  Result<Target> target = parse_target(request.target);
+  if (!target) return call.refuse(problem_of(target.error()));
+  auto found = match(routes(), request.method, target->path);
+  if (std::holds_alternative<NoSuchPath>(found))
+    return call.refuse(ErrorCode::not_found, "no such path: " + target->path + "; all paths begin with /v1/");
+  if (const auto* wrong = std::get_if<WrongMethod>(&found)) {
+    Problem problem = problem_of({ErrorCode::invalid, target->path + " takes only " + wrong->allowed});
+    problem.status = 405;
+    return call.refuse(problem);
+  }
+  const bool is_json =
+      request.content_type.empty() || request.content_type.starts_with("application/json");
+  if (!request.body.empty() && !is_json) {
+    Problem problem = problem_of({ErrorCode::invalid, "the body must be application/json"});
+    problem.status = 415;
+    return call.refuse(problem);
+  }
+  auto& matched = std::get<Match>(found);
+  call.path = std::move(matched.parameters);
+  call.query = std::move(target->query);
+  call.request = std::move(request);
+  matched.handler(*this, std::move(call));
+}
+
+void Api::change(Call call, const std::string& what, EventBody event) {
+  const auto shared = std::make_shared<const Call>(std::move(call));
+  const auto begun = operations_.begin(
+      shared->id, what, shared->by, [shared](const OperationView& ended) { answer_operation(*shared, ended); });
+  if (begun == Operations::Begun::by_another)
+    return shared->refuse(ErrorCode::conflict, "this X-Request-Id belongs to another request; use a new one");
+  if (begun == Operations::Begun::refused)
+    return shared->refuse(ErrorCode::exhausted, "too many changes are running; nothing was done, try again later");
+  // The answer may come at any time from here on; the reply ignores whatever comes second.
+  const bool timed = timers_.post(options_.answer_time, [this, shared] {
+    const auto operation = operations_.find(shared->id);
+    if (operation) shared->answer(202, json::encode_text(*operation));
+  });
+  if (!timed) log(LogLevel::warning, "api", "timers_full", {{"request", shared->id}});
+  if (begun == Operations::Begun::now)
+    services_.submit(std::move(event), [this](const Answer& answer) { operations_.finish(answer); });
+}
+
+void Api::read_later(const Call& call, std::function<void()> job) {
+  if (!readers_.post(0s, std::move(job)))
+    call.refuse(ErrorCode::exhausted, "too many reads are waiting; try again later");
+}
+
+std::string Api::new_uuid() {
+  const std::lock_guard lock(mutex_);
+  return make_uuid(random_);
+}
+
+std::optional<OperatorId> Api::first_signature(const HostId& host, const Attestation& attestation,
+                                               Duration validity) {
+  const std::lock_guard lock(mutex_);
+  const auto found = attestations_.find(host);
+  if (found != attestations_.end()) {
+    const Attestation& first = found->second;
+    const bool same = first.serial == attestation.serial && first.boot_id == attestation.boot_id;
+    if (same && first.by != attestation.by && attestation.at - first.at <= validity) return first.by;
+  }
+  attestations_[host] = attestation;
+  return std::nullopt;
+}
+
+}  // namespace bascule::api

@@ -1,0 +1,105 @@
+// Api: the operators' door to the manager. JSON over mTLS; reads come from a published snapshot and never
+// touch the engine's thread, changes are events that the engine answers.
+//
+// Threads: handle() runs on the HTTP server's thread and never blocks; what must wait goes to two workers.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/operations.h"
+#include "api/problem.h"
+#include "api/router.h"
+#include "api/worker.h"
+#include "base/net/http.h"
+#include "base/random.h"
+#include "cluster/audit.h"
+#include "cluster/snapshot.h"
+#include "failover/event.h"
+
+namespace bascule {
+class Runner;
+}
+
+namespace bascule::api {
+
+// What the API needs of the rest. All may be called from any thread; only the audit readers may block.
+struct Services {
+  std::function<SnapshotPointer()> snapshot;
+  // Replies exactly once, from any thread.
+  std::function<void(EventBody, std::function<void(const Answer&)>)> submit;
+  // Calls back once, when an audit entry after `after` exists or `wait` has passed.
+  std::function<void(std::uint64_t after, Duration wait, std::function<void()> call)> follow;
+  std::function<Result<std::vector<AuditEntry>>(std::uint64_t after, std::size_t limit)> audit;
+  std::function<Result<std::uint64_t>()> verify_audit;
+};
+// Of the production parts, which must outlive the services.
+Services services_of(Runner& runner, Store& store);
+
+struct ApiOptions {
+  Duration answer_time = 25s;  // below the server's request_time; then 202 and the operation's id
+};
+
+// One request on its way through a handler. Exactly one of the answers is given.
+struct Call {
+  net::HttpRequest request;
+  Parameters path;
+  Parameters query;
+  RequestId id;
+  OperatorId by;
+  net::HttpReply reply;
+
+  void answer(int status, std::string json) const;
+  void refuse(Problem problem) const;
+  void refuse(ErrorCode code, std::string message, std::vector<FieldProblem> errors = {}) const;
+};
+
+// First attest-down of a host; a second operator's with the same serial and boot_id within the time signs it.
+struct Attestation {
+  OperatorId by;
+  std::string serial;
+  BootId boot_id;
+  std::chrono::steady_clock::time_point at;
+};
+
+class Api {
+ public:
+  explicit Api(Services services, ApiOptions options = {});
+
+  // For net::Server::start(); the Api must outlive the server.
+  net::HttpHandler handler();
+  void handle(net::HttpRequest request, net::HttpReply reply);
+
+  // For handlers:
+  SnapshotPointer snapshot() const { return services_.snapshot(); }
+  const Services& services() const { return services_; }
+  const Operations& operations() const { return operations_; }
+  // Submits, and answers the call when the engine has: 200 with the operation, 202 after answer_time, or a
+  // problem.
+  void change(Call call, const std::string& what, EventBody event);
+  // Runs `job` on the reading worker; refuses the call when too many wait.
+  void read_later(const Call& call, std::function<void()> job);
+  std::string new_uuid();
+  // Who attested the same before, if another; remembers this one.
+  std::optional<OperatorId> first_signature(const HostId& host, const Attestation& attestation,
+                                            Duration validity);
+
+ private:
+  RequestId request_id(const net::HttpRequest& request);
+
+  const Services services_;
+  const ApiOptions options_;
+  Operations operations_;
+  std::mutex mutex_;  // of the two below
+  SystemRandom random_;
+  std::map<HostId, Attestation> attestations_;
+  Worker readers_;  // last: their threads end first
+  Worker timers_;
+};
+
+}  // namespace bascule::api

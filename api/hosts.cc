@@ -1,0 +1,113 @@
+// /v1/hosts: what the hypervisors are, and what an operator does to one.
+#include "api/body.h"
+#include "api/represent.h"
+#include "api/routes.h"
+
+namespace bascule::api {
+namespace {
+
+struct PowerBody {
+  bool on = true;
+  std::string reason;
+};
+template <class V>
+void fields(V& v, PowerBody& x) {
+  v("on", x.on);
+  v.optional("reason", x.reason);
+}
+
+struct AttestBody {
+  std::string serial;
+  BootId boot_id;
+  std::string reason;
+};
+template <class V>
+void fields(V& v, AttestBody& x) {
+  v("serial", x.serial);
+  v("boot_id", x.boot_id);
+  v.optional("reason", x.reason);
+}
+
+// The host that the path names; refuses the call when there is none.
+const Host* host_of(const Call& call, const Snapshot& snapshot) {
+  const std::string& name = call.path.at("id");
+  const auto found = snapshot.state.hosts.find(HostId(name));
+  if (found != snapshot.state.hosts.end()) return &found->second;
+  call.refuse(ErrorCode::not_found, "there is no host " + name + "; `bascule host list` shows all");
+  return nullptr;
+}
+
+void list_hosts(Api& api, Call call) {
+  const SnapshotPointer snapshot = api.snapshot();
+  List<HostView> list;
+  for (const auto& [id, host] : snapshot->state.hosts)
+    list.items.push_back(host_view(snapshot->state, snapshot->policy, host));
+  call.answer(200, json::encode_text(list));
+}
+
+void show_host(Api& api, Call call) {
+  const SnapshotPointer snapshot = api.snapshot();
+  const Host* host = host_of(call, *snapshot);
+  if (host) call.answer(200, json::encode_text(host_view(snapshot->state, snapshot->policy, *host)));
+}
+
+void clear_host(Api& api, Call call) {
+  const SnapshotPointer snapshot = api.snapshot();
+  const Host* host = host_of(call, *snapshot);
+  if (!host) return;
+  const auto body = body_of<ReasonBody>(call);
+  if (!body || !accept_reason(call, body->reason, true)) return;
+  ClearHost event{{call.id, call.by, body->reason}, host->record.id};
+  api.change(std::move(call), "clear_host", std::move(event));
+}
+
+void power_host(Api& api, Call call) {
+  const SnapshotPointer snapshot = api.snapshot();
+  const Host* host = host_of(call, *snapshot);
+  if (!host) return;
+  const auto body = body_of<PowerBody>(call);
+  if (!body || !accept_reason(call, body->reason, true)) return;
+  PowerHost event{{call.id, call.by, body->reason}, host->record.id, body->on};
+  api.change(std::move(call), body->on ? "power_on_host" : "power_off_host", std::move(event));
+}
+
+void drill_host(Api& api, Call call) {
+  const SnapshotPointer snapshot = api.snapshot();
+  const Host* host = host_of(call, *snapshot);
+  if (!host) return;
+  const auto body = body_of<ReasonBody>(call);
+  if (!body || !accept_reason(call, body->reason, false)) return;
+  DrillHost event{{call.id, call.by, body->reason}, host->record.id};
+  api.change(std::move(call), "drill_host", std::move(event));
+}
+
+void attest_down(Api& api, Call call) {
+  const SnapshotPointer snapshot = api.snapshot();
+  const Host* host = host_of(call, *snapshot);
+  if (!host) return;
+  const auto body = body_of<AttestBody>(call);
+  if (!body || !accept_reason(call, body->reason, true)) return;
+  std::vector<FieldProblem> problems;
+  if (body->serial.empty() || body->serial.size() > 128)
+    problems.push_back({"serial", "must be the machine's serial, at most 128 bytes"});
+  if (!is_valid_uuid(body->boot_id.value)) problems.push_back({"boot_id", "must be a lower-case UUID"});
+  if (!problems.empty())
+    return call.refuse(ErrorCode::invalid, problems[0].path + ": " + problems[0].problem, problems);
+  const Attestation attestation{call.by, body->serial, body->boot_id, std::chrono::steady_clock::now()};
+  AttestDown event{{call.id, call.by, body->reason}, host->record.id, body->serial, body->boot_id, {}};
+  event.second = api.first_signature(host->record.id, attestation, snapshot->policy.attest_validity);
+  api.change(std::move(call), "attest_down", std::move(event));
+}
+
+}  // namespace
+
+std::vector<Route> host_routes() {
+  return {{"GET", "/v1/hosts", list_hosts},
+          {"GET", "/v1/hosts/{id}", show_host},
+          {"POST", "/v1/hosts/{id}/clear", clear_host},
+          {"POST", "/v1/hosts/{id}/power", power_host},
+          {"POST", "/v1/hosts/{id}/drill", drill_host},
+          {"POST", "/v1/hosts/{id}/attest-down", attest_down}};
+}
+
+}  // namespace bascule::api

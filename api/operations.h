@@ -1,0 +1,42 @@
+// Operations: every change that was asked for, by its request id, from the asking to the engine's Answer.
+//
+// The asker waits a bounded time; after it the operation goes on and can be read by its id. A request id that
+// is repeated by the same operator attaches to the operation that it began, so a lost answer costs nothing.
+// Kept in memory: the latest kMost. Thread-safe.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <vector>
+
+#include "api/views.h"
+#include "failover/action.h"
+
+namespace bascule::api {
+
+class Operations {
+ public:
+  static constexpr std::size_t kMost = 4096;
+  using Waiter = std::function<void(const OperationView&)>;  // called once, when it has ended
+
+  enum class Begun { now, before, by_another, refused };  // refused: kMost are running
+  // `waiter` is kept in the first two cases, and called at once when the operation has ended already.
+  Begun begin(const RequestId& id, const std::string& what, const OperatorId& by, Waiter waiter);
+  void finish(const Answer& answer);
+  std::optional<OperationView> find(const RequestId& id) const;
+
+ private:
+  struct Operation {
+    OperationView view;
+    std::vector<Waiter> waiters;
+  };
+  bool make_room();  // with the mutex held
+
+  mutable std::mutex mutex_;
+  std::map<RequestId, Operation> operations_;
+  std::deque<RequestId> order_;  // oldest first
+};
+
+}  // namespace bascule::api

@@ -1,0 +1,26 @@
+// From the engine's State to what the API shows. Pure functions of an immutable snapshot.
+#pragma once
+
+#include "api/views.h"
+#include "failover/policy.h"
+
+namespace bascule::api {
+
+StatusView status_view(const State& state, const Policy& policy);
+HostView host_view(const State& state, const Policy& policy, const Host& host);
+VmView vm_view(const State& state, const Policy& policy, const Vm& vm);
+
+// Whether the host could be proved dead now without a person, and why not.
+FencingView fencing_view(const Policy& policy, const Host& host);
+
+// Whether the VM would be switched if its host died this moment, and why not.
+Answered switchable_now(const State& state, const Policy& policy, const Vm& vm);
+
+// Without the trail, which is in the store.
+ExplainView explain_host(const Policy& policy, const Host& host);
+ExplainView explain_vm(const State& state, const Vm& vm);
+
+// A VM by its id or its name; null when there is none.
+const Vm* find_vm(const State& state, const std::string& id_or_name);
+
+}  // namespace bascule::api

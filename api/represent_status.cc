@@ -1,0 +1,111 @@
+// The opening word of `bascule status`, and the sentences under it: what is wrong, what would not be automatic.
+#include "api/represent.h"
+
+namespace bascule::api {
+namespace {
+
+void count_host(StatusView& status, const Policy& policy, const Host& host) {
+  const std::string name = host.record.id.value;
+  Counts& counts = status.counts;
+  ++counts.hosts;
+  if (host.record.phase == HostPhase::up)
+    ++counts.hosts_up;
+  else if (host.record.phase == HostPhase::held)
+    ++counts.held;
+  else
+    ++counts.hosts_down;
+  const std::string reason(name_of(host.record.phase_reason));
+  if (host.record.phase == HostPhase::held)
+    status.attention.push_back("host " + name + " is held (" + reason + "): see `bascule explain host/" + name +
+                               "`; if you know that it is dead: `bascule host attest-down " + name + "`");
+  else if (host.record.phase != HostPhase::up)
+    status.attention.push_back("host " + name + " is " + std::string(name_of(host.record.phase)) + " (" + reason +
+                               "): see `bascule explain host/" + name + "`");
+  if (host.record.quarantined) {
+    ++counts.quarantined;
+    status.attention.push_back("host " + name + " is quarantined (" +
+                               std::string(name_of(host.record.quarantine_reason)) +
+                               ") and gets no VM until `bascule host clear " + name + "`");
+  }
+  for (const std::string& fault : host.live.faults) {
+    ++counts.faults;
+    status.attention.push_back("host " + name + ": " + fault);
+  }
+  const FencingView fencing = fencing_view(policy, host);
+  if (fencing.state != FencingState::ready)
+    status.not_automatic.push_back("host " + name + " can't be proved dead without a person: " + fencing.because);
+}
+
+void count_vm(StatusView& status, const State& state, const Policy& policy, const Vm& vm) {
+  const VmRecord& record = vm.record;
+  Counts& counts = status.counts;
+  ++counts.vms;
+  if (record.phase == VmPhase::running) ++counts.vms_running;
+  if (record.phase == VmPhase::recovering) ++counts.recovering;
+  if (record.away) {
+    ++counts.away;
+    status.attention.push_back("VM " + record.spec.name + " is away from " + record.spec.home.value +
+                               "; it stays there until an approved plan: `bascule failback plan`");
+  }
+  if (record.phase == VmPhase::failed) {
+    ++counts.failed;
+    status.attention.push_back("VM " + record.spec.name + " has failed: " + record.explanation);
+    return;
+  }
+  if (!record.spec.protected_ || !record.wanted_running || record.phase == VmPhase::recovering) return;
+  const Answered switchable = switchable_now(state, policy, vm);
+  if (switchable.value) return;
+  ++counts.unprotected;
+  status.attention.push_back("VM " + record.spec.name + " could not be switched now: " + switchable.because);
+}
+
+void add_standing_limits(StatusView& status, const State& state, const Policy& policy) {
+  if (state.cluster.recovering)
+    status.not_automatic.push_back(
+        "nothing is started or fenced: the database was restored, and every host must report or be attested first");
+  if (policy.on_lease_loss == LeaseMode::keep)
+    status.not_automatic.push_back(
+        "a host or site that is dark together with its BMCs is held and paged, because on_lease_loss is keep: "
+        "`bascule host attest-down` decides");
+  status.not_automatic.push_back("while this only manager is away, nothing is switched; guests run on");
+}
+
+std::string word_of(const Counts& counts) {
+  std::string word;
+  const auto add = [&word](int count, const char* what) {
+    if (count > 0) word += (word.empty() ? "" : ", ") + std::to_string(count) + " " + what;
+  };
+  add(counts.held, "HELD");
+  add(counts.hosts_down, "DOWN");
+  add(counts.failed, "FAILED");
+  add(counts.recovering, "RECOVERING");
+  add(counts.away, "AWAY");
+  add(counts.unprotected, "UNPROTECTED");
+  add(counts.quarantined, "QUARANTINED");
+  add(counts.faults, counts.faults == 1 ? "FAULT" : "FAULTS");
+  return word.empty() ? "NOMINAL" : word;
+}
+
+}  // namespace
+
+StatusView status_view(const State& state, const Policy& policy) {
+  StatusView status;
+  status.cluster = state.cluster.cluster;
+  status.manager = state.manager;
+  status.version = BASCULE_VERSION;
+  status.epoch = state.cluster.epoch;
+  status.term = state.cluster.term;
+  status.recovering = state.cluster.recovering;
+  for (const auto& [id, host] : state.hosts) count_host(status, policy, host);
+  for (const auto& [id, vm] : state.vms) count_vm(status, state, policy, vm);
+  for (const auto& [channel, problem] : state.channels) {
+    ++status.counts.faults;
+    status.attention.push_back("notices by " + channel + " fail: " + problem + "; check with `bascule notify test`");
+  }
+  add_standing_limits(status, state, policy);
+  status.word = word_of(status.counts);
+  if (state.cluster.recovering && status.word == "NOMINAL") status.word = "RECOVERING";
+  return status;
+}
+
+}  // namespace bascule::api

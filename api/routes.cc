@@ -1,0 +1,20 @@
+#include "api/routes.h"
+
+namespace bascule::api {
+namespace {
+
+std::vector<Route> all_routes() {
+  std::vector<Route> all = trail_routes();
+  for (const auto& family : {host_routes(), vm_routes(), failback_routes()})
+    all.insert(all.end(), family.begin(), family.end());
+  return all;
+}
+
+}  // namespace
+
+const std::vector<Route>& routes() {
+  static const std::vector<Route> table = all_routes();
+  return table;
+}
+
+}  // namespace bascule::api

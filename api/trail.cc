@@ -1,0 +1,166 @@
+// What is, what happened and why: status, events, explain, audit, incidents, operations, notices.
+#include <algorithm>
+#include <set>
+
+#include "api/body.h"
+#include "api/represent.h"
+#include "api/routes.h"
+
+namespace bascule::api {
+namespace {
+
+constexpr std::size_t kMostEvents = 1000;     // in one answer
+constexpr std::uint64_t kLongestWait = 25;    // seconds
+constexpr std::uint64_t kExplained = 50'000;  // latest audit entries that explain looks through
+
+EventView event_view(const AuditEntry& entry) { return {entry.number, entry.at, entry.record}; }
+
+void show_status(Api& api, Call call) {
+  const SnapshotPointer snapshot = api.snapshot();
+  call.answer(200, json::encode_text(status_view(snapshot->state, snapshot->policy)));
+}
+
+// Blocks: on a worker's thread only.
+void answer_events(const Api& api, const Call& call, std::uint64_t after, std::size_t limit) {
+  const auto entries = api.services().audit(after, limit);
+  if (!entries) return call.refuse(problem_of(entries.error()));
+  EventPage page;
+  page.next = after;
+  for (const AuditEntry& entry : *entries) {
+    page.items.push_back(event_view(entry));
+    page.next = entry.number;
+  }
+  call.answer(200, json::encode_text(page));
+}
+
+void list_audit(Api& api, Call call) {
+  const auto after = number_of(call, "after", 0, UINT64_MAX);
+  if (!after) return;
+  const auto limit = number_of(call, "limit", 100, kMostEvents);
+  if (!limit) return;
+  const auto shared = std::make_shared<const Call>(std::move(call));
+  api.read_later(*shared, [&api, shared, after, limit] { answer_events(api, *shared, *after, *limit); });
+}
+
+void follow_events(Api& api, Call call) {
+  const SnapshotPointer snapshot = api.snapshot();
+  const auto after = number_of(call, "after", snapshot->audit_number, UINT64_MAX);
+  if (!after) return;
+  const auto wait = number_of(call, "wait", 0, kLongestWait);
+  if (!wait) return;
+  const auto shared = std::make_shared<const Call>(std::move(call));
+  const auto read = [&api, shared, after] {
+    api.read_later(*shared, [&api, shared, after] { answer_events(api, *shared, *after, kMostEvents); });
+  };
+  if (*wait == 0 || snapshot->audit_number > *after) return read();
+  api.services().follow(*after, std::chrono::seconds(*wait), read);
+}
+
+void verify_audit(Api& api, Call call) {
+  const auto shared = std::make_shared<const Call>(std::move(call));
+  api.read_later(*shared, [&api, shared] {
+    const auto verified = api.services().verify_audit();
+    AuditVerdict verdict;
+    if (verified) {
+      verdict = {true, *verified, "every entry carries the hash of the one before, up to the last commit"};
+    } else if (verified.error().code == ErrorCode::corrupt) {
+      verdict = {false, 0, verified.error().message};
+    } else {
+      return shared->refuse(problem_of(verified.error()));
+    }
+    shared->answer(200, json::encode_text(verdict));
+  });
+}
+
+// Blocks: on a worker's thread only.
+void answer_trail(const Api& api, const Call& call, ExplainView view, const std::set<std::string>& subjects,
+                  std::uint64_t last) {
+  std::uint64_t after = last > kExplained ? last - kExplained : 0;
+  while (after < last) {
+    const auto entries = api.services().audit(after, kMostEvents);
+    if (!entries) return call.refuse(problem_of(entries.error()));
+    if (entries->empty()) break;
+    for (const AuditEntry& entry : *entries) {
+      after = entry.number;
+      if (subjects.contains(entry.record.subject)) view.trail.push_back(event_view(entry));
+    }
+  }
+  if (view.trail.size() > kMostEvents)
+    view.trail.erase(view.trail.begin(), view.trail.end() - std::ptrdiff_t{kMostEvents});
+  call.answer(200, json::encode_text(view));
+}
+
+void explain_later(Api& api, Call call, ExplainView view, std::set<std::string> subjects, std::uint64_t last) {
+  const auto shared = std::make_shared<const Call>(std::move(call));
+  api.read_later(*shared, [&api, shared, view = std::move(view), subjects = std::move(subjects), last] {
+    answer_trail(api, *shared, view, subjects, last);
+  });
+}
+
+void explain_host_call(Api& api, Call call) {
+  const SnapshotPointer snapshot = api.snapshot();
+  const auto host = snapshot->state.hosts.find(HostId(call.path.at("id")));
+  if (host == snapshot->state.hosts.end())
+    return call.refuse(ErrorCode::not_found, "there is no host " + call.path.at("id"));
+  ExplainView view = explain_host(snapshot->policy, host->second);
+  std::set<std::string> subjects{view.subject};
+  if (host->second.record.incident) subjects.insert("incident/" + host->second.record.incident->value);
+  explain_later(api, std::move(call), std::move(view), std::move(subjects), snapshot->audit_number);
+}
+
+// A VM's fate is decided on its hosts too: their trail in the VM's incident belongs to its own.
+void explain_vm_call(Api& api, Call call) {
+  const SnapshotPointer snapshot = api.snapshot();
+  const State& state = snapshot->state;
+  const Vm* vm = find_vm(state, call.path.at("id"));
+  if (!vm) return call.refuse(ErrorCode::not_found, "there is no VM " + call.path.at("id"));
+  ExplainView view = explain_vm(state, *vm);
+  std::set<std::string> subjects{view.subject};
+  if (vm->record.failback) subjects.insert("plan/" + vm->record.failback->value);
+  if (vm->record.incident) {
+    subjects.insert("incident/" + vm->record.incident->value);
+    const auto incident = state.incidents.find(*vm->record.incident);
+    if (incident != state.incidents.end())
+      for (const HostId& host : incident->second.hosts) subjects.insert("host/" + host.value);
+  }
+  explain_later(api, std::move(call), std::move(view), std::move(subjects), snapshot->audit_number);
+}
+
+void list_incidents(Api& api, Call call) {
+  const SnapshotPointer snapshot = api.snapshot();
+  List<Incident> list;
+  for (const auto& [id, incident] : snapshot->state.incidents) list.items.push_back(incident);
+  std::stable_sort(list.items.begin(), list.items.end(),
+                   [](const Incident& a, const Incident& b) { return a.opened > b.opened; });
+  call.answer(200, json::encode_text(list));
+}
+
+void show_operation(Api& api, Call call) {
+  const auto operation = api.operations().find(RequestId(call.path.at("id")));
+  if (operation) return call.answer(200, json::encode_text(*operation));
+  call.refuse(ErrorCode::not_found, "no operation " + call.path.at("id") +
+                                        " is remembered: it is old, or the manager was restarted; the audit knows");
+}
+
+void test_notices(Api& api, Call call) {
+  const auto body = body_of<ReasonBody>(call);
+  if (!body || !accept_reason(call, body->reason, false)) return;
+  TestNotices event{{call.id, call.by, body->reason}};
+  api.change(std::move(call), "test_notices", std::move(event));
+}
+
+}  // namespace
+
+std::vector<Route> trail_routes() {
+  return {{"GET", "/v1/status", show_status},
+          {"GET", "/v1/events", follow_events},
+          {"GET", "/v1/explain/host/{id}", explain_host_call},
+          {"GET", "/v1/explain/vm/{id}", explain_vm_call},
+          {"GET", "/v1/audit", list_audit},
+          {"GET", "/v1/audit/verify", verify_audit},
+          {"GET", "/v1/incidents", list_incidents},
+          {"GET", "/v1/operations/{id}", show_operation},
+          {"POST", "/v1/notices/test", test_notices}};
+}
+
+}  // namespace bascule::api

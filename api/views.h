@@ -1,0 +1,337 @@
+// Views: what the API shows. One struct per representation; its fields() is the contract with every client.
+//
+// Fields are only ever added. Absent optional fields are left out. Times are milliseconds since 1970 (UTC).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/id.h"
+#include "base/model.h"
+#include "base/time.h"
+#include "base/wire.h"
+#include "failover/audit_record.h"
+#include "failover/state.h"
+
+namespace bascule {
+constexpr auto enum_names(DrillPhase) {
+  using D = DrillPhase;
+  return std::array{EnumName<D>{D::none, "none"}, EnumName<D>{D::powering_off, "powering_off"},
+                    EnumName<D>{D::powering_on, "powering_on"}};
+}
+}  // namespace bascule
+
+namespace bascule::api {
+
+// Every list: {"items": […]}.
+template <class T>
+struct List {
+  std::vector<T> items;
+};
+template <class V, class T>
+void fields(V& v, List<T>& x) {
+  v("items", x.items);
+}
+
+// A yes or no that a person will ask about.
+struct Answered {
+  bool value = false;
+  std::string because;
+};
+template <class V>
+void fields(V& v, Answered& x) {
+  v("value", x.value);
+  v("because", x.because);
+}
+
+// ---- Status ----
+
+struct Counts {
+  int hosts = 0;
+  int hosts_up = 0;
+  int hosts_down = 0;  // neither up nor held
+  int vms = 0;
+  int vms_running = 0;
+  int recovering = 0;   // VMs between two hosts
+  int away = 0;         // running or wanted at another site than home, after a fault
+  int unprotected = 0;  // protected VMs that could not be switched now
+  int held = 0;         // hosts on which a person must decide
+  int failed = 0;       // VMs that were given up
+  int quarantined = 0;
+  int faults = 0;  // open faults of hosts and notice channels
+};
+template <class V>
+void fields(V& v, Counts& x) {
+  v("hosts", x.hosts);
+  v("hosts_up", x.hosts_up);
+  v("hosts_down", x.hosts_down);
+  v("vms", x.vms);
+  v("vms_running", x.vms_running);
+  v("recovering", x.recovering);
+  v("away", x.away);
+  v("unprotected", x.unprotected);
+  v("held", x.held);
+  v("failed", x.failed);
+  v("quarantined", x.quarantined);
+  v("faults", x.faults);
+}
+
+struct StatusView {
+  std::string word;  // "NOMINAL", or "2 AWAY, 1 HELD"
+  ClusterId cluster;
+  ManagerId manager;
+  std::string version;
+  Epoch epoch;
+  Term term;
+  bool recovering = false;
+  Counts counts;
+  std::vector<std::string> attention;      // what is wrong, one sentence each, with what to do
+  std::vector<std::string> not_automatic;  // what this set-up would not do on its own
+};
+template <class V>
+void fields(V& v, StatusView& x) {
+  v("word", x.word);
+  v("cluster", x.cluster);
+  v("manager", x.manager);
+  v("version", x.version);
+  v("epoch", x.epoch);
+  v("term", x.term);
+  v("recovering", x.recovering);
+  v("counts", x.counts);
+  v("attention", x.attention);
+  v("not_automatic", x.not_automatic);
+}
+
+// ---- Hosts ----
+
+enum class FencingState { ready, failing, never_tested };
+constexpr auto enum_names(FencingState) {
+  using F = FencingState;
+  return std::array{EnumName<F>{F::ready, "ready"}, EnumName<F>{F::failing, "failing"},
+                    EnumName<F>{F::never_tested, "never_tested"}};
+}
+
+// Whether this host could be proved dead without a person.
+struct FencingView {
+  FencingState state = FencingState::never_tested;
+  std::string because;
+  std::string bmc_guid;             // bound by the commissioning drill; empty: never
+  std::optional<WallTime> drilled;  // when
+  bool lease = false;               // a stop grant is held by a guard with an armed watchdog
+};
+template <class V>
+void fields(V& v, FencingView& x) {
+  v("state", x.state);
+  v("because", x.because);
+  v("bmc_guid", x.bmc_guid);
+  v.optional("drilled", x.drilled);
+  v("lease", x.lease);
+}
+
+struct Used {
+  std::uint64_t memory_mib = 0;
+  std::uint32_t vcpus = 0;
+  int vms = 0;
+};
+template <class V>
+void fields(V& v, Used& x) {
+  v("memory_mib", x.memory_mib);
+  v("vcpus", x.vcpus);
+  v("vms", x.vms);
+}
+
+struct HostView {
+  HostId id;
+  std::string name;
+  SiteId site;
+  HostPhase phase = HostPhase::absent;
+  Reason reason = Reason::requested;
+  bool session = false;  // connected to this manager now
+  bool quarantined = false;
+  std::optional<Reason> quarantined_why;
+  std::optional<BootId> boot_id;
+  FencingView fencing;
+  wire::GuardStatus guard;
+  Capacity capacity;
+  Used used;
+  DrillPhase drill = DrillPhase::none;
+  std::vector<std::string> faults;
+  std::vector<std::string> vms;          // names of the VMs placed here
+  std::vector<std::string> would_start;  // names of the VMs that start elsewhere once this host is proved dead
+  std::optional<IncidentId> incident;
+};
+template <class V>
+void fields(V& v, HostView& x) {
+  v("id", x.id);
+  v("name", x.name);
+  v("site", x.site);
+  v("phase", x.phase);
+  v("reason", x.reason);
+  v("session", x.session);
+  v("quarantined", x.quarantined);
+  v.optional("quarantined_why", x.quarantined_why);
+  v.optional("boot_id", x.boot_id);
+  v("fencing", x.fencing);
+  v("guard", x.guard);
+  v("capacity", x.capacity);
+  v("used", x.used);
+  v("drill", x.drill);
+  v("faults", x.faults);
+  v("vms", x.vms);
+  v("would_start", x.would_start);
+  v.optional("incident", x.incident);
+}
+
+// ---- VMs ----
+
+struct VmView {
+  VmId id;
+  std::string name;
+  VmPhase state = VmPhase::stopped;
+  std::optional<HostId> host;
+  std::optional<SiteId> site;
+  SiteId home;
+  Reason reason = Reason::requested;
+  std::string explanation;
+  Generation generation;
+  bool away = false;
+  bool protected_ = true;
+  bool wanted_running = true;
+  Answered switchable_now;
+  std::vector<Copy> may_run;
+  std::uint32_t memory_mib = 0;
+  std::uint32_t vcpus = 0;
+  std::vector<Disk> disks;
+  std::vector<Nic> nics;
+  std::optional<KernelBoot> kernel;
+  int priority = 0;
+  std::optional<IncidentId> incident;
+  std::optional<PlanId> failback;
+};
+template <class V>
+void fields(V& v, VmView& x) {
+  v("id", x.id);
+  v("name", x.name);
+  v("state", x.state);
+  v("host", x.host);
+  v("site", x.site);
+  v("home", x.home);
+  v("reason", x.reason);
+  v("explanation", x.explanation);
+  v("generation", x.generation);
+  v("away", x.away);
+  v("protected", x.protected_);
+  v("wanted_running", x.wanted_running);
+  v("switchable_now", x.switchable_now);
+  v("may_run", x.may_run);
+  v("memory_mib", x.memory_mib);
+  v("vcpus", x.vcpus);
+  v("disks", x.disks);
+  v("nics", x.nics);
+  v.optional("kernel", x.kernel);
+  v("priority", x.priority);
+  v.optional("incident", x.incident);
+  v.optional("failback", x.failback);
+}
+
+// ---- The trail ----
+
+// One record of the audit; its number is also the number of the event.
+struct EventView {
+  std::uint64_t number = 0;
+  WallTime at;
+  AuditRecord record;
+};
+template <class V>
+void fields(V& v, EventView& x) {
+  v("number", x.number);
+  v("at", x.at);
+  fields(v, x.record);
+}
+
+// A page of the trail, and the number to ask on from.
+struct EventPage {
+  std::vector<EventView> items;
+  std::uint64_t next = 0;
+};
+template <class V>
+void fields(V& v, EventPage& x) {
+  v("items", x.items);
+  v("next", x.next);
+}
+
+struct EvidenceView {
+  std::string host;
+  Evidence evidence;
+};
+template <class V>
+void fields(V& v, EvidenceView& x) {
+  v("host", x.host);
+  v("evidence", x.evidence);
+}
+
+// Why something is as it is: the present state in words, the evidence held, the trail of decisions.
+struct ExplainView {
+  std::string subject;  // "vm/<id>", "host/paris-1"
+  std::string name;
+  std::string state;
+  Reason reason = Reason::requested;
+  std::string explanation;
+  std::vector<EvidenceView> evidence;
+  std::vector<EventView> trail;  // oldest first
+};
+template <class V>
+void fields(V& v, ExplainView& x) {
+  v("subject", x.subject);
+  v("name", x.name);
+  v("state", x.state);
+  v("reason", x.reason);
+  v("explanation", x.explanation);
+  v("evidence", x.evidence);
+  v("trail", x.trail);
+}
+
+struct AuditVerdict {
+  bool intact = false;
+  std::uint64_t records = 0;
+  std::string detail;  // what was checked, or the first record that is wrong
+};
+template <class V>
+void fields(V& v, AuditVerdict& x) {
+  v("intact", x.intact);
+  v("records", x.records);
+  v("detail", x.detail);
+}
+
+// ---- Operations ----
+
+enum class OperationState { running, done, failed };
+constexpr auto enum_names(OperationState) {
+  using S = OperationState;
+  return std::array{EnumName<S>{S::running, "running"}, EnumName<S>{S::done, "done"},
+                    EnumName<S>{S::failed, "failed"}};
+}
+
+// A change that was asked for: what the engine answered, or that it still works on it.
+struct OperationView {
+  RequestId id;
+  OperationState state = OperationState::running;
+  std::string what;     // "create_vm", "drill_host"
+  std::string subject;  // id of what was made or changed; empty until known
+  OperatorId by;
+  std::optional<Error> error;
+};
+template <class V>
+void fields(V& v, OperationView& x) {
+  v("id", x.id);
+  v("state", x.state);
+  v("what", x.what);
+  v("subject", x.subject);
+  v("by", x.by);
+  v.optional("error", x.error);
+}
+
+}  // namespace bascule::api

@@ -1,0 +1,44 @@
+#include "api/worker.h"
+
+namespace bascule::api {
+
+Worker::Worker(std::size_t most_jobs) : most_jobs_(most_jobs), thread_([this] { run(); }) {}
+
+Worker::~Worker() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    changed_.notify_all();
+  }
+  thread_.join();
+}
+
+bool Worker::post(Duration delay, std::function<void()> job) {
+  const std::lock_guard lock(mutex_);
+  if (stopping_ || jobs_.size() >= most_jobs_) return false;
+  jobs_.emplace(std::chrono::steady_clock::now() + delay, std::move(job));
+  changed_.notify_all();
+  return true;
+}
+
+void Worker::run() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    if (jobs_.empty()) {
+      changed_.wait(lock);
+      continue;
+    }
+    const auto due = jobs_.begin()->first;
+    if (std::chrono::steady_clock::now() < due) {
+      changed_.wait_until(lock, due);
+      continue;
+    }
+    const std::function<void()> job = std::move(jobs_.begin()->second);
+    jobs_.erase(jobs_.begin());
+    lock.unlock();
+    job();
+    lock.lock();
+  }
+}
+
+}  // namespace bascule::api
