@@ -88,8 +88,7 @@ void Api::handle(net::HttpRequest request, net::HttpReply reply) {
     problem.status = 405;
     return call.refuse(problem);
   }
-  const bool is_json =
-      request.content_type.empty() || request.content_type.starts_with("application/json");
+  const bool is_json = request.content_type.empty() || request.content_type.starts_with("application/json");
   if (!request.body.empty() && !is_json) {
     Problem problem = problem_of({ErrorCode::invalid, "the body must be application/json"});
     problem.status = 415;
@@ -104,12 +103,14 @@ void Api::handle(net::HttpRequest request, net::HttpReply reply) {
 
 void Api::change(Call call, const std::string& what, EventBody event) {
   const auto shared = std::make_shared<const Call>(std::move(call));
-  const auto begun = operations_.begin(
-      shared->id, what, shared->by, [shared](const OperationView& ended) { answer_operation(*shared, ended); });
+  const auto begun = operations_.begin(shared->id, what, shared->by, [shared](const OperationView& ended) {
+    answer_operation(*shared, ended);
+  });
   if (begun == Operations::Begun::by_another)
     return shared->refuse(ErrorCode::conflict, "this X-Request-Id belongs to another request; use a new one");
   if (begun == Operations::Begun::refused)
-    return shared->refuse(ErrorCode::exhausted, "too many changes are running; nothing was done, try again later");
+    return shared->refuse(ErrorCode::exhausted,
+                          "too many changes are running; nothing was done, try again later");
   // The answer may come at any time from here on; the reply ignores whatever comes second.
   const bool timed = timers_.post(options_.answer_time, [this, shared] {
     const auto operation = operations_.find(shared->id);
@@ -118,6 +119,23 @@ void Api::change(Call call, const std::string& what, EventBody event) {
   if (!timed) log(LogLevel::warning, "api", "timers_full", {{"request", shared->id}});
   if (begun == Operations::Begun::now)
     services_.submit(std::move(event), [this](const Answer& answer) { operations_.finish(answer); });
+}
+
+void Api::show_operation(Call call, const RequestId& operation, Duration wait) {
+  const auto shown = operations_.find(operation);
+  if (!shown)
+    return call.refuse(ErrorCode::not_found,
+                       "no operation " + operation.value +
+                           " is remembered: it is old, or the manager was restarted; the audit knows");
+  if (wait == 0s || shown->state != OperationState::running)
+    return call.answer(200, json::encode_text(*shown));
+  const auto shared = std::make_shared<const Call>(std::move(call));
+  const auto answer = [shared](const OperationView& view) { shared->answer(200, json::encode_text(view)); };
+  // The reply ignores whichever of the two comes second.
+  const bool timed = timers_.post(wait, [this, operation, answer] {
+    if (const auto now = operations_.find(operation)) answer(*now);
+  });
+  if (!timed || !operations_.wait(operation, answer)) answer(*shown);
 }
 
 void Api::read_later(const Call& call, std::function<void()> job) {
@@ -135,11 +153,11 @@ std::optional<OperatorId> Api::first_signature(const HostId& host, const Attesta
   const std::lock_guard lock(mutex_);
   const auto found = attestations_.find(host);
   if (found != attestations_.end()) {
-    const Attestation& first = found->second;
+    const Attestation& first = found->second.attestation;
     const bool same = first.serial == attestation.serial && first.boot_id == attestation.boot_id;
-    if (same && first.by != attestation.by && attestation.at - first.at <= validity) return first.by;
+    if (same && first.by != attestation.by && clock_.now() - found->second.at <= validity) return first.by;
   }
-  attestations_[host] = attestation;
+  attestations_[host] = {attestation, clock_.now()};
   return std::nullopt;
 }
 

@@ -64,7 +64,6 @@ struct Attestation {
   OperatorId by;
   std::string serial;
   BootId boot_id;
-  std::chrono::steady_clock::time_point at;
 };
 
 class Api {
@@ -78,10 +77,11 @@ class Api {
   // For handlers:
   SnapshotPointer snapshot() const { return services_.snapshot(); }
   const Services& services() const { return services_; }
-  const Operations& operations() const { return operations_; }
   // Submits, and answers the call when the engine has: 200 with the operation, 202 after answer_time, or a
   // problem.
   void change(Call call, const std::string& what, EventBody event);
+  // Answers the call with the operation: when it ends, or as it stands after `wait`.
+  void show_operation(Call call, const RequestId& operation, Duration wait);
   // Runs `job` on the reading worker; refuses the call when too many wait.
   void read_later(const Call& call, std::function<void()> job);
   std::string new_uuid();
@@ -95,9 +95,14 @@ class Api {
   const Services services_;
   const ApiOptions options_;
   Operations operations_;
-  std::mutex mutex_;  // of the two below
+  std::mutex mutex_;  // of random_ and attestations_
   SystemRandom random_;
-  std::map<HostId, Attestation> attestations_;
+  const SystemClock clock_;
+  struct Signed {
+    Attestation attestation;
+    Instant at;
+  };
+  std::map<HostId, Signed> attestations_;
   Worker readers_;  // last: their threads end first
   Worker timers_;
 };

@@ -12,8 +12,8 @@ namespace bascule::api {
 
 inline constexpr std::size_t kLongestReason = 500;
 
-// The body as T, unknown fields refused; an empty body counts as {}. Refuses the call and gives nothing when it
-// is wrong.
+// The body as T, unknown fields refused; an empty body counts as {}. Refuses the call and gives nothing when
+// it is wrong.
 template <class T>
 std::optional<T> body_of(const Call& call) {
   const auto value = json::parse(call.request.body.empty() ? "{}" : call.request.body);

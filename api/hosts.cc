@@ -93,7 +93,7 @@ void attest_down(Api& api, Call call) {
   if (!is_valid_uuid(body->boot_id.value)) problems.push_back({"boot_id", "must be a lower-case UUID"});
   if (!problems.empty())
     return call.refuse(ErrorCode::invalid, problems[0].path + ": " + problems[0].problem, problems);
-  const Attestation attestation{call.by, body->serial, body->boot_id, std::chrono::steady_clock::now()};
+  const Attestation attestation{call.by, body->serial, body->boot_id};
   AttestDown event{{call.id, call.by, body->reason}, host->record.id, body->serial, body->boot_id, {}};
   event.second = api.first_signature(host->record.id, attestation, snapshot->policy.attest_validity);
   api.change(std::move(call), "attest_down", std::move(event));

@@ -33,6 +33,7 @@ Operations::Begun Operations::begin(const RequestId& id, const std::string& what
     Operation& operation = found->second;
     if (operation.view.by != by || operation.view.what != what) return Begun::by_another;
     if (operation.view.state == OperationState::running) {
+      if (operation.waiters.size() >= kMostWaiters) return Begun::refused;
       operation.waiters.push_back(std::move(waiter));
       return Begun::before;
     }
@@ -57,6 +58,23 @@ void Operations::finish(const Answer& answer) {
     view = operation.view;
   }
   for (const Waiter& waiter : waiters) waiter(view);
+}
+
+bool Operations::wait(const RequestId& id, Waiter waiter) {
+  OperationView ended;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = operations_.find(id);
+    if (found == operations_.end()) return false;
+    if (found->second.view.state == OperationState::running) {
+      if (found->second.waiters.size() >= kMostWaiters) return false;
+      found->second.waiters.push_back(std::move(waiter));
+      return true;
+    }
+    ended = found->second.view;
+  }
+  waiter(ended);
+  return true;
 }
 
 std::optional<OperationView> Operations::find(const RequestId& id) const {

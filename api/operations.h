@@ -19,6 +19,7 @@ namespace bascule::api {
 class Operations {
  public:
   static constexpr std::size_t kMost = 4096;
+  static constexpr std::size_t kMostWaiters = 64;            // for one operation
   using Waiter = std::function<void(const OperationView&)>;  // called once, when it has ended
 
   enum class Begun { now, before, by_another, refused };  // refused: kMost are running
@@ -26,6 +27,8 @@ class Operations {
   Begun begin(const RequestId& id, const std::string& what, const OperatorId& by, Waiter waiter);
   void finish(const Answer& answer);
   std::optional<OperationView> find(const RequestId& id) const;
+  // Calls back when the operation ends, at once when it has; false when it isn't known or too many wait.
+  bool wait(const RequestId& id, Waiter waiter);
 
  private:
   struct Operation {

@@ -1,7 +1,7 @@
 // Problem: the one form of every error that the API answers (RFC 9457, application/problem+json).
 //
-// Beside the standard members it carries `code` (base/result.h's ErrorCode, for programs), `errors` (each wrong
-// field with its path) and `request` (the id under which the audit knows this request).
+// Beside the standard members it carries `code` (base/result.h's ErrorCode, for programs), `errors` (each
+// wrong field with its path) and `request` (the id under which the audit knows this request).
 #pragma once
 
 #include <string>

@@ -61,7 +61,8 @@ FencingView fencing_view(const Policy& policy, const Host& host) {
   const std::string name = host.record.id.value;
   if (host.record.bmc && host.live.bmc_ok) {
     view.state = FencingState::ready;
-    view.because = "its BMC answers, and ended a boot of this host on " + to_iso8601(host.record.bmc->drilled);
+    view.because =
+        "its BMC answers, and ended a boot of this host on " + to_iso8601(host.record.bmc->drilled);
   } else if (view.lease) {
     view.state = FencingState::ready;
     view.because = "its guard, with an armed watchdog, stops the guests when the lease lapses";

@@ -1,4 +1,5 @@
-// The opening word of `bascule status`, and the sentences under it: what is wrong, what would not be automatic.
+// The opening word of `bascule status`, and the sentences under it: what is wrong, what would not be
+// automatic.
 #include "api/represent.h"
 
 namespace bascule::api {
@@ -16,11 +17,12 @@ void count_host(StatusView& status, const Policy& policy, const Host& host) {
     ++counts.hosts_down;
   const std::string reason(name_of(host.record.phase_reason));
   if (host.record.phase == HostPhase::held)
-    status.attention.push_back("host " + name + " is held (" + reason + "): see `bascule explain host/" + name +
-                               "`; if you know that it is dead: `bascule host attest-down " + name + "`");
+    status.attention.push_back("host " + name + " is held (" + reason + "): see `bascule explain host/" +
+                               name + "`; if you know that it is dead: `bascule host attest-down " + name +
+                               "`");
   else if (host.record.phase != HostPhase::up)
-    status.attention.push_back("host " + name + " is " + std::string(name_of(host.record.phase)) + " (" + reason +
-                               "): see `bascule explain host/" + name + "`");
+    status.attention.push_back("host " + name + " is " + std::string(name_of(host.record.phase)) + " (" +
+                               reason + "): see `bascule explain host/" + name + "`");
   if (host.record.quarantined) {
     ++counts.quarantined;
     status.attention.push_back("host " + name + " is quarantined (" +
@@ -33,7 +35,8 @@ void count_host(StatusView& status, const Policy& policy, const Host& host) {
   }
   const FencingView fencing = fencing_view(policy, host);
   if (fencing.state != FencingState::ready)
-    status.not_automatic.push_back("host " + name + " can't be proved dead without a person: " + fencing.because);
+    status.not_automatic.push_back("host " + name +
+                                   " can't be proved dead without a person: " + fencing.because);
 }
 
 void count_vm(StatusView& status, const State& state, const Policy& policy, const Vm& vm) {
@@ -62,10 +65,12 @@ void count_vm(StatusView& status, const State& state, const Policy& policy, cons
 void add_standing_limits(StatusView& status, const State& state, const Policy& policy) {
   if (state.cluster.recovering)
     status.not_automatic.push_back(
-        "nothing is started or fenced: the database was restored, and every host must report or be attested first");
+        "nothing is started or fenced: the database was restored, and every host must report or be attested "
+        "first");
   if (policy.on_lease_loss == LeaseMode::keep)
     status.not_automatic.push_back(
-        "a host or site that is dark together with its BMCs is held and paged, because on_lease_loss is keep: "
+        "a host or site that is dark together with its BMCs is held and paged, because on_lease_loss is "
+        "keep: "
         "`bascule host attest-down` decides");
   status.not_automatic.push_back("while this only manager is away, nothing is switched; guests run on");
 }
@@ -100,7 +105,8 @@ StatusView status_view(const State& state, const Policy& policy) {
   for (const auto& [id, vm] : state.vms) count_vm(status, state, policy, vm);
   for (const auto& [channel, problem] : state.channels) {
     ++status.counts.faults;
-    status.attention.push_back("notices by " + channel + " fail: " + problem + "; check with `bascule notify test`");
+    status.attention.push_back("notices by " + channel + " fail: " + problem +
+                               "; check with `bascule notify test`");
   }
   add_standing_limits(status, state, policy);
   status.word = word_of(status.counts);

@@ -90,7 +90,8 @@ void answer_trail(const Api& api, const Call& call, ExplainView view, const std:
   call.answer(200, json::encode_text(view));
 }
 
-void explain_later(Api& api, Call call, ExplainView view, std::set<std::string> subjects, std::uint64_t last) {
+void explain_later(Api& api, Call call, ExplainView view, std::set<std::string> subjects,
+                   std::uint64_t last) {
   const auto shared = std::make_shared<const Call>(std::move(call));
   api.read_later(*shared, [&api, shared, view = std::move(view), subjects = std::move(subjects), last] {
     answer_trail(api, *shared, view, subjects, last);
@@ -136,10 +137,10 @@ void list_incidents(Api& api, Call call) {
 }
 
 void show_operation(Api& api, Call call) {
-  const auto operation = api.operations().find(RequestId(call.path.at("id")));
-  if (operation) return call.answer(200, json::encode_text(*operation));
-  call.refuse(ErrorCode::not_found, "no operation " + call.path.at("id") +
-                                        " is remembered: it is old, or the manager was restarted; the audit knows");
+  const auto wait = number_of(call, "wait", 0, kLongestWait);
+  if (!wait) return;
+  const RequestId operation(call.path.at("id"));
+  api.show_operation(std::move(call), operation, std::chrono::seconds(*wait));
 }
 
 void test_notices(Api& api, Call call) {

@@ -159,8 +159,9 @@ struct HostView {
   Used used;
   DrillPhase drill = DrillPhase::none;
   std::vector<std::string> faults;
-  std::vector<std::string> vms;          // names of the VMs placed here
-  std::vector<std::string> would_start;  // names of the VMs that start elsewhere once this host is proved dead
+  std::vector<std::string> vms;  // names of the VMs placed here
+  std::vector<std::string>
+      would_start;  // names of the VMs that start elsewhere once this host is proved dead
   std::optional<IncidentId> incident;
 };
 template <class V>

@@ -92,7 +92,8 @@ void create_vm(Api& api, Call call) {
   auto problems = problems_of_request(spec, snapshot->state);
   if (!problems.empty()) {
     std::string message;
-    for (const auto& [path, problem] : problems) message += (message.empty() ? "" : "; ") + path + ": " + problem;
+    for (const auto& [path, problem] : problems)
+      message += (message.empty() ? "" : "; ") + path + ": " + problem;
     return call.refuse(ErrorCode::invalid, message, std::move(problems));
   }
   CreateVm event{{call.id, call.by, body->reason}, spec, body->start};

@@ -16,7 +16,7 @@ Worker::~Worker() {
 bool Worker::post(Duration delay, std::function<void()> job) {
   const std::lock_guard lock(mutex_);
   if (stopping_ || jobs_.size() >= most_jobs_) return false;
-  jobs_.emplace(std::chrono::steady_clock::now() + delay, std::move(job));
+  jobs_.emplace(clock_.now() + delay, std::move(job));
   changed_.notify_all();
   return true;
 }
@@ -28,9 +28,9 @@ void Worker::run() {
       changed_.wait(lock);
       continue;
     }
-    const auto due = jobs_.begin()->first;
-    if (std::chrono::steady_clock::now() < due) {
-      changed_.wait_until(lock, due);
+    const Duration wait = jobs_.begin()->first - clock_.now();
+    if (wait > 0s) {
+      changed_.wait_for(lock, wait);
       continue;
     }
     const std::function<void()> job = std::move(jobs_.begin()->second);

@@ -1,7 +1,6 @@
 // Worker: one thread that does later what the HTTP server's thread must not: blocking reads and timeouts.
 #pragma once
 
-#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -28,7 +27,8 @@ class Worker {
   const std::size_t most_jobs_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::multimap<std::chrono::steady_clock::time_point, std::function<void()>> jobs_;
+  std::multimap<Instant, std::function<void()>> jobs_;  // by when they are due
+  const SystemClock clock_;
   bool stopping_ = false;
   std::thread thread_;
 };

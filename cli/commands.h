@@ -1,0 +1,29 @@
+// The commands of `bascule`: one file per family adds its own to the program.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "cli/session.h"
+
+namespace CLI {
+class App;
+}
+
+namespace bascule::cli {
+
+void add_status(CLI::App& app, Session& session);
+void add_host_commands(CLI::App& app, Session& session);
+void add_vm_commands(CLI::App& app, Session& session);
+void add_failback_commands(CLI::App& app, Session& session);
+void add_trail_commands(CLI::App& app, Session& session);  // events, explain, audit, incidents, notify
+
+// A group of commands ("vm"), and one command with its examples; `run` gives the exit code.
+CLI::App& add_group(CLI::App& app, const std::string& name, const std::string& what);
+CLI::App& add_command(CLI::App& app, Session& session, const std::string& name, const std::string& what,
+                      const std::string& examples, std::function<int()> run);
+
+// {"reason": "…"}
+std::string reason_body(const std::string& reason);
+
+}  // namespace bascule::cli

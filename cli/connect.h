@@ -1,0 +1,18 @@
+// Connect: client.toml found and read, and the connection that it describes.
+#pragma once
+
+#include <string>
+
+#include "cli/session.h"
+
+namespace bascule::cli {
+
+// The file that counts: --config, $BASCULE_CONFIG, ~/.config/bascule/client.toml, /etc/bascule/client.toml.
+std::string config_path(const std::string& option);
+
+Outcome<std::unique_ptr<net::HttpClient>> connect(const Globals& globals);
+
+// For --check-config: says what it found; gives the exit code, 0 or 2.
+int check_config_file(const std::string& path);
+
+}  // namespace bascule::cli

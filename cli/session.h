@@ -1,0 +1,94 @@
+// Session: one run of `bascule`: the global options, the connection, the terminal, and how things end.
+//
+// Exit codes: 0 done, 1 refused or failed, 2 wrong usage or configuration, 3 the manager can't be reached,
+// 4 no answer in time: it may or may not have been done.
+#pragma once
+
+#include <functional>
+#include <iosfwd>
+#include <memory>
+#include <string>
+
+#include "base/net/http.h"
+#include "base/random.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "cli/table.h"
+
+namespace bascule::cli {
+
+inline constexpr int kDone = 0;
+inline constexpr int kRefused = 1;
+inline constexpr int kUsage = 2;
+inline constexpr int kUnreachable = 3;
+inline constexpr int kUnknown = 4;
+
+// What happened, and what to do next (may be empty).
+struct Failure {
+  int exit_code = kRefused;
+  std::string message;
+  std::string next;
+};
+template <class T>
+using Outcome = tl::expected<T, Failure>;
+
+struct Globals {
+  bool json = false;
+  std::string config;
+  int wait_s = 300;  // for the end of an operation
+};
+
+struct Terminal {
+  bool colours = false;      // of standard output
+  bool interactive = false;  // questions may be asked
+  bool progress = false;     // standard error is a terminal
+};
+
+// Makes the connection of the first request; tests give their own.
+using Connect = std::function<Outcome<std::unique_ptr<net::HttpClient>>(const Globals&)>;
+
+class Session {
+ public:
+  Session(std::ostream& out, std::ostream& err, std::istream& in, Terminal terminal, Connect connect);
+  ~Session();
+
+  Globals globals;
+  int exit_code = kDone;
+  std::ostream& out;
+  std::ostream& err;
+  const Terminal terminal;
+
+  // The body of the answer. Reading is repeated once when the connection broke.
+  Outcome<std::string> get(const std::string& target, Duration time = std::chrono::seconds(10));
+
+  // Asks for a change and waits until it has ended (globals.wait_s at most); gives the operation's body.
+  Outcome<std::string> change(const std::string& method, const std::string& target, const std::string& body);
+
+  // Says a failure on standard error; gives its exit code.
+  int report(const Failure& failure);
+  // Prints the API's own representation, indented.
+  int print_json(const std::string& body);
+  // Prints `body` as JSON if --json was given, otherwise calls `print`; a failure is reported.
+  int show(const Outcome<std::string>& body, const std::function<void(const std::string&)>& print);
+  // Asks a question that only the exact answer confirms. False without a terminal.
+  bool confirmed(const std::string& question, const std::string& answer);
+
+  std::string paint(const std::string& text, Tone tone) const {
+    return painted(text, tone, terminal.colours);
+  }
+
+ private:
+  Outcome<net::HttpResponse> send(const net::HttpRequest& request, Duration time);
+  Outcome<std::string> follow(const std::string& id);
+
+  std::istream& in_;
+  Connect connect_;
+  std::unique_ptr<net::HttpClient> client_;
+  SystemRandom random_;
+  SystemClock clock_;
+};
+
+// A name as one segment of a path.
+std::string segment(const std::string& name);
+
+}  // namespace bascule::cli
