@@ -1,0 +1,138 @@
+#include "api/represent.h"
+
+#include <doctest/doctest.h>
+
+#include "base/json.h"
+#include "tests/unit/api/example_state.h"
+
+using namespace bascule;
+using namespace bascule::api;
+
+namespace {
+
+VmView view_of(const Snapshot& snapshot) {
+  return vm_view(snapshot.state, snapshot.policy, snapshot.state.vms.begin()->second);
+}
+
+}  // namespace
+
+TEST_CASE("all well is NOMINAL, and says what is not automatic") {
+  const Snapshot snapshot = example_snapshot();
+  const StatusView status = status_view(snapshot.state, snapshot.policy);
+  CHECK(status.word == "NOMINAL");
+  CHECK(status.attention.empty());
+  CHECK(status.counts.vms_running == 1);
+  REQUIRE(status.not_automatic.size() == 2);
+  CHECK(status.not_automatic[0].find("on_lease_loss is keep") != std::string::npos);
+}
+
+TEST_CASE("the word counts everything that is not nominal") {
+  Snapshot snapshot = example_snapshot();
+  Host& paris = snapshot.state.hosts.at(HostId("paris-1"));
+  Vm& vm = snapshot.state.vms.begin()->second;
+  SUBCASE("away") {
+    vm.record.placement.owner = HostId("lyon-1");
+    vm.record.away = true;
+    CHECK(status_view(snapshot.state, snapshot.policy).word == "1 AWAY");
+  }
+  SUBCASE("held") {
+    paris.record.phase = HostPhase::held;
+    vm.record.phase = VmPhase::recovering;
+    const StatusView status = status_view(snapshot.state, snapshot.policy);
+    CHECK(status.word == "1 HELD, 1 RECOVERING");
+    CHECK(status.attention.at(0).find("bascule host attest-down paris-1") != std::string::npos);
+  }
+  SUBCASE("unprotected: never drilled") {
+    paris.record.bmc.reset();
+    CHECK(status_view(snapshot.state, snapshot.policy).word == "1 UNPROTECTED");
+  }
+  SUBCASE("a host that is just absent") {
+    snapshot.state.hosts.at(HostId("lyon-1")).record.phase = HostPhase::absent;
+    CHECK(status_view(snapshot.state, snapshot.policy).word == "1 DOWN, 1 UNPROTECTED");
+  }
+  SUBCASE("a dead notice channel is a fault") {
+    snapshot.state.channels["sms"] = "HTTP 500";
+    CHECK(status_view(snapshot.state, snapshot.policy).word == "1 FAULT");
+  }
+  SUBCASE("quarantine and a restored database") {
+    paris.record.quarantined = true;
+    snapshot.state.cluster.recovering = true;
+    CHECK(status_view(snapshot.state, snapshot.policy).word == "1 UNPROTECTED, 1 QUARANTINED");
+  }
+}
+
+TEST_CASE("fencing: ready, failing, never tested") {
+  const Policy policy;
+  Host host = example_host("paris-1", "paris");
+  CHECK(fencing_view(policy, host).state == FencingState::ready);
+  host.live.bmc_ok = false;
+  host.live.bmc_problem = "no answer";
+  CHECK(fencing_view(policy, host).state == FencingState::failing);
+  CHECK(fencing_view(policy, host).because == "its BMC fails: no answer");
+  host.record.bmc.reset();
+  CHECK(fencing_view(policy, host).state == FencingState::never_tested);
+  host.record.has_bmc = false;
+  CHECK(fencing_view(policy, host).state == FencingState::failing);
+}
+
+TEST_CASE("an armed guard makes a host ready in mode stop only") {
+  Host host = example_host("paris-1", "paris");
+  host.record.has_bmc = false;
+  host.record.bmc.reset();
+  host.live.lease_armed = true;
+  Policy policy;
+  CHECK(fencing_view(policy, host).state == FencingState::failing);
+  policy.on_lease_loss = LeaseMode::stop;
+  CHECK(fencing_view(policy, host).state == FencingState::ready);
+}
+
+TEST_CASE("switchable now: yes, or no and why") {
+  Snapshot snapshot = example_snapshot();
+  CHECK(view_of(snapshot).switchable_now.value);
+  SUBCASE("no room at the other site") {
+    snapshot.state.hosts.at(HostId("lyon-1")).record.capacity.memory_mib = 255;
+    CHECK_FALSE(view_of(snapshot).switchable_now.value);
+  }
+  SUBCASE("quarantined hosts are no landing place") {
+    snapshot.state.hosts.at(HostId("lyon-1")).record.quarantined = true;
+    CHECK(view_of(snapshot).switchable_now.because == "no host of another site can take its memory now");
+  }
+  SUBCASE("not protected") {
+    snapshot.state.vms.begin()->second.record.spec.protected_ = false;
+    CHECK(view_of(snapshot).switchable_now.because == "it is not protected");
+  }
+}
+
+TEST_CASE("a VM shows at least name, state, host, site, home, reason; nowhere is null") {
+  Snapshot snapshot = example_snapshot();
+  json::Value shown = json::encode(view_of(snapshot));
+  CHECK(shown["name"] == "web-1");
+  CHECK(shown["state"] == "running");
+  CHECK(shown["host"] == "paris-1");
+  CHECK(shown["site"] == "paris");
+  CHECK(shown["home"] == "paris");
+  CHECK(shown["reason"] == "requested");
+  CHECK(shown["switchable_now"]["value"] == true);
+  snapshot.state.vms.begin()->second.record.placement.owner.reset();
+  shown = json::encode(view_of(snapshot));
+  CHECK(shown["host"].is_null());
+  CHECK(shown["site"].is_null());
+}
+
+TEST_CASE("a host shows its use, and what starts elsewhere once it is proved dead") {
+  const Snapshot snapshot = example_snapshot();
+  const State& state = snapshot.state;
+  const HostView paris = host_view(state, snapshot.policy, state.hosts.at(HostId("paris-1")));
+  CHECK(paris.used.memory_mib == 256);
+  CHECK(paris.would_start == std::vector<std::string>{"web-1"});
+  const HostView lyon = host_view(state, snapshot.policy, state.hosts.at(HostId("lyon-1")));
+  CHECK(lyon.used.vms == 0);
+  CHECK(lyon.would_start.empty());
+}
+
+TEST_CASE("a VM is found by id and by name") {
+  const Snapshot snapshot = example_snapshot();
+  CHECK(find_vm(snapshot.state, "web-1"));
+  CHECK(find_vm(snapshot.state, "aaaaaaaa-0000-4000-8000-000000000001"));
+  CHECK_FALSE(find_vm(snapshot.state, "web-2"));
+}

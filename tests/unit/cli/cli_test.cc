@@ -1,0 +1,273 @@
+#include <doctest/doctest.h>
+
+#include <deque>
+#include <fstream>
+#include <sstream>
+
+#include "cli/app.h"
+#include "cli/vm_spec.h"
+
+using namespace bascule;
+using namespace bascule::cli;
+
+namespace {
+
+// Answers requests from a list, and keeps them.
+struct Script {
+  std::deque<Result<net::HttpResponse>> answers;
+  std::vector<net::HttpRequest> asked;
+
+  void answer(std::string body, int status = 200) {
+    net::HttpResponse response;
+    response.status = status;
+    response.body = std::move(body);
+    answers.emplace_back(std::move(response));
+  }
+};
+
+class FakeClient final : public net::HttpClient {
+ public:
+  explicit FakeClient(Script& script) : script_(script) {}
+  Result<net::HttpResponse> request(const net::HttpRequest& request, Duration) override {
+    script_.asked.push_back(request);
+    if (script_.answers.empty()) return failure(ErrorCode::unavailable, "connection refused");
+    auto answer = std::move(script_.answers.front());
+    script_.answers.pop_front();
+    return answer;
+  }
+
+ private:
+  Script& script_;
+};
+
+struct Desk {
+  Script script;
+  std::ostringstream out, err;
+  std::istringstream in;
+  Terminal terminal;
+
+  int run(const std::vector<std::string>& arguments) {
+    Session session(out, err, in, terminal,
+                    [this](const Globals&) -> Outcome<std::unique_ptr<net::HttpClient>> {
+                      return std::make_unique<FakeClient>(script);
+                    });
+    return bascule::cli::run(arguments, session);
+  }
+};
+
+std::vector<std::string> words(const std::string& text) {
+  std::istringstream stream(text);
+  std::vector<std::string> all;
+  for (std::string word; stream >> word;) all.push_back(word);
+  return all;
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+const char* const kHost =
+    R"({"name": "paris-1", "site": "paris", "phase": "held", "reason": "fencing_unavailable", "boot_id": "b-1",
+        "fencing": {"state": "failing", "because": "x", "bmc_guid": "SER-1"}, "would_start": ["web-1", "web-2"]})";
+const char* const kPlan =
+    R"({"id": "plan-7", "digest": "4be1c09a77d2ffff", "phase": "proposed", "author": "alice", "created": 0,
+        "expires": 1764000000000, "items": [{"name": "web-1", "vm": "v", "from": {"host": "lyon-1", "boot_id": "b"},
+        "to": {"host": "paris-1", "boot_id": "b"}, "phase": "waiting", "why_safe": "stopped first"}]})";
+
+}  // namespace
+
+TEST_CASE("the help of every command exits 0 and has an example") {
+  const auto commands = all_commands();
+  CHECK(commands.size() >= 25);
+  for (const std::string& command : commands) {
+    Desk desk;
+    auto arguments = words(command);
+    arguments.push_back("--help");
+    INFO(command);
+    CHECK(desk.run(arguments) == kDone);
+    const bool says = contains(desk.out.str(), "Examples:") || contains(desk.out.str(), "See also:");
+    CHECK(says);
+    CHECK(desk.script.asked.empty());
+  }
+}
+
+TEST_CASE("wrong usage is exit code 2, and nothing is sent") {
+  for (const char* line :
+       {"", "nonsense", "vm", "vm start", "vm kill web-1", "host clear paris-1", "vm list --what",
+        "explain web-1", "vm create --name x --home paris --memory much",
+        "vm create --name x --home paris --memory 64 --disk a:b", "failback approve plan-1"}) {
+    Desk desk;
+    INFO(line);
+    CHECK(desk.run(words(line)) == kUsage);
+    CHECK(desk.script.asked.empty());
+    CHECK_FALSE(desk.err.str().empty());
+  }
+}
+
+TEST_CASE("an unreachable manager is exit code 3 and says what to do") {
+  Desk desk;
+  CHECK(desk.run({"status"}) == kUnreachable);
+  CHECK(contains(desk.err.str(), "connection refused"));
+  CHECK(contains(desk.err.str(), "bascule-manager"));
+}
+
+TEST_CASE("a refusal is exit code 1 and shows the manager's words") {
+  Desk desk;
+  desk.script.answer(R"({"detail": "web-1 runs already", "code": "conflict", "errors": []})", 409);
+  CHECK(desk.run({"vm", "start", "web-1"}) == kRefused);
+  CHECK(desk.err.str() == "bascule: web-1 runs already\n");
+  REQUIRE(desk.script.asked.size() == 1);
+  CHECK(desk.script.asked[0].target == "/v1/vms/web-1/start");
+  CHECK(is_valid_uuid(desk.script.asked[0].headers.at("x-request-id")));
+}
+
+TEST_CASE("a lost answer is looked up by the request's id, and is exit code 4 when unknown") {
+  Desk desk;
+  desk.script.answers.emplace_back(failure(ErrorCode::unknown_outcome, "connection lost"));
+  SUBCASE("it went well") {
+    desk.script.answer(R"({"state": "done", "subject": "v"})");
+    CHECK(desk.run({"vm", "start", "web-1"}) == kDone);
+    CHECK(contains(desk.script.asked[1].target, desk.script.asked[0].headers.at("x-request-id")));
+  }
+  SUBCASE("nobody knows") {
+    desk.script.answer(R"({"detail": "no operation", "code": "not_found"})", 404);
+    CHECK(desk.run({"vm", "start", "web-1"}) == kUnknown);
+    CHECK(contains(desk.err.str(), "connection lost"));
+  }
+}
+
+TEST_CASE("a long operation is followed to its end") {
+  Desk desk;
+  desk.script.answer(R"({"state": "running"})", 202);
+  desk.script.answer(R"({"state": "running"})");
+  desk.script.answer(
+      R"({"state": "failed", "error": {"code": "conflict", "message": "the BMC is another's"}})");
+  CHECK(desk.run({"host", "drill", "paris-1"}) == kRefused);
+  CHECK(contains(desk.err.str(), "the BMC is another's"));
+}
+
+TEST_CASE("--json prints the API's own representation, before or after the command") {
+  for (const auto& arguments : {std::vector<std::string>{"--json", "vm", "list"}, {"vm", "list", "--json"}}) {
+    Desk desk;
+    desk.script.answer(R"({"items":[]})");
+    CHECK(desk.run(arguments) == kDone);
+    CHECK(desk.out.str() == "{\n  \"items\": []\n}\n");
+  }
+}
+
+TEST_CASE("tables are aligned, coloured only when asked to, and foreign text can't steer the terminal") {
+  Table table({"VM", "STATE"});
+  table.add({{"wéb"}, {"up", Tone::good}});
+  table.add({{"a\033[2J"}, {"x"}});
+  std::ostringstream plain, coloured;
+  table.print(plain, false);
+  CHECK(plain.str() == "VM     STATE\nwéb    up\na?[2J  x\n");
+  table.print(coloured, true);
+  CHECK(contains(coloured.str(), "\033[32mup\033[0m"));
+  CHECK_FALSE(contains(coloured.str(), "\033[2J"));
+}
+
+TEST_CASE("the VM list says why a VM could not be switched") {
+  Desk desk;
+  desk.script.answer(
+      R"({"items": [{"name": "web-1", "state": "running", "host": "lyon-1", "site": "lyon", "home": "paris",
+          "away": true, "switchable_now": {"value": false, "because": "no room"}}]})");
+  CHECK(desk.run({"vm", "list"}) == kDone);
+  CHECK(contains(desk.out.str(), "web-1  running  lyon-1  lyon  paris  away  no, because no room"));
+}
+
+TEST_CASE("attest-down shows what is signed, and signs nothing unasked") {
+  Desk desk;
+  desk.script.answer(kHost);
+  const std::vector<std::string> arguments{"host", "attest-down", "paris-1", "--reason", "unplugged"};
+  SUBCASE("without a terminal") {
+    CHECK(desk.run(arguments) == kRefused);
+    CHECK(desk.script.asked.size() == 1);
+  }
+  SUBCASE("the wrong answer") {
+    desk.terminal.interactive = true;
+    desk.in.str("yes\n");
+    CHECK(desk.run(arguments) == kRefused);
+    CHECK(desk.script.asked.size() == 1);
+  }
+  SUBCASE("signed") {
+    desk.terminal.interactive = true;
+    desk.in.str("paris-1\n");
+    desk.script.answer(R"({"state": "done"})");
+    CHECK(desk.run(arguments) == kDone);
+    REQUIRE(desk.script.asked.size() == 2);
+    CHECK(desk.script.asked[1].body == R"({"boot_id":"b-1","reason":"unplugged","serial":"SER-1"})");
+  }
+  for (const char* shown : {"SER-1", "b-1", "web-1, web-2"}) CHECK(contains(desk.err.str(), shown));
+}
+
+TEST_CASE("a plan shows what would move and the exact command to approve it") {
+  Desk desk;
+  desk.script.answer(R"({"state": "done", "subject": "plan-7"})");
+  desk.script.answer(kPlan);
+  CHECK(desk.run({"failback", "plan"}) == kDone);
+  CHECK(contains(desk.out.str(), "web-1  lyon-1  paris-1  waiting  stopped first"));
+  CHECK(contains(desk.out.str(), "bascule failback approve plan-7 --digest 4be1c09a77d2 --reason"));
+}
+
+TEST_CASE("an approval carries the digest of the plan that was seen, and is followed to its end") {
+  Desk desk;
+  desk.script.answer(kPlan);
+  SUBCASE("another plan than was seen") {
+    CHECK(desk.run({"failback", "approve", "plan-7", "--digest", "000000000000", "--reason", "r"}) ==
+          kRefused);
+    CHECK(desk.script.asked.size() == 1);
+  }
+  SUBCASE("done") {
+    desk.script.answer(R"({"state": "done"})");
+    desk.script.answer(R"({"id": "plan-7", "phase": "running"})");
+    desk.script.answer(R"({"items": [], "next": 9})");
+    desk.script.answer(R"({"id": "plan-7", "phase": "done"})");
+    CHECK(desk.run({"failback", "approve", "plan-7", "--digest", "4be1c09a77d2", "--reason", "r"}) == kDone);
+    CHECK(desk.script.asked[1].body == R"({"digest":"4be1c09a77d2ffff","reason":"r"})");
+    CHECK(desk.script.asked.size() == 5);
+  }
+  SUBCASE("refused on the way") {
+    desk.script.answer(R"({"state": "done"})");
+    desk.script.answer(R"({"id": "plan-7", "phase": "refused"})");
+    CHECK(desk.run({"failback", "approve", "plan-7", "--reason", "r"}) == kRefused);
+  }
+}
+
+TEST_CASE("a broken audit chain is exit code 1") {
+  Desk desk;
+  desk.script.answer(R"({"intact": false, "records": 0, "detail": "entry 7 was changed"})");
+  CHECK(desk.run({"audit", "verify"}) == kRefused);
+  CHECK(contains(desk.out.str(), "entry 7 was changed"));
+}
+
+TEST_CASE("disks, nics and sizes are read") {
+  CHECK(parse_mib("20G").value() == 20480);
+  CHECK(parse_mib("96").value() == 96);
+  for (const char* wrong : {"", "G", "-1", "1.5G", "20X", "99999999999999999999", "18446744073709551615T"})
+    CHECK_FALSE(parse_mib(wrong));
+  const auto disk = parse_disk("metro:web-1.qcow2:20G:qcow2");
+  REQUIRE(disk);
+  CHECK(disk->size_mib == 20480);
+  CHECK(disk->format == DiskFormat::qcow2);
+  CHECK_FALSE(parse_disk("metro:web-1"));
+  CHECK_FALSE(parse_disk("metro:web-1:1G:vmdk"));
+  CHECK(parse_nic("br0:52:54:00:12:34:56")->mac == "52:54:00:12:34:56");
+  CHECK(parse_nic("br0")->bridge == "br0");
+  CHECK_FALSE(parse_nic(""));
+}
+
+TEST_CASE("vm create sends what was asked for, and shows the VM") {
+  Desk desk;
+  desk.script.answer(R"({"state": "done", "subject": "v-1"})");
+  desk.script.answer(
+      R"({"name": "web-1", "id": "v-1", "state": "running", "host": "paris-1", "site": "paris"})");
+  CHECK(desk.run({"vm", "create", "--name", "web-1", "--home", "paris", "--memory", "1G", "--disk",
+                  "metro:a:1G", "--disk", "metro:b:2G", "--nic", "br0", "--kernel", "metro:vmlinuz",
+                  "--initrd", "initrd.img", "--stopped"}) == kDone);
+  const std::string body = desk.script.asked[0].body;
+  for (const char* part :
+       {R"("memory_mib":1024)", R"("volume":"b")", R"("start":false)", R"("initrd":"initrd.img")"})
+    CHECK(contains(body, part));
+  CHECK(contains(desk.out.str(), "paris-1 at paris"));
+}
