@@ -3,7 +3,6 @@
 #include "api/routes.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "cluster/runner.h"
 
 namespace bascule::api {
 namespace {
@@ -17,24 +16,6 @@ void answer_operation(const Call& call, const OperationView& operation) {
 }
 
 }  // namespace
-
-Services services_of(Runner& runner, Store& store) {
-  Services services;
-  services.snapshot = [&runner] { return runner.snapshot(); };
-  services.submit = [&runner](EventBody event, std::function<void(const Answer&)> reply) {
-    runner.submit(std::move(event), std::move(reply));
-  };
-  services.follow = [&runner](std::uint64_t after, Duration wait, std::function<void()> call) {
-    runner.follow(after, wait, std::move(call));
-  };
-  services.audit = [&runner, &store](std::uint64_t after,
-                                     std::size_t limit) -> Result<std::vector<AuditEntry>> {
-    if (auto recent = runner.recent(after, limit)) return std::move(*recent);
-    return read_audit(store, after, limit);
-  };
-  services.verify_audit = [&store] { return verify_chain(store); };
-  return services;
-}
 
 void Call::answer(int status, std::string json) const {
   net::HttpResponse response;

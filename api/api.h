@@ -107,4 +107,8 @@ class Api {
   Worker timers_;
 };
 
+// The listener for operators. `api` must outlive it.
+Result<std::unique_ptr<net::Server>> serve(Api& api, const std::string& address, std::uint16_t port,
+                                           const net::TlsFiles& tls);
+
 }  // namespace bascule::api

@@ -1,0 +1,35 @@
+// The API's services over the production parts.
+#include "api/api.h"
+#include "cluster/runner.h"
+
+namespace bascule::api {
+
+Services services_of(Runner& runner, Store& store) {
+  Services services;
+  services.snapshot = [&runner] { return runner.snapshot(); };
+  services.submit = [&runner](EventBody event, std::function<void(const Answer&)> reply) {
+    runner.submit(std::move(event), std::move(reply));
+  };
+  services.follow = [&runner](std::uint64_t after, Duration wait, std::function<void()> call) {
+    runner.follow(after, wait, std::move(call));
+  };
+  services.audit = [&runner, &store](std::uint64_t after,
+                                     std::size_t limit) -> Result<std::vector<AuditEntry>> {
+    if (auto recent = runner.recent(after, limit)) return std::move(*recent);
+    return read_audit(store, after, limit);
+  };
+  services.verify_audit = [&store] { return verify_chain(store); };
+  return services;
+}
+
+Result<std::unique_ptr<net::Server>> serve(Api& api, const std::string& address, std::uint16_t port,
+                                           const net::TlsFiles& tls) {
+  net::ServerOptions options;
+  options.address = address;
+  options.port = port;
+  options.tls = tls;
+  options.admit_role = "operator";
+  return net::Server::start(std::move(options), api.handler());
+}
+
+}  // namespace bascule::api
