@@ -113,6 +113,19 @@ class Folder {
   fs::path path_;
 };
 
+// Killed and reaped when it goes, also out of a constructor that fails.
+struct Child {
+  pid_t pid = -1;
+  Child() = default;
+  ~Child() {
+    if (pid <= 0) return;
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+};
+
 class Bmc {
  public:
   explicit Bmc(const std::string& guid = kGuid) : port_(free_udp_port()) {
@@ -129,10 +142,6 @@ class Bmc {
     folder_.write("power", "1");
     start();
   }
-  ~Bmc() {
-    ::kill(child_, SIGKILL);
-    ::waitpid(child_, nullptr, 0);
-  }
   Bmc(const Bmc&) = delete;
   Bmc& operator=(const Bmc&) = delete;
 
@@ -146,7 +155,7 @@ class Bmc {
     return std::move(*made);
   }
   std::string power() const { return folder_.read("power").substr(0, 1); }
-  void freeze() const { ::kill(child_, SIGSTOP); }
+  void freeze() const { ::kill(child_.pid, SIGSTOP); }
 
  private:
   void start() {
@@ -162,7 +171,7 @@ class Bmc {
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
-    const int code = ::posix_spawnp(&child_, "ipmi_sim", &actions, nullptr, argv.data(), environ);
+    const int code = ::posix_spawnp(&child_.pid, "ipmi_sim", &actions, nullptr, argv.data(), environ);
     ::posix_spawn_file_actions_destroy(&actions);
     REQUIRE_MESSAGE(code == 0, "ipmi_sim must be installed (package openipmi)");
     const auto probe = fence();
@@ -177,7 +186,7 @@ class Bmc {
 
   Folder folder_;
   std::uint16_t port_;
-  pid_t child_ = -1;
+  Child child_;
   SystemClock clock_;
 };
 

@@ -29,6 +29,19 @@ namespace {
 
 constexpr const char* kPassword = "p:@ss word%";
 
+// Killed and reaped when it goes, also out of a constructor that fails.
+struct Child {
+  pid_t pid = -1;
+  Child() = default;
+  ~Child() {
+    if (pid <= 0) return;
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+};
+
 class Sink {
  public:
   Sink() {
@@ -41,8 +54,6 @@ class Sink {
     start();
   }
   ~Sink() {
-    ::kill(child_, SIGKILL);
-    ::waitpid(child_, nullptr, 0);
     ::close(input_);
     fs::remove_all(folder_);
   }
@@ -120,7 +131,7 @@ class Sink {
     std::string script = std::string(BASCULE_SOURCE_DIR) + "/tests/unit/cluster/notify_sink.py";
     std::string folder = folder_.string();
     std::array<char*, 3> argv = {script.data(), folder.data(), nullptr};
-    REQUIRE(::posix_spawn(&child_, script.c_str(), &actions, nullptr, argv.data(), environ) == 0);
+    REQUIRE(::posix_spawn(&child_.pid, script.c_str(), &actions, nullptr, argv.data(), environ) == 0);
     ::posix_spawn_file_actions_destroy(&actions);
     ::close(in[0]);
     ::close(out[1]);
@@ -135,7 +146,7 @@ class Sink {
 
   fs::path folder_;
   json::Value ports_;
-  pid_t child_ = -1;
+  Child child_;
   int input_ = -1;
 };
 
