@@ -1,6 +1,9 @@
 // Api: the operators' door to the manager. JSON over mTLS; reads come from a published snapshot and never
 // touch the engine's thread, changes are events that the engine answers.
 //
+// The Api must outlive the server whose handler it is, and the runner's stop(): open requests are answered
+// then.
+//
 // Threads: handle() runs on the HTTP server's thread and never blocks; what must wait goes to two workers.
 #pragma once
 

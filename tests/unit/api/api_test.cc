@@ -47,17 +47,21 @@ struct Desk {
     request.content_type = body.empty() ? "" : "application/json";
     request.peer.name = by;
     if (!id.empty()) request.headers["x-request-id"] = id;
-    std::mutex mutex;
-    std::condition_variable arrived;
-    std::optional<net::HttpResponse> got;
-    api.handle(request, [&](net::HttpResponse response) {
-      const std::lock_guard lock(mutex);
-      if (!got) got = std::move(response);
-      arrived.notify_all();
+    // Shared: an operation that ends late replies a second time.
+    struct Arrival {
+      std::mutex mutex;
+      std::condition_variable arrived;
+      std::optional<net::HttpResponse> response;
+    };
+    const auto arrival = std::make_shared<Arrival>();
+    api.handle(request, [arrival](net::HttpResponse response) {
+      const std::lock_guard lock(arrival->mutex);
+      if (!arrival->response) arrival->response = std::move(response);
+      arrival->arrived.notify_all();
     });
-    std::unique_lock lock(mutex);
-    REQUIRE(arrived.wait_for(lock, 30s, [&] { return got.has_value(); }));
-    return *got;
+    std::unique_lock lock(arrival->mutex);
+    REQUIRE(arrival->arrived.wait_for(lock, 30s, [&] { return arrival->response.has_value(); }));
+    return *arrival->response;
   }
 
   Snapshot snapshot = example_snapshot();
