@@ -112,6 +112,7 @@ State begin(const Records& records, const Inventory& inventory, ManagerId manage
     if (incident.closed) continue;
     IncidentLive& live = state.incident_live[incident.id];
     live.opened = now;
+    live.digest_at = now + 60s;
     live.announced = incident.switched.size();
     live.pending.insert(incident.vms.begin(), incident.vms.end());
     for (const VmId& vm : incident.switched) live.pending.erase(vm);

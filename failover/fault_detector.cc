@@ -33,7 +33,8 @@ Weighing weigh(const State& state, const Host& host, Instant now, const Policy& 
   std::map<SiteId, bool> confirmed;  // of each site with another host up
   bool any_heard = false;
   for (const auto& [id, peer] : state.hosts) {
-    if (id == host.record.id || peer.record.phase != HostPhase::up) continue;
+    const bool away = peer.live.drill != DrillPhase::none || peer.live.off_by_operator;
+    if (id == host.record.id || peer.record.phase != HostPhase::up || away) continue;
     any_heard = any_heard || now - peer.live.last_heard < policy.suspicion_after();
     const Sighting sighting = sighting_of(host, peer, now, policy);
     if (sighting == Sighting::sees) {

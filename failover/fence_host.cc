@@ -216,6 +216,20 @@ void resume_fencing(Turn& turn, Host& host) {
   hold_if_nothing_is_left(turn, host, "no proof of its death can be had");
 }
 
+void recheck_down(Turn& turn, Host& host) {
+  if (turn.state.vms_by_host[host.record.id].empty()) return;
+  const auto& evidence = host.record.evidence;
+  const bool only_words = std::all_of(evidence.begin(), evidence.end(), [](const Evidence& item) {
+    return std::holds_alternative<OperatorEvidence>(item);
+  });
+  if (!only_words) return;
+  host.record.evidence.clear();
+  hold(turn, host, Reason::fencing_unavailable,
+       fmt::format("{} was attested to the manager's predecessor, and not all its VMs were started: "
+                   "`bascule host attest-down {}` again",
+                   host.record.id.value, host.record.id.value));
+}
+
 void prove_down(Turn& turn, Host& host, std::vector<Evidence> evidence, Reason reason, std::string words) {
   for (Evidence& item : evidence) host.record.evidence.push_back(std::move(item));
   host.live.power_retry_at.reset();
@@ -250,37 +264,45 @@ void host_returned(Turn& turn, Host& host) {
     return turn.log("host_up", host, Reason::host_back, "switched on again");
   }
   turn.log("host_returned", host, Reason::returned_quarantined,
-           "back with a new boot after it was declared faulty: quarantined until cleared");
+           "back after it was declared faulty: quarantined until cleared");
   turn.notify(
       NoticeKind::host_returned, host.record.incident,
       {{"host", host.record.id.value},
        {"site", host.record.site.value},
        {"detail", fmt::format("it gets nothing until `bascule host clear {}`", host.record.id.value)}});
   forbid_switched(turn, host);
+  queue_recovery(turn, host);  // its word counts from now on
 }
 
 void contradict(Turn& turn, Host& host, const BootId& boot) {
   const Copy copy{host.record.id, boot};
   bool by_power = false;
+  bool by_lease_alone = true;
   std::erase_if(host.record.evidence, [&](const Evidence& evidence) {
-    return std::visit(
+    const bool power = std::holds_alternative<PowerOffEvidence>(evidence);
+    const bool spoke = std::visit(
         [&](const auto& e) {
-          using E = std::decay_t<decltype(e)>;
-          if constexpr (std::is_same_v<E, HostWordEvidence>) {
-            return false;
-          } else {
-            by_power = by_power || (std::is_same_v<E, PowerOffEvidence> && e.copy == copy);
+          if constexpr (requires { e.copy; })
             return e.copy == copy;
-          }
+          else
+            return false;
         },
         evidence);
+    by_power = by_power || (spoke && power);
+    by_lease_alone = by_lease_alone && (!spoke || std::holds_alternative<LeaseLapsedEvidence>(evidence));
+    return spoke;
   });
   host.live.attested_until.reset();
+  host.live.power_retry_at.reset();
+  if (host.record.boot_id == boot) host.live.session = true;
+  // A lapse ends the guests, not the host: that it is heard again contradicts nothing. From now on its word
+  // counts.
+  if (by_lease_alone && host.record.phase == HostPhase::down && host.record.boot_id == boot)
+    return host_returned(turn, host);
   // A BMC that said "off" of a living host proves nothing any more.
   if (by_power) host.record.bmc.reset();
   host.record.quarantined = true;
   host.record.quarantine_reason = Reason::evidence_contradicted;
-  host.live.power_retry_at.reset();
   hold(turn, host, Reason::evidence_contradicted,
        fmt::format(
            "{} (boot {}) was proved down and speaks: the proof is void. Look at its BMC and at its VMs "

@@ -16,6 +16,9 @@ void lease_revoked(Turn& turn, Host& host, const LeaseRevoked& revoked);
 void fencing_due(Turn& turn, Host& host);
 void resume_fencing(Turn& turn, Host& host);  // after a manager's start: everything is asked anew
 
+// A person's word was given to the predecessor: it can't be used any more, the host is held.
+void recheck_down(Turn& turn, Host& host);
+
 // Stores evidence about these boots and lets recovery begin.
 void prove_down(Turn& turn, Host& host, std::vector<Evidence> evidence, Reason reason, std::string words);
 // The boots of this host that some VM may run on, and the one that was fenced.
@@ -23,9 +26,10 @@ std::vector<Copy> fenced_copies(const State& state, const Host& host);
 
 // A host that was held without proof speaks again: nothing was decided elsewhere, it is up.
 void spare_host(Turn& turn, Host& host);
-// A host that was declared faulty is there again, with a new boot: it gets nothing until cleared.
+// A host that was declared faulty is there again: it gets nothing until cleared.
 void host_returned(Turn& turn, Host& host);
-// A boot that was proved dead speaks: its evidence is void.
+// A boot that was proved dead speaks: its evidence is void. After a lapse, which ends guests and not hosts,
+// it has merely returned; else the host is held and operations are paged.
 void contradict(Turn& turn, Host& host, const BootId& boot);
 bool has_evidence(const Host& host, const BootId& boot);
 

@@ -16,7 +16,8 @@ void with_transition(Turn& turn, Host& host, Change change) {
   if (after.state == before) return;
   turn.log("fencing_readiness", host, Reason::requested, after.words,
            {{"state", std::string(name_of(after.state))}});
-  if (after.state != FencingState::failing) return;
+  // Of a host that is held already a person was paged.
+  if (after.state != FencingState::failing || host.record.phase != HostPhase::up) return;
   turn.notify(NoticeKind::fencing_not_ready, std::nullopt,
               {{"host", host.record.id.value}, {"site", host.record.site.value}, {"detail", after.words}});
 }
@@ -86,7 +87,8 @@ void readiness_due(Turn& turn, Host& host) {
   if (!host.live.next_check || *host.live.next_check > turn.now) return;
   host.live.next_check = turn.now + turn.policy.readiness_period;
   turn.watch(host);
-  if (host.record.has_bmc && host.live.drill == DrillPhase::none && host.record.phase == HostPhase::up)
+  if (host.record.has_bmc && host.live.drill == DrillPhase::none &&
+      (host.record.phase == HostPhase::up || host.record.phase == HostPhase::held))
     turn.actions.push_back(CheckBmc{host.record.id});
 }
 

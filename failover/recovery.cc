@@ -66,7 +66,13 @@ void no_place(Turn& turn, Vm& vm, const PlacementChoice& choice) {
     return fail_vm(turn, vm, Reason::start_failed,
                    "it failed to start on every host that can carry it: " + choice.explanation);
   const Reason reason = vm.record.away ? Reason::stays_away : Reason::no_capacity;
-  if (!turn.state.unplaced.insert(vm.record.spec.id).second) return;
+  turn.state.unplaced.insert(vm.record.spec.id);
+  if (vm.record.phase == VmPhase::recovering && vm.record.reason == reason) return;  // said already
+  const Instant settled = turn.state.started + turn.policy.connect_grace;
+  if (turn.now < settled) {  // after a manager's start the hosts are still coming
+    vm.live.action_deadline = settled;
+    return turn.watch(vm);
+  }
   std::string words = choice.explanation;
   if (vm.record.away)
     words += fmt::format(". It is away from home and nothing moves home alone: `bascule failback plan {}`",

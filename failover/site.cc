@@ -38,7 +38,9 @@ bool may_site_be_lost(const State& state, const SiteId& site, Instant now, const
 bool is_site_lost(const State& state, const SiteId& site, Instant now, const Policy& policy) {
   std::vector<const Host*> witnesses;
   for (const auto& [id, host] : state.hosts)
-    if (host.record.site != site && host.record.phase == HostPhase::up) witnesses.push_back(&host);
+    if (host.record.site != site && host.record.phase == HostPhase::up &&
+        host.live.drill == DrillPhase::none && !host.live.off_by_operator)
+      witnesses.push_back(&host);
   if (witnesses.empty()) return false;
   return each_of_site(state, site, [&](const Host& host) {
     if (is_given_up(host) && !is_weighed(host)) return true;

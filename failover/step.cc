@@ -100,6 +100,7 @@ void on(Turn& turn, const Tick&) {
     for (auto& [id, host] : state.hosts) {
       turn.watch(host);
       if (host.record.phase == HostPhase::fencing) resume_fencing(turn, host);
+      if (host.record.phase == HostPhase::down) recheck_down(turn, host);
     }
   }
   std::erase_if(state.fences, [&](Instant at) { return turn.now - at >= turn.policy.brake_window; });
