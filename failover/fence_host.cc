@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/ensure.h"
 #include "failover/fault_detector.h"
@@ -19,7 +20,8 @@ bool can_power(const Host& host) { return host.record.has_bmc && host.record.bmc
 
 void send_power_off(Turn& turn, Host& host) {
   host.live.power_action = turn.new_action();
-  host.live.power_retry_at.reset();
+  // An answer may get lost, and several hosts may wait for the same agents.
+  host.live.power_retry_at = turn.now + turn.policy.power_off_time * 2 + 10s;
   ++host.live.power_off_attempts;
   turn.actions.push_back(PowerOff{*host.live.power_action, host.record.id});
   turn.watch(host);
@@ -142,6 +144,7 @@ void start_fencing(Turn& turn, Host& host, const IncidentId& incident, Reason re
 void power_off_done(Turn& turn, Host& host, const PowerOffDone& done) {
   if (host.live.power_action != done.action) return;
   host.live.power_action.reset();
+  host.live.power_retry_at.reset();
   turn.watch(host);
   const HostPhase phase = host.record.phase;
   if (phase != HostPhase::fencing && phase != HostPhase::held && phase != HostPhase::down) return;
@@ -181,7 +184,11 @@ void fencing_due(Turn& turn, Host& host) {
   const bool fencing = phase == HostPhase::fencing || phase == HostPhase::held;
   if (live.power_retry_at && *live.power_retry_at <= turn.now) {
     live.power_retry_at.reset();
-    if (fencing && can_power(host)) send_power_off(turn, host);
+    const bool unanswered = std::exchange(live.power_action, std::nullopt).has_value();
+    const bool spent =
+        phase == HostPhase::fencing && live.power_off_attempts >= turn.policy.power_off_attempts;
+    if (fencing && can_power(host) && !spent) send_power_off(turn, host);
+    if (unanswered && spent) hold_if_nothing_is_left(turn, host, "power off was never answered");
   }
   if (live.lapse_at && *live.lapse_at <= turn.now) {
     live.lapse_at.reset();

@@ -131,6 +131,7 @@ bool happens_to_machine(World& world, const Words& w) {
     machine.to_manager = machine.to_peers = true;
   else if (w[0] == "bmc") {
     if (has(w, "dead")) machine.bmc_alive = false;
+    if (has(w, "mute")) machine.bmc_mute = true;
     if (has(w, "alive")) machine.bmc_alive = true;
     machine.bmc_guid = value(w, "guid", machine.bmc_guid);
     machine.bmc_controls = HostId(value(w, "controls", machine.bmc_controls.value));
