@@ -162,3 +162,43 @@ TEST_CASE("next_deadline always names a Tick within a heartbeat") {
   REQUIRE(deadline.has_value());
   CHECK(*deadline <= world.now + world.policy.heartbeat);
 }
+
+TEST_CASE("an off by another BMC, or read twice too quickly, proves nothing") {
+  for (const bool wrong_bmc : {true, false}) {
+    World world;
+    four_hosts(world);
+    world.create("web-1", "paris");
+    world.run(5s);
+    auto& machine = world.machines.at(HostId("paris-1"));
+    machine.bmc_mute = true;
+    world.crash(HostId("paris-1"));
+    world.run(5s);
+    REQUIRE(world.host("paris-1").live.power_action.has_value());
+    PowerOffDone done{
+        *world.host("paris-1").live.power_action, HostId("paris-1"), {}, machine.bmc_guid, 1100ms};
+    if (wrong_bmc)
+      done.bmc_guid = "guid-of-another";
+    else
+      done.reads_apart = 900ms;
+    world.send(done);
+    CHECK(world.host("paris-1").record.phase == HostPhase::fencing);
+    CHECK(world.host("paris-1").record.evidence.empty());
+    CHECK(world.vm("web-1").record.phase == VmPhase::recovering);
+  }
+}
+
+TEST_CASE("any message of a boot that was proved dead voids the proof, not only a hello") {
+  World world;
+  four_hosts(world);
+  world.create("web-1", "paris");
+  world.run(5s);
+  const Copy dead = world.copy_of(HostId("paris-1"));
+  world.crash(HostId("paris-1"));
+  world.run(20s);
+  REQUIRE(world.host("paris-1").record.phase == HostPhase::down);
+  world.send(HostHeartbeat{dead, {}});
+  CHECK(world.host("paris-1").record.phase == HostPhase::held);
+  CHECK(world.host("paris-1").record.phase_reason == Reason::evidence_contradicted);
+  CHECK(world.host("paris-1").record.evidence.empty());
+  CHECK_FALSE(world.host("paris-1").record.bmc.has_value());
+}
