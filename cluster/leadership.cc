@@ -1,6 +1,7 @@
 #include "cluster/leadership.h"
 
 #include <algorithm>
+#include <deque>
 
 #include "base/log.h"
 #include "cluster/keys.h"
@@ -19,6 +20,40 @@ Transaction taking_term(const Loaded& loaded, const ClusterRecord& cluster, cons
   return transaction;
 }
 
+// A database that was restored or copied remembers another time: its proofs, its suspicions and its unsent
+// notices are void. Plans expire at each start anyway. Each part may be repeated, so a crash in between is
+// harmless: the old epoch stands until the term is taken.
+Status void_what_was_believed(Store& store, Loaded& loaded) {
+  std::deque<KeyValue> puts;
+  for (HostRecord& host : loaded.records.hosts) {
+    host.phase = HostPhase::absent;
+    host.phase_reason = Reason::recovering_epoch;
+    host.evidence.clear();
+    host.revoked.reset();
+    puts.push_back(pair_of(host));
+  }
+  for (VmRecord& vm : loaded.records.vms) {
+    if (vm.words.empty()) continue;
+    vm.words.clear();
+    puts.push_back(pair_of(vm));
+  }
+  const Result<StoreSnapshot> outbox = store.read(keys::kOutbox);
+  if (!outbox) return failure(outbox.error());
+  std::deque<std::string> deletes;
+  for (const StoredPair& pair : outbox->pairs) deletes.push_back(pair.key);
+  while (!puts.empty() || !deletes.empty()) {
+    Transaction transaction;
+    transaction.expect_term = loaded.term;
+    for (; !puts.empty() && transaction.puts.size() < kMostOperations / 2; puts.pop_front())
+      transaction.puts.push_back(std::move(puts.front()));
+    for (; !deletes.empty() && transaction.deletes.size() < kMostOperations / 2; deletes.pop_front())
+      transaction.deletes.push_back(std::move(deletes.front()));
+    if (const Result<Revision> revision = store.commit(transaction); !revision)
+      return failure(revision.error().within("voiding what a restored database believed"));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Inauguration> take_leadership(Store& store, const ClusterId& cluster, const Policy& policy,
@@ -31,6 +66,8 @@ Result<Inauguration> take_leadership(Store& store, const ClusterId& cluster, con
                                             "\", the configuration names \"" + cluster.value +
                                             "\": correct `cluster` or `state_dir`");
   const StoreIdentity identity = store.identity();
+  if (!loaded->fresh && record.epoch != identity.epoch)
+    if (const Status done = void_what_was_believed(store, *loaded); !done) return failure(done.error());
   record.cluster = cluster;
   record.epoch = identity.epoch;
   record.term = loaded->term.next();

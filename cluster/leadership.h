@@ -31,9 +31,9 @@ struct Inauguration {
 };
 
 // `longest_lapse` of the stored cluster grows to `policy.manager_lapse()` at least, in the same commit as the
-// term, before any grant. A database that was restored or copied begins recovering.
-// Errors: `conflict` when the database belongs to another cluster or another manager took the term meanwhile;
-// those of load() and Store::commit.
+// term, before any grant. A database that was restored or copied begins recovering, without the proofs,
+// doubts and unsent notices of its former time. Errors: `conflict` when the database belongs to another
+// cluster or another manager took the term meanwhile; those of load() and Store::commit.
 Result<Inauguration> take_leadership(Store& store, const ClusterId& cluster, const Policy& policy,
                                      Random& random);
 

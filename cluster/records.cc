@@ -112,6 +112,8 @@ std::optional<std::string> encode_record(const State& state, const std::string& 
   return std::nullopt;
 }
 
+KeyValue pair_of(const HostRecord& record) { return {keys::host(record.id), json::encode_text(record)}; }
+KeyValue pair_of(const VmRecord& record) { return {keys::vm(record.spec.id), json::encode_text(record)}; }
 std::string encode_text_of(const ClusterRecord& record) { return json::encode_text(record); }
 std::string encode_text_of(const CommitMarker& marker) { return json::encode_text(marker); }
 std::string encode_text_of(const OutboxRecord& record) { return json::encode_text(record); }

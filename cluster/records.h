@@ -70,6 +70,8 @@ Result<Loaded> load(Store& store);
 // The record of a touched key as the State holds it now; nothing when the State no longer has it.
 std::optional<std::string> encode_record(const State& state, const std::string& key);
 
+KeyValue pair_of(const HostRecord& record);
+KeyValue pair_of(const VmRecord& record);
 std::string encode_text_of(const ClusterRecord& record);
 std::string encode_text_of(const CommitMarker& marker);
 std::string encode_text_of(const OutboxRecord& record);
