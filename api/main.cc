@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "api/api.h"
 #include "api/manager_config.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -118,6 +119,12 @@ int run(const ManagerConfig& config) {
   actuators.connect({sessions->get(), &fences, &leases, &outbox});
   runner.start([&actuators](const Action& action) { actuators.take(action); },
                [&actuators](const Snapshot& snapshot) { actuators.follow(snapshot); });
+  Api api(services_of(runner, **store));
+  const auto server = serve(api, config.listen.address, config.listen.api_port, config.tls);
+  if (!server) {
+    runner.stop();
+    return fail(server.error());
+  }
   log(LogLevel::info, "manager", "running",
       {{"cluster", config.cluster}, {"term", leadership.term}, {"version", BASCULE_VERSION}});
 
