@@ -18,17 +18,6 @@ Used used_of(const State& state, const HostId& host) {
   return used;
 }
 
-bool can_land(const State& state, const Host& host, const VmSpec& spec) {
-  if (host.record.phase != HostPhase::up || !host.live.session || host.record.quarantined) return false;
-  return used_of(state, host.record.id).memory_mib + spec.memory_mib <= host.record.capacity.memory_mib;
-}
-
-std::string landing_host(const State& state, const SiteId& not_here, const VmSpec& spec) {
-  for (const auto& [id, host] : state.hosts)
-    if (host.record.site != not_here && can_land(state, host, spec)) return id.value;
-  return "";
-}
-
 std::optional<SiteId> site_of(const State& state, const std::optional<HostId>& host) {
   if (!host) return std::nullopt;
   const auto found = state.hosts.find(*host);
@@ -52,52 +41,24 @@ std::string state_words(const HostRecord& host) {
 }  // namespace
 
 FencingView fencing_view(const Policy& policy, const Host& host) {
+  const FencingReadiness readiness = fencing_readiness(host, policy);
   FencingView view;
+  view.state = readiness.state;
+  view.because = readiness.words;
   view.lease = policy.on_lease_loss == LeaseMode::stop && host.live.lease_armed;
+  view.power_on = host.live.bmc_power_on;
   if (host.record.bmc) {
     view.bmc_guid = host.record.bmc->guid;
     view.drilled = host.record.bmc->drilled;
   }
-  const std::string name = host.record.id.value;
-  if (host.record.bmc && host.live.bmc_ok) {
-    view.state = FencingState::ready;
-    view.because =
-        "its BMC answers, and ended a boot of this host on " + to_iso8601(host.record.bmc->drilled);
-  } else if (view.lease) {
-    view.state = FencingState::ready;
-    view.because = "its guard, with an armed watchdog, stops the guests when the lease lapses";
-  } else if (!host.record.has_bmc) {
-    view.state = FencingState::failing;
-    view.because = "it has no BMC, and no armed guard holds a stop grant";
-  } else if (!host.record.bmc) {
-    view.state = FencingState::never_tested;
-    view.because = "no commissioning drill passed; while it runs no VM: bascule host drill " + name;
-  } else {
-    view.state = FencingState::failing;
-    view.because = host.live.bmc_problem.empty() ? "its BMC was not checked yet"
-                                                 : "its BMC fails: " + host.live.bmc_problem;
-  }
   return view;
 }
 
-Answered switchable_now(const State& state, const Policy& policy, const Vm& vm) {
-  const VmRecord& record = vm.record;
-  if (!record.spec.protected_) return {false, "it is not protected"};
-  if (!record.wanted_running) return {false, "it is not meant to run"};
-  if (state.cluster.recovering) return {false, "the database was restored: hosts must report first"};
-  if (record.phase == VmPhase::recovering) return {false, "it is being switched now"};
-  if (record.phase == VmPhase::failed) return {false, "it has failed: see its explanation"};
-  if (!record.placement.owner) return {false, "it is placed nowhere"};
-  const auto owner = state.hosts.find(*record.placement.owner);
-  if (owner == state.hosts.end())
-    return {false, "its host " + record.placement.owner->value + " is not in the inventory"};
-  const FencingView fencing = fencing_view(policy, owner->second);
-  const std::string host = owner->first.value;
-  if (fencing.state != FencingState::ready)
-    return {false, host + " could not be proved dead: " + fencing.because};
-  const std::string landing = landing_host(state, owner->second.record.site, record.spec);
-  if (landing.empty()) return {false, "no host of another site can take its memory now"};
-  return {true, host + " can be proved dead, and " + landing + " has room"};
+Answered switchable_view(const State& state, const Policy& policy, const Vm& vm) {
+  const Switchable switchable = switchable_now(state, vm, policy);
+  const std::string_view opening = switchable.yes ? "yes: " : "no, because ";
+  const std::string& words = switchable.words;
+  return {switchable.yes, words.starts_with(opening) ? words.substr(opening.size()) : words};
 }
 
 HostView host_view(const State& state, const Policy& policy, const Host& host) {
@@ -144,7 +105,7 @@ VmView vm_view(const State& state, const Policy& policy, const Vm& vm) {
   view.away = record.away;
   view.protected_ = record.spec.protected_;
   view.wanted_running = record.wanted_running;
-  view.switchable_now = switchable_now(state, policy, vm);
+  view.switchable_now = switchable_view(state, policy, vm);
   view.may_run = record.placement.may_run;
   view.memory_mib = record.spec.memory_mib;
   view.vcpus = record.spec.vcpus;

@@ -10,11 +10,8 @@ StatusView status_view(const State& state, const Policy& policy);
 HostView host_view(const State& state, const Policy& policy, const Host& host);
 VmView vm_view(const State& state, const Policy& policy, const Vm& vm);
 
-// Whether the host could be proved dead now without a person, and why not.
 FencingView fencing_view(const Policy& policy, const Host& host);
-
-// Whether the VM would be switched if its host died this moment, and why not.
-Answered switchable_now(const State& state, const Policy& policy, const Vm& vm);
+Answered switchable_view(const State& state, const Policy& policy, const Vm& vm);
 
 // Without the trail, which is in the store.
 ExplainView explain_host(const Policy& policy, const Host& host);

@@ -5,7 +5,7 @@
 namespace bascule::api {
 namespace {
 
-void count_host(StatusView& status, const Policy& policy, const Host& host) {
+void count_host(StatusView& status, const Host& host) {
   const std::string name = host.record.id.value;
   Counts& counts = status.counts;
   ++counts.hosts;
@@ -33,10 +33,6 @@ void count_host(StatusView& status, const Policy& policy, const Host& host) {
     ++counts.faults;
     status.attention.push_back("host " + name + ": " + fault);
   }
-  const FencingView fencing = fencing_view(policy, host);
-  if (fencing.state != FencingState::ready)
-    status.not_automatic.push_back("host " + name +
-                                   " can't be proved dead without a person: " + fencing.because);
 }
 
 void count_vm(StatusView& status, const State& state, const Policy& policy, const Vm& vm) {
@@ -56,23 +52,19 @@ void count_vm(StatusView& status, const State& state, const Policy& policy, cons
     return;
   }
   if (!record.spec.protected_ || !record.wanted_running || record.phase == VmPhase::recovering) return;
-  const Answered switchable = switchable_now(state, policy, vm);
+  const Answered switchable = switchable_view(state, policy, vm);
   if (switchable.value) return;
   ++counts.unprotected;
   status.attention.push_back("VM " + record.spec.name + " could not be switched now: " + switchable.because);
 }
 
 void add_standing_limits(StatusView& status, const State& state, const Policy& policy) {
+  status.not_automatic = not_automatic(state, policy);
+  status.not_automatic.push_back("While this only manager is away, nothing is switched; guests run on.");
   if (state.cluster.recovering)
     status.not_automatic.push_back(
-        "nothing is started or fenced: the database was restored, and every host must report or be attested "
-        "first");
-  if (policy.on_lease_loss == LeaseMode::keep)
-    status.not_automatic.push_back(
-        "a host or site that is dark together with its BMCs is held and paged, because on_lease_loss is "
-        "keep: "
-        "`bascule host attest-down` decides");
-  status.not_automatic.push_back("while this only manager is away, nothing is switched; guests run on");
+        "Nothing is started or fenced: the database was restored, and every host must report or be attested "
+        "first.");
 }
 
 std::string word_of(const Counts& counts) {
@@ -101,7 +93,7 @@ StatusView status_view(const State& state, const Policy& policy) {
   status.epoch = state.cluster.epoch;
   status.term = state.cluster.term;
   status.recovering = state.cluster.recovering;
-  for (const auto& [id, host] : state.hosts) count_host(status, policy, host);
+  for (const auto& [id, host] : state.hosts) count_host(status, host);
   for (const auto& [id, vm] : state.vms) count_vm(status, state, policy, vm);
   for (const auto& [channel, problem] : state.channels) {
     ++status.counts.faults;

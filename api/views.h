@@ -14,6 +14,7 @@
 #include "base/time.h"
 #include "base/wire.h"
 #include "failover/audit_record.h"
+#include "failover/readiness.h"
 #include "failover/state.h"
 
 namespace bascule {
@@ -107,19 +108,13 @@ void fields(V& v, StatusView& x) {
 
 // ---- Hosts ----
 
-enum class FencingState { ready, failing, never_tested };
-constexpr auto enum_names(FencingState) {
-  using F = FencingState;
-  return std::array{EnumName<F>{F::ready, "ready"}, EnumName<F>{F::failing, "failing"},
-                    EnumName<F>{F::never_tested, "never_tested"}};
-}
-
 // Whether this host could be proved dead without a person.
 struct FencingView {
   FencingState state = FencingState::never_tested;
   std::string because;
   std::string bmc_guid;             // bound by the commissioning drill; empty: never
   std::optional<WallTime> drilled;  // when
+  std::optional<bool> power_on;     // as the BMC last said
   bool lease = false;               // a stop grant is held by a guard with an armed watchdog
 };
 template <class V>
@@ -128,6 +123,7 @@ void fields(V& v, FencingView& x) {
   v("because", x.because);
   v("bmc_guid", x.bmc_guid);
   v.optional("drilled", x.drilled);
+  v.optional("power_on", x.power_on);
   v("lease", x.lease);
 }
 

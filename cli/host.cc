@@ -106,8 +106,11 @@ void print_host(Session& session, const std::string& body) {
 int power_status(Session& session, const HostOptions& options) {
   return session.show(session.get(path_of(options.host)), [&session](const std::string& body) {
     const Document host = parse(body);
-    session.out << text(host, "name") << " is " << text(host, "phase") << "; fencing " << fencing_word(host)
-                << ": " << harmless(text(host, "fencing.because")) << '\n';
+    const std::string power = text(host, "fencing.power_on");
+    const std::string word = power == "true" ? "on" : power == "false" ? "off" : "not known";
+    session.out << "power " << word << " as its BMC last said; " << text(host, "name") << " is "
+                << text(host, "phase") << "; fencing " << fencing_word(host) << ": "
+                << harmless(text(host, "fencing.because")) << '\n';
   });
 }
 

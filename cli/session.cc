@@ -35,7 +35,7 @@ Failure failure_of(const net::HttpResponse& response) {
     for (const Document& error : errors)
       failure.next +=
           (failure.next.empty() ? "" : "\n") + text(error, "path") + ": " + text(error, "problem");
-  if (!text(problem, "request").empty() && response.status >= 500)
+  if (!text(problem, "request").empty() && response.status == 500)
     failure.next += (failure.next.empty() ? "" : "\n") +
                     ("Request " + text(problem, "request") + " in the manager's log and audit says more.");
   return failure;
