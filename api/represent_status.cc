@@ -15,7 +15,8 @@ void count_host(StatusView& status, const Host& host) {
     ++counts.held;
   else
     ++counts.hosts_down;
-  const std::string reason(name_of(host.record.phase_reason));
+  const bool absent = host.record.phase == HostPhase::absent;
+  const std::string reason(absent ? "not heard by this manager" : name_of(host.record.phase_reason));
   if (host.record.phase == HostPhase::held)
     status.attention.push_back("host " + name + " is held (" + reason + "): see `bascule explain host/" +
                                name + "`; if you know that it is dead: `bascule host attest-down " + name +

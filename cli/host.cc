@@ -55,7 +55,8 @@ std::string note_of(const Document& host) {
   std::string note;
   const auto add = [&note](const std::string& what) { note += (note.empty() ? "" : "; ") + what; };
   if (flag(host, "quarantined")) add("quarantined (" + text(host, "quarantined_why") + ")");
-  if (text(host, "phase") != "up") add(text(host, "reason"));
+  if (text(host, "phase") == "absent") add("not heard by this manager");
+  if (text(host, "phase") != "up" && text(host, "phase") != "absent") add(text(host, "reason"));
   if (!text(host, "drill").empty() && text(host, "drill") != "none") add("drill: " + text(host, "drill"));
   const std::size_t faults = elements(host, "faults").size();
   if (faults > 0) add(std::to_string(faults) + (faults == 1 ? " fault" : " faults"));
@@ -122,12 +123,14 @@ int change_host(Session& session, const std::string& target, const std::string& 
 
 // What the operator answers for, shown before it is signed.
 void show_attestation(Session& session, const Document& host, const AttestBody& body) {
+  const std::string starts = joined(host, "would_start", ", ");
   session.err << "You state that this machine is dead and stays so:\n"
               << "  host      " << harmless(text(host, "name")) << " at " << harmless(text(host, "site"))
               << ", " << harmless(text(host, "phase")) << " (" << harmless(text(host, "reason")) << ")\n"
               << "  serial    " << harmless(body.serial) << '\n'
               << "  boot_id   " << harmless(body.boot_id) << '\n'
-              << "  starts    " << harmless(joined(host, "would_start", ", ")) << " (at the other site)\n"
+              << "  starts    " << (starts.empty() ? "nothing" : harmless(starts) + " (at the other site)")
+              << "\n"
               << "If it still runs, its VMs will run twice. Cut its power first; unplug it if you can.\n";
 }
 

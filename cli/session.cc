@@ -1,5 +1,6 @@
 #include "cli/session.h"
 
+#include <algorithm>
 #include <istream>
 #include <ostream>
 
@@ -94,22 +95,25 @@ Outcome<std::string> Session::change(const std::string& method, const std::strin
   request.target = target;
   request.content_type = "application/json";
   request.body = body;
+  const Instant deadline = clock_.now() + std::chrono::seconds(globals.wait_s);
   const std::string id = make_uuid(random_);
   request.headers["x-request-id"] = id;
   const auto response = send(request, std::chrono::seconds(29));
   if (!response && response.error().exit_code != kUnknown) return tl::unexpected(response.error());
   if (response && response->status != 202) return response->body;
   // Still running, or the answer was lost: the operation is known by the id that we chose.
-  auto ended = follow(id);
+  auto ended = follow(id, deadline);
   if (!response && !ended && ended.error().exit_code == kRefused) return tl::unexpected(response.error());
   return ended;
 }
 
-Outcome<std::string> Session::follow(const std::string& id) {
-  const Instant deadline = clock_.now() + std::chrono::seconds(globals.wait_s);
-  while (clock_.now() < deadline) {
-    auto body = get("/v1/operations/" + id + "?wait=" + std::to_string(kPollSeconds),
-                    std::chrono::seconds(kPollSeconds + 9));
+Outcome<std::string> Session::follow(const std::string& id, Instant deadline) {
+  // At least one look: an answer that got lost may have been given.
+  for (bool first = true; first || clock_.now() < deadline; first = false) {
+    const auto left = std::chrono::ceil<std::chrono::seconds>(deadline - clock_.now()).count();
+    const auto poll = std::clamp<std::int64_t>(left, 1, kPollSeconds);
+    auto body =
+        get("/v1/operations/" + id + "?wait=" + std::to_string(poll), std::chrono::seconds(kPollSeconds + 9));
     if (!body) return body;
     const Document operation = parse(*body);
     if (text(operation, "state") == "done") return body;

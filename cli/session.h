@@ -79,7 +79,7 @@ class Session {
 
  private:
   Outcome<net::HttpResponse> send(const net::HttpRequest& request, Duration time);
-  Outcome<std::string> follow(const std::string& id);
+  Outcome<std::string> follow(const std::string& id, Instant deadline);
 
   std::istream& in_;
   Connect connect_;

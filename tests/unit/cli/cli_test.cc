@@ -15,6 +15,7 @@ namespace {
 // Answers requests from a list, and keeps them.
 struct Script {
   std::deque<Result<net::HttpResponse>> answers;
+  bool repeat = false;  // the last answer for ever
   std::vector<net::HttpRequest> asked;
 
   void answer(std::string body, int status = 200) {
@@ -31,8 +32,8 @@ class FakeClient final : public net::HttpClient {
   Result<net::HttpResponse> request(const net::HttpRequest& request, Duration) override {
     script_.asked.push_back(request);
     if (script_.answers.empty()) return failure(ErrorCode::unavailable, "connection refused");
-    auto answer = std::move(script_.answers.front());
-    script_.answers.pop_front();
+    auto answer = script_.answers.front();
+    if (!script_.repeat || script_.answers.size() > 1) script_.answers.pop_front();
     return answer;
   }
 
@@ -144,6 +145,15 @@ TEST_CASE("a long operation is followed to its end") {
       R"({"state": "failed", "error": {"code": "conflict", "message": "the BMC is another's"}})");
   CHECK(desk.run({"host", "drill", "paris-1"}) == kRefused);
   CHECK(contains(desk.err.str(), "the BMC is another's"));
+}
+
+TEST_CASE("waiting has a bound, and what goes on after it is exit code 4") {
+  Desk desk;
+  desk.script.answer(R"({"state": "running"})", 202);
+  desk.script.answer(R"({"state": "running"})");
+  desk.script.repeat = true;
+  CHECK(desk.run({"--wait", "1", "vm", "stop", "web-1"}) == kUnknown);
+  CHECK(contains(desk.err.str(), "still works on it after 1 s"));
 }
 
 TEST_CASE("--json prints the API's own representation, before or after the command") {
