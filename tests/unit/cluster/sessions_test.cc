@@ -33,14 +33,19 @@ class HostPki {
     std::string pattern = std::filesystem::temp_directory_path() / "bascule-sessions-XXXXXX";
     REQUIRE(mkdtemp(pattern.data()) != nullptr);
     folder_ = pattern;
-    std::ofstream(folder_ + "/make") << R"(set -e; cd "$(dirname "$0")" key =
-        "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes" openssl req - x509 $key - keyout ca.key -
-        out ca.pem - subj / CN =
-            ca issue(){openssl req $key - keyout $1.key - out $1.csr -
-                           subj "/CN=$1/OU=$2" echo "subjectAltName=IP:127.0.0.1" >
-                       $1.ext openssl x509 - req - in $1.csr - CA ca.pem - CAkey ca.key - set_serial $3 -
-                           extfile $1.ext - out $1.pem} issue manager manager 1;
-    issue paris - 1 host 2; issue stranger host 3)";
+    std::ofstream(folder_ + "/make") << R"(set -e
+cd "$(dirname "$0")"
+key="-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
+openssl req -x509 $key -keyout ca.key -out ca.pem -subj /CN=ca
+issue() {
+  openssl req $key -keyout $1.key -out $1.csr -subj "/CN=$1/OU=$2"
+  echo "subjectAltName=IP:127.0.0.1" > $1.ext
+  openssl x509 -req -in $1.csr -CA ca.pem -CAkey ca.key -set_serial $3 -extfile $1.ext -out $1.pem
+}
+issue manager manager 1
+issue paris-1 host 2
+issue stranger host 3
+)";
     REQUIRE(std::system(("bash " + folder_ + "/make > " + folder_ + "/log 2>&1").c_str()) == 0);
   }
   std::string folder_;
