@@ -142,6 +142,7 @@ class Agent {
   void clear_passed_faults();  // agent.cc
   void look_at_domain(const Domain& domain, std::uint64_t seen_at);
   void note_state(const Domain& domain);
+  void kill_stranger(const QemuProcess& process, std::uint64_t seen_at);
   void stop_stranger(const VmId& vm, Generation generation, const std::string& name, std::uint64_t seen_at);
   void enforce_on(const Domain& domain, std::uint64_t seen_at);
 

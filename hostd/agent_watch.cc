@@ -160,7 +160,22 @@ void Agent::look_for_strangers(const std::vector<QemuProcess>& found, std::uint6
       if (alone || now >= since + kStrangerGrace) condemned.push_back(process);
     }
   }
-  for (const QemuProcess& process : condemned) stop_stranger(process.vm, {}, process.name, seen_at);
+  for (const QemuProcess& process : condemned) kill_stranger(process, seen_at);
+}
+
+// Without a word of libvirt, which may hang: this round must stay quick.
+void Agent::kill_stranger(const QemuProcess& process, std::uint64_t seen_at) {
+  if (!claim_as_seen(process.vm, seen_at)) return;
+  const Claim held(*this, process.vm);
+  if (!parts_.processes.kill(process)) return;
+  const std::string why = process.name +
+                          " ran behind our back: no generation of it is held here; QEMU process " +
+                          std::to_string(process.pid) + " was killed";
+  log(LogLevel::error, "agent", "stranger", {{"vm", process.vm}, {"why", why}});
+  raise("libvirt", "stranger", process.vm, why, Lasting::passing);
+  parts_.processes.wait({process}, kWatchRound);
+  parts_.tell(
+      wire::DomainChanged{{process.vm, {}, wire::DomainState::gone, why}, wire::DomainCause::out_of_band});
 }
 
 // One VM, two processes: the older dies, because the newer one is what the last decision started.
