@@ -33,7 +33,7 @@ class HostPki {
     std::string pattern = std::filesystem::temp_directory_path() / "bascule-sessions-XXXXXX";
     REQUIRE(mkdtemp(pattern.data()) != nullptr);
     folder_ = pattern;
-    std::ofstream(folder_ + "/make") << R"(set -e
+    std::ofstream(folder_ + "/make") << R"sh(set -e
 cd "$(dirname "$0")"
 key="-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
 openssl req -x509 $key -keyout ca.key -out ca.pem -subj /CN=ca
@@ -45,7 +45,7 @@ issue() {
 issue manager manager 1
 issue paris-1 host 2
 issue stranger host 3
-)";
+)sh";
     REQUIRE(std::system(("bash " + folder_ + "/make > " + folder_ + "/log 2>&1").c_str()) == 0);
   }
   std::string folder_;
@@ -127,9 +127,9 @@ struct FakeHost {
 };
 
 wire::Hello hello_of_paris() {
-  wire::Hello hello = std::get<HostHello>(hello("paris-1")).hello;
-  hello.clock = 500s;
-  return hello;
+  wire::Hello said = std::get<HostHello>(hello("paris-1")).hello;
+  said.clock = 500s;
+  return said;
 }
 
 SendCommand start_command(const Copy& to) {

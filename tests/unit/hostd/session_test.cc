@@ -32,7 +32,11 @@ class Manager {
     };
     events.on_close = [](const std::shared_ptr<net::WebSocket>&, std::string) {};
     options.websockets[std::string(wire::kHostSessionPath)] = events;
-    auto server = net::Server::start(options, [](net::HttpRequest, net::HttpReply reply) { reply({404}); });
+    auto server = net::Server::start(options, [](net::HttpRequest, net::HttpReply reply) {
+      net::HttpResponse nothing;
+      nothing.status = 404;
+      reply(nothing);
+    });
     REQUIRE_MESSAGE(server.has_value(), server.error().message);
     server_ = std::move(*server);
   }
