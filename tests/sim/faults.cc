@@ -1,0 +1,154 @@
+#include "tests/sim/faults.h"
+
+namespace bascule::sim {
+namespace {
+constexpr Duration kQuietStart = 120s;  // hosts join, are drilled and get their VMs
+}
+
+void Faults::plan() {
+  const Options& options = world_.options();
+  if (options.noise) {
+    for (Duration at = kQuietStart; at < options.length; at += world_.random().between(5s, 60s))
+      world_.after(at, [this] { noise(); });
+    return;
+  }
+  const auto count = static_cast<std::uint64_t>(options.faults) + world_.random().below(8);
+  for (std::uint64_t i = 0; i < count; ++i)
+    world_.after(world_.random().between(kQuietStart, options.length), [this] { strike(); });
+}
+
+void Faults::strike() {
+  switch (world_.random().below(14)) {
+    case 0:
+    case 1:
+    case 2:
+      return lose_host(any_host());
+    case 3:
+      return disturb_bmc(any_host().id());
+    case 4:
+      return cut_for("host:" + any_host().id().value, a_while());
+    case 5:
+      return cut_for("sites", a_while());
+    case 6:
+      return cut_for("witness:" + any_host().site().value, a_while());
+    case 7:
+      return lose_site(any_host().site());
+    case 8:
+    case 9:
+      return disturb_manager();
+    case 10: {
+      Host& host = any_host();
+      if (!host.guests().empty()) {
+        world_.trace("a guest crashes on " + host.id().value);
+        host.crash_guest(host.guests().begin()->first);
+      }
+      return;
+    }
+    case 11:
+      return any_host().restart_agent();
+    case 12: {
+      Host& host = any_host();
+      world_.trace("the clock of " + host.id().value + " drifts");
+      host.set_clock_rate(world_.random().chance(50) ? 0.97 : 1.03);
+      world_.after(a_while(), [&host] { host.set_clock_rate(1.0); });
+      return;
+    }
+    default:
+      return noise();
+  }
+}
+
+// What must never lead to a fence or a move.
+void Faults::noise() {
+  Host& host = any_host();
+  switch (world_.random().below(4)) {
+    case 0:
+      return cut_for("host:" + host.id().value, world_.random().between(100ms, 2000ms));
+    case 1:
+      return host.stall_hypervisor(5s);
+    case 2:
+      world_.stall_store(true);
+      world_.after(3s, [this] { world_.stall_store(false); });
+      return;
+    default:
+      return cut_for("sites", world_.random().between(100ms, 2000ms));
+  }
+}
+
+void Faults::lose_host(Host& host) {
+  if (world_.random().chance(40)) {
+    world_.trace(host.id().value + " freezes");
+    host.freeze();
+    world_.after(a_while(), [&host] { host.thaw(); });
+    return;
+  }
+  world_.trace(host.id().value + " crashes");
+  host.die();
+  // Some come back by themselves (a power button, a kernel's panic timeout), others wait for the repair.
+  if (world_.random().chance(60)) world_.after(a_while(), [&host] { host.boot(); });
+}
+
+void Faults::disturb_bmc(const HostId& id) {
+  Bmc& bmc = world_.bmc(id);
+  switch (world_.random().below(4)) {
+    case 0:
+      bmc.mode = BmcMode::dead;
+      break;
+    case 1:
+      bmc.mode = BmcMode::slow;
+      break;
+    case 2:
+      bmc.mode = BmcMode::stuck;
+      break;
+    default: {
+      // Two machines' cables are swapped: each BMC, with its own GUID, now ends the other host.
+      Bmc& other = world_.bmc(any_host().id());
+      std::swap(bmc.guid, other.guid);
+      std::swap(bmc.controls, other.controls);
+    }
+  }
+  world_.trace("the BMC of " + id.value + " is disturbed");
+  if (world_.random().chance(50)) lose_host(world_.host(id));
+}
+
+void Faults::cut_for(const std::string& link, Duration how_long) {
+  world_.trace("cut " + link);
+  world_.cut(link);
+  world_.after(how_long, [this, link] { world_.join(link); });
+}
+
+void Faults::lose_site(const SiteId& site) {
+  const bool dark = world_.random().chance(50);
+  world_.trace("site " + site.value + (dark ? " goes dark" : " loses power, its BMCs answer"));
+  for (const HostId& id : world_.host_ids()) {
+    Host& host = world_.host(id);
+    if (host.site() != site) continue;
+    host.die();
+    if (dark) world_.bmc(id).mode = BmcMode::dead;
+    world_.after(world_.random().between(60s, 600s), [this, id, &host] {
+      world_.bmc(id).mode = BmcMode::ok;
+      host.boot();
+    });
+  }
+}
+
+void Faults::disturb_manager() {
+  world_.kill_manager();
+  world_.after(world_.random().between(1s, 60s), [this] { world_.start_manager(); });
+}
+
+void Faults::repair() {
+  for (const char* link : {"sites", "witness:paris", "witness:lyon"}) world_.join(link);
+  for (const HostId& id : world_.host_ids()) {
+    world_.join("host:" + id.value);
+    world_.bmc(id) = Bmc{BmcMode::ok, "guid-" + id.value, id};
+    Host& host = world_.host(id);
+    host.set_clock_rate(1.0);
+    host.thaw();
+    host.boot();
+  }
+  world_.stall_store(false);
+  world_.start_manager();
+}
+
+}  // namespace bascule::sim

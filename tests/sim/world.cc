@@ -1,0 +1,260 @@
+#include "tests/sim/world.h"
+
+#include <cstdio>
+
+#include "base/json.h"
+#include "cluster/keys.h"
+#include "cluster/leadership.h"
+
+namespace bascule::sim {
+
+World::World(Options options) : options_(options), random_(options.seed), policy_(), store_(timeline_) {
+  policy_.on_lease_loss = random_.chance(50) ? LeaseMode::stop : LeaseMode::keep;
+  for (const char* site : {"paris", "lyon"})
+    for (int n = 1; n <= options_.hosts_per_site; ++n) {
+      const HostId id(std::string(site) + "-" + std::to_string(n));
+      host_ids_.push_back(id);
+      hosts_[id] = std::make_unique<Host>(*this, id, SiteId(site));
+      bmcs_[id] = Bmc{BmcMode::ok, "guid-" + id.value, id};
+    }
+  store_.inject([this](const Transaction&) {
+    if (settled_ || options_.noise) return StoreFault::none;
+    const std::uint64_t dice = random_.below(1000);
+    if (dice < 3) return StoreFault::lost_answer;
+    if (dice < 6) return StoreFault::lost_request;
+    return dice < 10 ? StoreFault::refused : StoreFault::none;
+  });
+}
+
+World::~World() = default;
+
+void World::trace(const std::string& words) {
+  if (!options_.trace) return;
+  std::printf("%10.3f  %s\n", std::chrono::duration<double>(now().since_start).count(), words.c_str());
+}
+
+void World::breach(const std::string& words) {
+  trace("BREACH " + words);
+  char when[32];
+  std::snprintf(when, sizeof when, "%.3f s: ", std::chrono::duration<double>(now().since_start).count());
+  breaches_.push_back(when + words);
+}
+
+// ---- Links ----
+
+bool World::reaches_manager(const Host& host) const {
+  return !cut_.contains("host:" + host.id().value) && !cut_.contains("witness:" + host.site().value);
+}
+
+bool World::reach_each_other(const Host& a, const Host& b) const {
+  if (cut_.contains("host:" + a.id().value) || cut_.contains("host:" + b.id().value)) return false;
+  return a.site() == b.site() || !cut_.contains("sites");
+}
+
+void World::dial(Host& host) {
+  if (!manager_ || !manager_->leading() || !reaches_manager(host)) return;
+  const std::uint64_t session = ++next_session_;
+  sessions_[host.id()] = session;
+  manager_->open_session(host.id(), session);
+  host.connected(session);
+}
+
+void World::close_session(const HostId& id, std::uint64_t session, const std::string& why) {
+  if (sessions_[id] == session) sessions_[id] = 0;
+  host(id).disconnected(session);
+  if (manager_) manager_->session_closed(id, session, why);
+}
+
+// As TCP does: what can't be delivered is tried again until one end gives up; it may come very late.
+void World::to_manager(Host& host, std::uint64_t session, wire::FromHost message) {
+  auto& stream = from_hosts_[host.id()];
+  stream.waiting.push_back({session, host.boot_id(), std::move(message)});
+  if (std::exchange(stream.moving, true)) return;
+  after(latency(), [this, &host] { move_from_host(host); });
+}
+
+void World::move_from_host(Host& host) {
+  auto& stream = from_hosts_[host.id()];
+  while (!stream.waiting.empty()) {
+    const auto& next = stream.waiting.front();
+    const bool open = manager_ && sessions_[host.id()] == next.session;
+    if (open && host.alive() && host.boot_id() == next.boot && !reaches_manager(host)) {
+      after(200ms, [this, &host] { move_from_host(host); });
+      return;
+    }
+    const auto sent = std::move(stream.waiting.front());
+    stream.waiting.pop_front();
+    if (open && reaches_manager(host)) manager_->hear(host.id(), sent.session, sent.message);
+  }
+  stream.moving = false;
+}
+
+void World::to_host(const HostId& id, std::uint64_t session, wire::FromManager message) {
+  auto& stream = to_hosts_[id];
+  stream.waiting.push_back({session, host(id).boot_id(), std::move(message)});
+  if (std::exchange(stream.moving, true)) return;
+  after(latency(), [this, id] { move_to_host(host(id)); });
+}
+
+void World::move_to_host(Host& host) {
+  auto& stream = to_hosts_[host.id()];
+  while (!stream.waiting.empty()) {
+    const auto& next = stream.waiting.front();
+    const bool open = host.alive() && host.boot_id() == next.boot && sessions_[host.id()] == next.session;
+    if (open && !(reaches_manager(host) && host.awake())) {
+      after(200ms, [this, &host] { move_to_host(host); });
+      return;
+    }
+    const auto sent = std::move(stream.waiting.front());
+    stream.waiting.pop_front();
+    if (open) host.receive(sent.message);
+  }
+  stream.moving = false;
+}
+
+void World::ask_lease(Host& host, wire::LeaseRequest request) {
+  if (!manager_ || !reaches_manager(host) || random_.chance(1)) return;
+  after(latency(), [this, &host, request, boot = host.boot_id()] {
+    if (!manager_ || !manager_->leading() || !reaches_manager(host)) return;
+    const wire::LeaseReply reply = manager_->answer(request);
+    after(latency(), [this, &host, reply, boot] {
+      if (reaches_manager(host) && host.boot_id() == boot && host.alive()) host.receive_lease(reply);
+    });
+  });
+}
+
+void World::probe_peers(Host& from) {
+  for (auto& [id, peer] : hosts_) {
+    const bool lost = random_.chance(options_.noise ? 5 : 1);
+    if (id != from.id() && peer->awake() && reach_each_other(from, *peer) && !lost) from.peer_answered(id);
+  }
+}
+
+// ---- BMCs ----
+
+void World::power_off(const PowerOff& action) {
+  fences_ += 1;
+  const Bmc bmc = bmcs_.at(action.host);
+  const auto tell = [this, action, bmc](Result<void> outcome) {
+    if (manager_) manager_->post(PowerOffDone{action.action, action.host, std::move(outcome), bmc.guid, 1s});
+  };
+  trace("power off " + action.host.value);
+  if (bmc.mode == BmcMode::dead) {
+    after(5s, [tell] { tell(failure(ErrorCode::timeout, "the BMC doesn't answer")); });
+    return;
+  }
+  const Duration delay = bmc.mode == BmcMode::slow ? random_.between(2s, 8s) : random_.between(100ms, 500ms);
+  after(delay, [this, tell, bmc] {
+    if (bmc.mode == BmcMode::stuck) return tell(failure(ErrorCode::conflict, "the BMC reads on after off"));
+    host(bmc.controls).die();
+    after(1100ms, [tell] { tell({}); });
+  });
+}
+
+void World::power_on(const PowerOn& action) {
+  const Bmc bmc = bmcs_.at(action.host);
+  after(random_.between(200ms, 1s), [this, action, bmc] {
+    const bool answers = bmc.mode != BmcMode::dead;
+    Result<void> outcome;
+    if (!answers) outcome = failure(ErrorCode::timeout, "the BMC doesn't answer");
+    if (answers) after(random_.between(5s, 30s), [this, bmc] { host(bmc.controls).boot(); });
+    if (manager_) manager_->post(PowerOnDone{action.action, action.host, outcome});
+  });
+}
+
+void World::check_bmc(const CheckBmc& action) {
+  const Bmc bmc = bmcs_.at(action.host);
+  after(random_.between(50ms, 300ms), [this, action, bmc] {
+    BmcChecked checked{action.host, {}, bmc.guid, true};
+    if (bmc.mode == BmcMode::dead) checked.outcome = failure(ErrorCode::timeout, "the BMC doesn't answer");
+    if (manager_) manager_->post(checked);
+  });
+}
+
+void World::watchdog_bites(Host& host) {
+  trace("the watchdog bites " + host.id().value);
+  host.die();
+  after(random_.between(10s, 60s), [&host] { host.boot(); });
+}
+
+// ---- The truth ----
+
+void World::guest_started(Host& host, const VmId& vm, Generation generation) {
+  trace(vm.value + " runs on " + host.id().value + " generation " + std::to_string(generation.value));
+  const auto pairs = store_.read(keys::vm(vm));
+  if (!pairs || pairs->pairs.empty()) return breach(vm.value + " was started without a stored record");
+  const auto record = json::decode_text<VmRecord>(pairs->pairs.front().value, json::Unknown::tolerate);
+  if (!record) return breach("a record doesn't decode: " + record.error().message);
+  const auto& may_run = record->placement.may_run;
+  if (std::find(may_run.begin(), may_run.end(), host.copy()) == may_run.end())
+    breach(vm.value + " started on " + host.id().value + ", which is not in its stored may_run");
+  const auto before = last_site_.find(vm);
+  if (before != last_site_.end() && before->second != host.site()) {
+    moves_ += 1;
+    const bool home = host.site() == record->spec.home;
+    if (home && !approved_.contains("vm/" + vm.value))
+      breach(vm.value + " came home without an approved plan");
+    if (!home) approved_.erase("vm/" + vm.value);
+  }
+  last_site_[vm] = host.site();
+  truth_changed();
+}
+
+void World::truth_changed() {
+  std::map<VmId, HostId> running;
+  for (const auto& [id, host] : hosts_)
+    for (const auto& [vm, guest] : host->guests()) {
+      if (!guest.running) continue;
+      const auto [other, first] = running.emplace(vm, id);
+      if (!first) breach(vm.value + " runs twice: on " + other->second.value + " and on " + id.value);
+    }
+}
+
+// ---- The manager ----
+
+Duration World::commit_time() {
+  if (store_stalled_) return 3s;
+  return random_.between(1ms, 6ms);
+}
+
+void World::start_manager() {
+  if (manager_) return;
+  const auto inaugurated = take_leadership(store_, cluster(), policy_, random_);
+  if (!inaugurated) {
+    after(1s, [this] { start_manager(); });
+    return;
+  }
+  Inventory inventory;
+  inventory.sites = {{SiteId("paris"), true}, {SiteId("lyon"), false}};
+  for (const HostId& id : host_ids_) inventory.hosts.push_back({id, host(id).site(), true});
+  manager_lives_ += 1;
+  trace("the manager begins, life " + std::to_string(manager_lives_));
+  State state = begin(inaugurated->records, inventory, inaugurated->leadership.manager, now());
+  manager_ = std::make_unique<ManagerProcess>(*this, Manager(std::move(state), policy_, *inaugurated));
+}
+
+void World::kill_manager() {
+  if (!manager_) return;
+  trace("the manager is killed");
+  manager_.reset();
+  for (auto& [id, session] : sessions_) {
+    host(id).disconnected(session);
+    session = 0;
+  }
+}
+
+void World::answered(const Answer& answer) {
+  if (answer.error) trace("refused " + answer.request.value + ": " + answer.error->message);
+}
+
+void World::decided(const AuditEntry& entry) {
+  const AuditRecord& record = entry.record;
+  trace("    " + record.what + " " + record.subject + ": " + std::string(name_of(record.reason)) + " " +
+        record.words);
+  if (record.what == "start_vm" && record.reason == Reason::failback_approved)
+    approved_.insert(record.subject);
+}
+
+void World::noticed(const Notify& notice) { trace("notice " + std::string(name_of(notice.kind))); }
+
+}  // namespace bascule::sim

@@ -1,0 +1,142 @@
+// World: all that is around the real engine and manager: sites, links, hosts, BMCs, the store, and the truth.
+//
+// The truth is checked whenever it changes: no two running copies of a VM, no start without its place in the
+// stored may_run, nothing moved home without an approved plan, nothing started on a quarantined host. A
+// breach is noted with its instant; a run with a breach has failed.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "cluster/audit.h"
+#include "cluster/store_memory.h"
+#include "failover/policy.h"
+#include "failover/step.h"
+#include "tests/sim/host.h"
+#include "tests/sim/manager_process.h"
+#include "tests/sim/timeline.h"
+
+namespace bascule::sim {
+
+struct Options {
+  std::uint64_t seed = 1;
+  Duration length = 1h;
+  int hosts_per_site = 2;
+  int vms = 6;
+  int faults = 8;      // at least this many, over the length
+  bool noise = false;  // only what must raise no alarm: stalls, loss, load
+  bool trace = false;
+};
+
+enum class BmcMode { ok, dead, slow, stuck };
+struct Bmc {
+  BmcMode mode = BmcMode::ok;
+  std::string guid;
+  HostId controls;  // swapped cables: another host's power
+};
+
+// One direction of a connection: in order, as TCP is. What can't be delivered blocks what comes after it.
+template <class Message>
+struct Stream {
+  struct Sent {
+    std::uint64_t session;
+    BootId boot;  // of the host at its end: what its kernel still holds dies with it
+    Message message;
+  };
+  std::deque<Sent> waiting;
+  bool moving = false;
+};
+
+class World {
+ public:
+  explicit World(Options options);
+  ~World();
+
+  // Runs the whole length, then a calm hour in which everything is repaired. Gives the breaches.
+  std::vector<std::string> run();
+
+  Instant now() const { return timeline_.now(); }
+  void after(Duration delay, std::function<void()> what) { timeline_.after(delay, std::move(what)); }
+  SeededRandom& random() { return random_; }
+  const Policy& policy() const { return policy_; }
+  Timeline& timeline() { return timeline_; }
+  MemoryStore& store() { return store_; }
+  ClusterId cluster() const { return ClusterId("sim"); }
+  const std::vector<HostId>& host_ids() const { return host_ids_; }
+  Host& host(const HostId& id) { return *hosts_.at(id); }
+  Bmc& bmc(const HostId& id) { return bmcs_.at(id); }
+  ManagerProcess* manager() { return manager_.get(); }
+  const Options& options() const { return options_; }
+  void trace(const std::string& words);
+  void breach(const std::string& words);
+  Duration latency() { return random_.between(1ms, 5ms); }
+
+  // Links. Each host, each site's uplink to the witness and the link between the sites can be cut.
+  void cut(const std::string& link) { cut_.insert(link); }
+  void join(const std::string& link) { cut_.erase(link); }
+  bool reaches_manager(const Host& host) const;
+  bool reach_each_other(const Host& a, const Host& b) const;
+
+  // From hosts
+  void dial(Host& host);
+  void close_session(const HostId& host, std::uint64_t session, const std::string& why);
+  void to_manager(Host& host, std::uint64_t session, wire::FromHost message);
+  void ask_lease(Host& host, wire::LeaseRequest request);
+  void probe_peers(Host& host);
+  void guest_started(Host& host, const VmId& vm, Generation generation);
+  void watchdog_bites(Host& host);
+  void truth_changed();
+
+  // From the manager
+  void to_host(const HostId& host, std::uint64_t session, wire::FromManager message);
+  void power_off(const PowerOff& action);
+  void power_on(const PowerOn& action);
+  void check_bmc(const CheckBmc& action);
+  void answered(const Answer& answer);
+  void noticed(const Notify& notice);
+  void decided(const AuditEntry& entry);  // stored
+  Duration commit_time();
+  void stall_store(bool stalled) { store_stalled_ = stalled; }
+
+  void kill_manager();
+  void start_manager();
+
+  std::uint64_t fences() const { return fences_; }
+  std::uint64_t moves() const { return moves_; }
+  std::uint64_t steps = 0;
+
+ private:
+  void move_from_host(Host& host);
+  void move_to_host(Host& host);
+  void check_converged();
+
+  const Options options_;
+  Timeline timeline_;
+  SeededRandom random_;
+  Policy policy_;
+  MemoryStore store_;
+  std::vector<HostId> host_ids_;
+  std::map<HostId, std::unique_ptr<Host>> hosts_;
+  std::map<HostId, Bmc> bmcs_;
+  std::set<std::string> cut_;
+  std::unique_ptr<ManagerProcess> manager_;
+  std::uint64_t next_session_ = 0;
+  std::map<HostId, std::uint64_t> sessions_;
+  std::map<HostId, Stream<wire::FromHost>> from_hosts_;
+  std::map<HostId, Stream<wire::FromManager>> to_hosts_;
+  std::uint64_t manager_lives_ = 0;
+  std::vector<std::string> breaches_;
+  std::map<VmId, SiteId> last_site_;
+  std::set<std::string>
+      approved_;  // VMs ("vm/<id>") that an approved plan placed at home since they last left
+  std::uint64_t fences_ = 0;
+  std::uint64_t moves_ = 0;
+  bool store_stalled_ = false;
+  bool settled_ = false;
+};
+
+}  // namespace bascule::sim
