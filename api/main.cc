@@ -25,6 +25,14 @@ using namespace bascule::api;
 
 constexpr std::size_t kFenceThreads = 8;
 
+constexpr const char* kFooter =
+    "Examples:\n"
+    "  bascule-manager --check-config\n"
+    "  bascule-manager --config /etc/bascule/manager.toml\n"
+    "\n"
+    "Exit codes: 0 ended by a signal, 1 cannot run, 2 wrong usage or configuration.\n"
+    "More: man bascule-manager.";
+
 int fail(const Error& error) {
   log(LogLevel::error, "manager", "cannot_run", {{"why", error.message}});
   return 1;
@@ -152,8 +160,13 @@ int main(int argc, char** argv) {
   bool check = false;
   app.add_option("--config", path, "configuration file")->capture_default_str()->envname("BASCULE_CONFIG");
   app.add_flag("--check-config", check, "say what is wrong with the configuration, and end");
+  app.footer(kFooter);
   app.set_version_flag("--version", std::string("bascule-manager " BASCULE_VERSION));
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& told) {
+    return app.exit(told) == 0 ? 0 : 2;
+  }
 
   const Result<ManagerConfig> config = load_manager_config(path);
   if (check) return report_config_check(path, config);

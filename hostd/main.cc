@@ -28,6 +28,14 @@ constexpr Duration kPolicyEvery = 2s;
 constexpr std::size_t kWorkers = 8;
 constexpr std::size_t kWaitingOrders = 1024;
 
+constexpr const char* kFooter =
+    "Examples:\n"
+    "  bascule-hostd --check-config\n"
+    "  bascule-hostd --config /etc/bascule/hostd.toml\n"
+    "\n"
+    "Exit codes: 0 ended by a signal, 1 cannot run, 2 wrong usage or configuration.\n"
+    "More: man bascule-hostd.";
+
 int fail(const Error& error) {
   log(LogLevel::error, "hostd", "cannot_run", {{"why", error.message}});
   return 1;
@@ -108,8 +116,13 @@ int main(int argc, char** argv) {
   bool check = false;
   app.add_option("--config", path, "configuration file")->capture_default_str()->envname("BASCULE_CONFIG");
   app.add_flag("--check-config", check, "say what is wrong with the configuration, and end");
+  app.footer(kFooter);
   app.set_version_flag("--version", std::string("bascule-hostd " BASCULE_VERSION));
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& told) {
+    return app.exit(told) == 0 ? 0 : 2;
+  }
 
   const Result<HostConfig> config = load_host_config(path);
   if (check) return report_config_check(path, config);

@@ -20,6 +20,14 @@
 namespace bascule::guard {
 namespace {
 
+constexpr const char* kFooter =
+    "Examples:\n"
+    "  bascule-guard --check-config\n"
+    "  bascule-guard --config /etc/bascule/guard.toml\n"
+    "\n"
+    "Exit codes: 0 ended by a signal, 1 cannot run, 2 wrong usage or configuration.\n"
+    "More: man bascule-guard.";
+
 HostClocks read_clocks() {
   const SystemClock clock;
   return {clock.monotonic_raw(), clock.boottime()};
@@ -107,10 +115,15 @@ int main(int argc, char** argv) {
   bool check_only = false;
   CLI::App app("Renews this host's lease, stops its guests at the deadline, pets its watchdog.",
                "bascule-guard");
+  app.footer(bascule::guard::kFooter);
   app.set_version_flag("--version", "bascule-guard " BASCULE_VERSION);
   app.add_option("--config", config, "configuration file")->capture_default_str();
   app.add_flag("--check-config", check_only, "report every error of the configuration and exit");
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& told) {
+    return app.exit(told) == 0 ? 0 : 2;
+  }
 
   const auto settings = bascule::guard::load_settings(config);
   if (check_only) return bascule::report_config_check(config, settings);
