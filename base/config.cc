@@ -1,6 +1,20 @@
 #include "base/config.h"
 
+#include <stdexcept>
+
+// toml++ 3.3 asserts on malformed keys, such as in [.x], where it should refuse them.
+namespace {
+struct ParserGaveUp : std::logic_error {
+  ParserGaveUp() : std::logic_error("TOML") {}
+};
+constexpr void demand(bool holds) {
+  if (!holds) throw ParserGaveUp();
+}
+}  // namespace
+#define TOML_ASSERT(expression) demand(static_cast<bool>(expression))
+
 #include <toml++/toml.h>
+
 #include <algorithm>
 #include <fstream>
 #include <iostream>
@@ -38,6 +52,26 @@ std::string in_words_of_toml(const std::string& problem) {
   if (problem == "is not a known field") return "is not a known key";
   if (problem == "must be an object") return "must be a table";
   return problem;
+}
+
+bool gives_up(std::string_view text) {
+  try {
+    (void)toml::parse(text);
+  } catch (const ParserGaveUp&) {
+    return true;
+  } catch (const toml::parse_error&) {
+  }
+  return false;
+}
+
+// The parser doesn't tell where it gave up: it is the last line of the shortest part that makes it do so.
+std::uint32_t line_of_giving_up(std::string_view text) {
+  std::vector<std::size_t> ends;
+  for (std::size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n', end + 1))
+    ends.push_back(end + 1);
+  const auto found = std::partition_point(ends.begin(), ends.end(),
+                                          [&](std::size_t end) { return !gives_up(text.substr(0, end)); });
+  return static_cast<std::uint32_t>(found - ends.begin()) + 1;
 }
 
 }  // namespace
@@ -96,6 +130,9 @@ Result<ConfigDocument> ConfigDocument::parse(std::string_view text, const std::s
     return document;
   } catch (const toml::parse_error& error) {
     return failure(ErrorCode::invalid, line_text(name, error.source().begin.line, error.description()));
+  } catch (const ParserGaveUp&) {
+    return failure(ErrorCode::invalid,
+                   line_text(name, line_of_giving_up(text), "is not TOML; look at its key"));
   }
 }
 

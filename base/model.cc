@@ -16,7 +16,7 @@ bool is_valid_mac(const std::string& mac) {
     const bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
     if (i % 3 == 2 ? c != ':' : !hex) return false;
   }
-  return (mac[1] - '0') % 2 == 0 || mac[1] == 'a' || mac[1] == 'c' || mac[1] == 'e';
+  return std::string_view("02468ace").find(mac[1]) != std::string_view::npos;  // the lowest bit: multicast
 }
 
 bool is_printable(const std::string& text) {

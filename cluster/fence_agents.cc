@@ -7,6 +7,7 @@
 #include <mutex>
 #include <vector>
 
+#include "cluster/fence_agents_answers.h"
 #include "cluster/fence_agents_program.h"
 
 namespace bascule {
@@ -49,27 +50,13 @@ class Ipmitool final : public Agent {
   Result<std::string> identity(const std::stop_token& stop) override {
     const Result<std::string> text = run({"raw", "0x06", "0x37"}, times_.read, stop);
     if (!text) return failure(text.error());
-    std::string guid;
-    for (const char c : *text)
-      if (std::isxdigit(static_cast<unsigned char>(c)) != 0)
-        guid += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-      else if (std::isspace(static_cast<unsigned char>(c)) == 0)
-        return failure(ErrorCode::corrupt, name() + " answered no GUID: " + text->substr(0, 100));
-    if (guid.size() != 32)
-      return failure(ErrorCode::corrupt, name() + " answered a GUID of the wrong length: " + guid);
-    const bool unset = guid.find_first_not_of(guid[0]) == std::string::npos;
-    if (unset)
-      return failure(ErrorCode::not_found, name() + " has no GUID (" + guid + "); set one in the BMC");
-    return guid;
+    return guid_in(*text, name());
   }
 
   Result<PowerState> status(const std::stop_token& stop) override {
     const Result<std::string> text = run({"chassis", "power", "status"}, times_.read, stop);
     if (!text) return failure(text.error());
-    const bool off = text->find("Chassis Power is off") != std::string::npos;
-    const bool on = text->find("Chassis Power is on") != std::string::npos;
-    if (off != on) return off ? PowerState::off : PowerState::on;
-    return failure(ErrorCode::corrupt, name() + " answered no power state: " + text->substr(0, 100));
+    return power_in(*text, name());
   }
 
   Status command(PowerState wanted, const std::stop_token& stop) override {

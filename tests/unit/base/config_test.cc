@@ -131,6 +131,8 @@ TEST_CASE("a table in the place of a value, a date and broken syntax are errors 
   CHECK(error_of("cluster = 2026-11-25\n") == "m.toml:1: cluster: is a date or time, which no key takes");
   CHECK(error_of("cluster = \"demo\"\nmanager = [\n").substr(0, 7) == "m.toml:");
   CHECK(error_of("cluster = \"demo\"\ncluster = \"demo\"\n").substr(0, 9) == "m.toml:2:");
+  CHECK(error_of("cluster = \"demo\"\n[.g]\nmanager = []\n") == "m.toml:2: is not TOML; look at its key");
+  CHECK(error_of("cluster = \"demo\"\n[.g]") == "m.toml:2: is not TOML; look at its key");
 }
 
 TEST_CASE("a missing file and a folder are errors that name the path") {
