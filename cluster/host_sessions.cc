@@ -123,7 +123,7 @@ Sessions::Refusal Sessions::hear(Session& session, wire::FromHost message) {
     session.host_clock = heartbeat->clock;
     session.told = clock_.now();
   }
-  const auto to_event = [&from](auto&& body) -> EventBody {
+  const auto to_event = [&from](auto& body) -> EventBody {
     using Body = std::decay_t<decltype(body)>;
     if constexpr (std::is_same_v<Body, wire::Heartbeat>)
       return HostHeartbeat{from, std::move(body)};
@@ -136,7 +136,7 @@ Sessions::Refusal Sessions::hear(Session& session, wire::FromHost message) {
     else
       return HostHello{std::move(body)};
   };
-  if (!post_(std::visit(to_event, std::move(message)))) return "the manager is overloaded or stopping";
+  if (!post_(std::visit(to_event, message))) return "the manager is overloaded or stopping";
   return std::nullopt;
 }
 

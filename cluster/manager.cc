@@ -106,7 +106,7 @@ void Manager::step_one(Event event, Instant at, Batch& batch, Effects& effects) 
 
 Effects Manager::launch(Batch batch, Effects effects) {
   if (batch.size() == 0) return effects;  // nothing was decided: the actions rest on what is stored
-  flight_.emplace();
+  flight_ = Flight();
   flight_->landing.actions = std::move(effects.actions);
   flight_->landing.audit = std::move(effects.audit);
   effects.actions.clear();

@@ -274,7 +274,7 @@ void carry_home(Turn& turn, Vm& vm, StartElsewhere permit) {
   FailbackPlan* plan = plan_of(turn, vm);
   PlanItem* item = plan ? item_of(*plan, vm.record.spec.id) : nullptr;
   const std::string stale = item ? why_stale(turn.state, *plan, *item, turn.now) : "the plan is gone";
-  if (!stale.empty()) {
+  if (!item || !stale.empty()) {
     refuse_item(turn, vm, stale);
     turn.set_phase(vm, VmPhase::recovering, Reason::stays_away, stale);
     return advance(turn, vm);

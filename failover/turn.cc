@@ -143,8 +143,9 @@ void Turn::log(std::string what, const Vm& vm, Reason reason, std::string words,
 void Turn::log(const Asked& asked, std::string what, std::string subject, Reason reason, std::string words,
                Facts facts) {
   if (!words.empty() && !asked.reason.empty()) facts.emplace("operator_reason", asked.reason);
-  audit.push_back({asked.by.value, std::move(what), std::move(subject), reason,
-                   words.empty() ? asked.reason : std::move(words), asked.request.value, std::move(facts)});
+  if (words.empty()) words = asked.reason;
+  audit.push_back({asked.by.value, std::move(what), std::move(subject), reason, std::move(words),
+                   asked.request.value, std::move(facts)});
 }
 
 void Turn::notify(NoticeKind kind, std::optional<IncidentId> incident, Facts facts) {

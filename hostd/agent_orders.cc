@@ -175,7 +175,7 @@ Status Agent::check_running_policy(const VmId& vm) {
 Status Agent::make_gone(const VmId& vm) {
   const Instant deadline = parts_.clock.now() + kGoneBound;
   std::string why;
-  for (int round = 0;; ++round) {
+  for (;;) {
     const Status killed = parts_.hypervisor.kill(vm);
     const bool unknown_to_libvirt = !killed && killed.error().code == ErrorCode::not_found;
     if (!killed && !unknown_to_libvirt) why = killed.error().message;
