@@ -1,6 +1,8 @@
 // Configuration files of all programs.
 #include <doctest/doctest.h>
 
+#include <set>
+
 #include "api/manager_config.h"
 #include "hostd/config.h"
 #include "hostd/guard/settings.h"
@@ -56,6 +58,56 @@ void accepted_or_refused(const Result<T>& loaded, const std::string& path) {
     if (!rest.starts_with(path)) FAIL_CHECK("a line without the file's name: ", loaded.error().message);
     rest.remove_prefix(std::min(end + 1, rest.size()));
   }
+}
+
+// The example of ARCHITECTURE.md that follows "`manager.toml`:" and the like.
+std::string documented(const std::string& name) {
+  const std::string text = test::read_file(std::string(BASCULE_SOURCE_DIR) + "/ARCHITECTURE.md");
+  const std::string head = "`" + name + ".toml`:\n```toml\n";
+  const std::size_t begin = text.find(head);
+  REQUIRE(begin != std::string::npos);
+  const std::size_t from = begin + head.size();
+  return text.substr(from, text.find("```", from) - from);
+}
+
+// Every key of the code stands there, too: as many as fields() visits.
+struct Keys {
+  std::set<std::string> names;
+  template <class T>
+  void operator()(std::string_view name, T&) {
+    names.insert(std::string(name));
+  }
+  template <class T>
+  void optional(std::string_view name, T& member) {
+    (*this)(name, member);
+  }
+};
+
+TEST_CASE("the documented configuration is accepted and complete") {
+  const test::TemporaryFolder folder;
+  for (const std::string name : {"manager", "hostd", "guard"})
+    test::write_file(folder.path() + "/" + name, documented(name));
+  const auto manager = api::load_manager_config(folder.path() + "/manager");
+  CHECK_MESSAGE(manager, manager.error().message);
+  const auto hostd = hostd::load_host_config(folder.path() + "/hostd");
+  CHECK_MESSAGE(hostd, hostd.error().message);
+  const auto guard = guard::load_settings(folder.path() + "/guard");
+  CHECK_MESSAGE(guard, guard.error().message);
+
+  Keys keys;
+  api::ManagerConfig config;
+  fields(keys, config);
+  fields(keys, config.listen);
+  fields(keys, config.policy);
+  BmcConfig bmc;
+  fields(keys, bmc);
+  MailRoute mail;
+  fields(keys, mail);
+  SmsRoute sms;
+  fields(keys, sms);
+  const std::string text = documented("manager");
+  for (const std::string& key : keys.names)
+    CHECK_MESSAGE(text.find(key) != std::string::npos, key << " is missing in ARCHITECTURE.md");
 }
 
 TEST_CASE("TOML of all daemons, damaged") {
