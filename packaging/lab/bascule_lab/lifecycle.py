@@ -153,8 +153,9 @@ def qemu_processes():
         except OSError:
             continue
         parts = group.partition("/bascule-lab/")[2].split("\n")[0].split("/")
-        name = next((w.split("guest=")[1].split(",")[0] for w in words if "guest=" in w), "")
-        found.append({"uuid": words[words.index("-uuid") + 1], "name": name, "lab": parts[0],
+        domain = next((w.split("guest=")[1].split(",")[0] for w in words if "guest=" in w), "")
+        found.append({"uuid": words[words.index("-uuid") + 1], "name": domain.removeprefix(machine.DOMAIN_PREFIX),
+                      "lab": parts[0],
                       "host": parts[1] if len(parts) > 1 else "", "pid": int(entry.name)})
     return sorted(found, key=lambda q: (q["lab"], q["host"], q["name"]))
 

@@ -19,6 +19,7 @@ from . import network, process
 from .instance import HOSTS, PACKAGE_DIR, WITNESS, LabError
 
 BIN = "/opt/bascule/bin"
+DOMAIN_PREFIX = "bascule-"  # the product's libvirt domain of the VM web-1 is bascule-web-1
 HOST_SERVICES = {
     "virtlogd": ["/usr/sbin/virtlogd"],
     "libvirtd": ["/usr/sbin/libvirtd"],
@@ -149,7 +150,7 @@ def processes(instance, machine):
 
 def programs(instance, machine, service, vm=None):
     if service == "qemu":
-        guest = f"guest={vm}," if vm else "guest="
+        guest = f"guest={DOMAIN_PREFIX}{vm}," if vm else "guest="
         return [pid for pid, argv in processes(instance, machine)
                 if argv and "qemu-system" in argv[0] and any(guest in word for word in argv)]
     if service not in services_of(machine):
