@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -238,19 +239,11 @@ class Decoder {
 
   template <class T>
   void read_integer(const Value& value, const std::string& path, T& member) {
-    if (value.is_number_unsigned()) {
-      const auto number = value.get<std::uint64_t>();
-      if (number <= static_cast<std::uint64_t>(std::numeric_limits<T>::max()))
-        member = static_cast<T>(number);
-      else
-        errors_.push_back({path, "is out of range"});
-    } else if (value.is_number_integer()) {
-      const auto number = value.get<std::int64_t>();
-      bool fits = number >= 0;
-      if constexpr (std::is_signed_v<T>)
-        fits = number >= static_cast<std::int64_t>(std::numeric_limits<T>::min());
+    if (value.is_number_integer()) {  // true of unsigned ones too
+      const bool fits = value.is_number_unsigned() ? std::in_range<T>(value.get<std::uint64_t>())
+                                                   : std::in_range<T>(value.get<std::int64_t>());
       if (fits)
-        member = static_cast<T>(number);
+        member = value.get<T>();
       else
         errors_.push_back({path, "is out of range"});
     } else

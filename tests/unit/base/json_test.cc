@@ -38,6 +38,23 @@ TEST_CASE("all errors are told, each with its path") {
         "a known field");
 }
 
+TEST_CASE("a whole number is held to its type's range, however it is stored") {
+  const auto port = [](json::Value value) {
+    return json::decode<std::uint16_t>(value, json::Unknown::refuse).has_value();
+  };
+  CHECK(port(std::int64_t{65535}));
+  CHECK_FALSE(port(std::int64_t{65536}));
+  CHECK_FALSE(port(std::uint64_t{65536}));
+  CHECK_FALSE(port(-1));
+  const auto signed_one = [](json::Value value) {
+    return json::decode<std::int32_t>(value, json::Unknown::refuse).has_value();
+  };
+  CHECK(signed_one(-2147483648LL));
+  CHECK_FALSE(signed_one(2147483648LL));
+  CHECK_FALSE(signed_one(18446744073709551615ULL));
+  CHECK(json::decode<std::uint64_t>(json::Value(18446744073709551615ULL), json::Unknown::refuse).has_value());
+}
+
 TEST_CASE("stored records tolerate unknown fields") {
   const auto got =
       json::decode_text<Capacity>(R"({"memory_mib": 1, "vcpus": 2, "gpus": 3})", json::Unknown::tolerate);
