@@ -36,18 +36,20 @@ constexpr std::array kEnglish = {
           "power and links, bascule status"},
     Words{
         K::fencing_held, S::critical, "Host {host} can't be proved dead: a person is needed",
-        "Host {host} doesn't answer, and nothing proves that it is dead. {n} VMs wait: starting them "
-        "elsewhere now could run them twice.\n\n"
+        "Host {host} doesn't answer, and nothing proves that it is dead. {n} {n|VM waits|VMs wait}: a start "
+        "elsewhere now could run it twice.\n    {detail}\n\n"
         "Next: go and see. Only when {host} is really without power, run\n"
         "    bascule host attest-down {host}\n"
         "It shows what will start. If the host still runs, repair its links or its BMC instead.",
-        "Bascule {cluster}: host {host} silent but NOT proved dead, {n} VMs HELD. Next: see that it is off, "
+        "Bascule {cluster}: host {host} silent but NOT proved dead, {n} {n|VM|VMs} HELD. Next: see that it "
+        "is off, "
         "then bascule host attest-down {host}"},
-    Words{K::vms_switched, S::critical, "{n} VMs switched from {host} to {site}",
-          "{n} VMs of {host} were started at {site}:\n    {vms}\n\n"
+    Words{K::vms_switched, S::critical, "{n} {n|VM|VMs} switched from {host} to {site}",
+          "{n} {n|VM|VMs} of {host} {n|was|were} started at {site}:\n    {vms}\n\n"
           "Nothing moves back by itself.\n"
           "Next: when {host} is repaired, see `bascule failback plan`.",
-          "Bascule {cluster}: {n} VMs of {host} now run at {site}: {vms}. Nothing moves back alone. Next: "
+          "Bascule {cluster}: {n} {n|VM|VMs} of {host} now {n|runs|run} at {site}: {vms}. Nothing moves back "
+          "alone. Next: "
           "repair, bascule failback plan"},
     Words{
         K::host_returned, S::info, "Host {host} is back, in quarantine",
@@ -61,10 +63,12 @@ constexpr std::array kEnglish = {
         "VM {vms} on {host} is down and could not be started again.\n    {detail}\n\n"
         "Next: `bascule vm show {vms}` and `bascule explain {vms}`.",
         "Bascule {cluster}: VM DOWN on {host}, not restarted: {vms}. Next: bascule explain, bascule vm show"},
-    Words{K::vm_restarted, S::warning, "{n} VMs restarted on {host}",
-          "{n} VMs stopped unexpectedly and were started again on the same host, {host}:\n    {vms}\n\n"
+    Words{K::vm_restarted, S::warning, "{n} {n|VM|VMs} restarted on {host}",
+          "{n} {n|VM|VMs} stopped unexpectedly and {n|was|were} started again on the same host, {host}:\n    "
+          "{vms}\n\n"
           "Next: `bascule explain` says why; nothing has to be done now.",
-          "Bascule {cluster}: {n} VMs restarted in place on {host}: {vms}. Next: nothing urgent, see bascule "
+          "Bascule {cluster}: {n} {n|VM|VMs} restarted in place on {host}: {vms}. Next: nothing urgent, see "
+          "bascule "
           "explain"},
     Words{K::device_policy, S::critical, "Forbidden device on {host}",
           "A device that the policy forbids was found on {host} (VMs: {vms}):\n    {detail}\n\n"
@@ -83,10 +87,10 @@ constexpr std::array kEnglish = {
         "Next: repair the relay or gateway, then `bascule notify test`.",
         "Bascule {cluster}: NOTICE CHANNEL DEAD: {detail}. Next: repair the relay or gateway, bascule notify "
         "test"},
-    Words{K::failback_done, S::info, "{n} VMs are home at {site}",
-          "The approved return is done. {n} VMs run at {site} again:\n    {vms}\n\n"
+    Words{K::failback_done, S::info, "{n} {n|VM is|VMs are} home at {site}",
+          "The approved return is done. {n} {n|VM runs|VMs run} at {site} again:\n    {vms}\n\n"
           "Next: nothing; `bascule status` should say NOMINAL.",
-          "Bascule {cluster}: return done, {n} VMs home at {site}: {vms}. Next: check bascule status"},
+          "Bascule {cluster}: return done, {n} {n|VM|VMs} home at {site}: {vms}. Next: check bascule status"},
     Words{K::failback_refused, S::warning, "A return was refused",
           "The approved return of {vms} was not carried out, or only in part:\n    {detail}\n\n"
           "Next: `bascule failback plan` shows what is possible now; approve anew.",
@@ -129,20 +133,20 @@ constexpr std::array kFrench = {
           "énergie et liens, bascule status"},
     Words{
         K::fencing_held, S::critical, "Hôte {host} : mort non prouvée, une personne est requise",
-        "L’hôte {host} ne répond plus et rien ne prouve qu’il est arrêté. {n} VM attendent : les démarrer "
-        "ailleurs maintenant pourrait les faire tourner en double.\n\n"
+        "L’hôte {host} ne répond plus et rien ne prouve qu’il est arrêté. {n} VM {n|attend|attendent} : un "
+        "démarrage ailleurs maintenant pourrait la faire tourner en double.\n    {detail}\n\n"
         "À faire : aller voir. Seulement si {host} est vraiment hors tension, lancer\n"
         "    bascule host attest-down {host}\n"
         "La commande montre ce qui va démarrer. Si l’hôte tourne encore, réparer ses liens ou son BMC.",
         "Bascule {cluster} : hôte {host} muet, mort NON prouvée, {n} VM EN ATTENTE. À faire : vérifier qu’il "
         "est éteint puis bascule host attest-down {host}"},
-    Words{
-        K::vms_switched, S::critical, "{n} VM basculées de {host} vers {site}",
-        "{n} VM de {host} ont été démarrées à {site} :\n    {vms}\n\n"
-        "Rien ne revient de soi-même.\n"
-        "À faire : quand {host} sera réparé, voir `bascule failback plan`.",
-        "Bascule {cluster} : {n} VM de {host} tournent à {site} : {vms}. Aucun retour automatique. À faire : "
-        "réparer, bascule failback plan"},
+    Words{K::vms_switched, S::critical, "{n} VM {n|basculée|basculées} de {host} vers {site}",
+          "{n} VM de {host} {n|a été démarrée|ont été démarrées} à {site} :\n    {vms}\n\n"
+          "Rien ne revient de soi-même.\n"
+          "À faire : quand {host} sera réparé, voir `bascule failback plan`.",
+          "Bascule {cluster} : {n} VM de {host} {n|tourne|tournent} à {site} : {vms}. Aucun retour "
+          "automatique. À faire : "
+          "réparer, bascule failback plan"},
     Words{K::host_returned, S::info, "Hôte {host} revenu, en quarantaine",
           "L’hôte {host} répond à nouveau. Il ne reçoit aucune VM avant d’avoir été validé, et rien ne "
           "revient.\n\n"
@@ -155,12 +159,13 @@ constexpr std::array kFrench = {
           "À faire : `bascule vm show {vms}` et `bascule explain {vms}`.",
           "Bascule {cluster} : VM EN PANNE sur {host}, non redémarrée : {vms}. À faire : bascule explain, "
           "bascule vm show"},
-    Words{
-        K::vm_restarted, S::warning, "{n} VM redémarrées sur {host}",
-        "{n} VM se sont arrêtées de façon imprévue et ont redémarré sur le même hôte, {host} :\n    {vms}\n\n"
-        "À faire : rien d’urgent ; `bascule explain` dit pourquoi.",
-        "Bascule {cluster} : {n} VM redémarrées sur place sur {host} : {vms}. À faire : rien d’urgent, voir "
-        "bascule explain"},
+    Words{K::vm_restarted, S::warning, "{n} VM {n|redémarrée|redémarrées} sur {host}",
+          "{n} VM {n|s’est arrêtée|se sont arrêtées} de façon imprévue et {n|a|ont} redémarré sur le même "
+          "hôte, {host} :\n    {vms}\n\n"
+          "À faire : rien d’urgent ; `bascule explain` dit pourquoi.",
+          "Bascule {cluster} : {n} VM {n|redémarrée|redémarrées} sur place sur {host} : {vms}. À faire : "
+          "rien d’urgent, voir "
+          "bascule explain"},
     Words{K::device_policy, S::critical, "Périphérique interdit sur {host}",
           "Un périphérique interdit par la politique a été trouvé sur {host} (VM : {vms}) :\n    {detail}\n\n"
           "À faire : trouver qui l’a ajouté ; `bascule audit list`.",
@@ -179,7 +184,7 @@ constexpr std::array kFrench = {
           "Bascule {cluster} : CANAL D’AVIS EN PANNE : {detail}. À faire : réparer le relais, bascule notify "
           "test"},
     Words{K::failback_done, S::info, "{n} VM de retour à {site}",
-          "Le retour approuvé est terminé. {n} VM tournent à nouveau à {site} :\n    {vms}\n\n"
+          "Le retour approuvé est terminé. {n} VM {n|tourne|tournent} à nouveau à {site} :\n    {vms}\n\n"
           "À faire : rien ; `bascule status` doit dire NOMINAL.",
           "Bascule {cluster} : retour terminé, {n} VM à {site} : {vms}. À faire : vérifier bascule status"},
     Words{
@@ -216,8 +221,15 @@ static_assert(kFrench.size() == enum_names(NoticeKind{}).size());
 
 using Facts = std::array<std::pair<std::string_view, std::string>, 6>;
 
+// "{n|VM was|VMs were}": the first for one (in French for none too), else the second.
+std::string_view choose(std::string_view choices, bool singular) {
+  const std::size_t bar = choices.find('|');
+  ensure(bar != std::string_view::npos, "a choice in a notice has two forms");
+  return singular ? choices.substr(0, bar) : choices.substr(bar + 1);
+}
+
 // One pass, so that braces in a fact are never taken for a placeholder.
-std::string fill(std::string_view words, const Facts& facts) {
+std::string fill(std::string_view words, const Facts& facts, bool singular) {
   std::string result;
   while (!words.empty()) {
     const std::size_t brace = words.find('{');
@@ -227,25 +239,29 @@ std::string fill(std::string_view words, const Facts& facts) {
     const std::size_t end = words.find('}');
     ensure(end != std::string_view::npos, "a placeholder in a notice ends");
     const std::string_view name = words.substr(1, end - 1);
+    words.remove_prefix(end + 1);
+    if (name.starts_with("n|")) {
+      result += choose(name.substr(2), singular);
+      continue;
+    }
     const auto fact =
         std::find_if(facts.begin(), facts.end(), [&](const auto& f) { return f.first == name; });
     ensure(fact != facts.end(), "a placeholder in a notice is a known fact");
     result += fact->second;
-    words.remove_prefix(end + 1);
   }
   return result;
 }
 
 // What comes first and last in an SMS stays; the list or detail in its middle is cut.
-std::string fill_sms(std::string_view words, Facts facts) {
+std::string fill_sms(std::string_view words, Facts facts, bool singular) {
   Facts without = facts;
   for (auto& [name, value] : without)
     if (name == "vms" || name == "detail") value.clear();
-  const std::size_t taken = gsm7::septets(gsm7::transliterate(fill(words, without)));
+  const std::size_t taken = gsm7::septets(gsm7::transliterate(fill(words, without, singular)));
   const std::size_t room = taken < gsm7::kOneMessage ? gsm7::kOneMessage - taken : 0;
   for (auto& [name, value] : facts)
     if (name == "vms" || name == "detail") value = gsm7::fit(value, room > 1 ? room - 1 : 0);
-  return gsm7::fit(fill(words, facts));
+  return gsm7::fit(fill(words, facts, singular));
 }
 
 }  // namespace
@@ -261,11 +277,12 @@ Notice compose(NoticeKind kind, Language language, const NoticeFacts& facts) {
                          {"vms", facts.vms},
                          {"n", std::to_string(facts.n)},
                          {"detail", facts.detail}}};
+  const bool singular = facts.n == 1 || (facts.n == 0 && language == Language::fr);
   Notice notice;
   notice.severity = words->severity;
-  notice.subject = "[Bascule " + facts.cluster + "] " + fill(words->subject, values);
-  notice.text = fill(words->text, values) + "\n";
-  notice.sms_text = fill_sms(words->sms, values);
+  notice.subject = "[Bascule " + facts.cluster + "] " + fill(words->subject, values, singular);
+  notice.text = fill(words->text, values, singular) + "\n";
+  notice.sms_text = fill_sms(words->sms, values, singular);
   return notice;
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <sstream>
 
 #include "base/sha256.h"
@@ -98,6 +99,7 @@ PlanItem* item_of(FailbackPlan& plan, const VmId& vm) {
 void finish_if_over(Turn& turn, FailbackPlan& plan) {
   if (plan.phase != PlanPhase::running) return;
   std::string home, refused;
+  std::set<std::string> sites;
   std::size_t n = 0;
   for (const PlanItem& item : plan.items) {
     if (item.phase != PlanItemPhase::home && item.phase != PlanItemPhase::refused) return;
@@ -105,6 +107,8 @@ void finish_if_over(Turn& turn, FailbackPlan& plan) {
     n += arrived ? 1 : 0;
     std::string& list = arrived ? home : refused;
     list += (list.empty() ? "" : ", ") + item.name;
+    const Host* host = turn.find_host(item.to.host);
+    if (arrived && host) sites.insert(host->record.site.value);
   }
   plan.phase = n == 0 ? PlanPhase::refused : PlanPhase::done;
   turn.state.plan_expiry.erase(plan.id);
@@ -113,7 +117,10 @@ void finish_if_over(Turn& turn, FailbackPlan& plan) {
            fmt::format("{} of {} came home", n, plan.items.size()));
   if (n > 0)
     turn.notify(NoticeKind::failback_done, std::nullopt,
-                {{"vms", home}, {"n", std::to_string(n)}, {"detail", "plan " + plan.id.value}});
+                {{"vms", home},
+                 {"site", fmt::format("{}", fmt::join(sites, ", "))},
+                 {"n", std::to_string(n)},
+                 {"detail", "plan " + plan.id.value}});
   if (n < plan.items.size())
     turn.notify(NoticeKind::failback_refused, std::nullopt,
                 {{"vms", refused},

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 namespace bascule {
 namespace {
@@ -26,15 +27,27 @@ std::string names(const std::vector<HostId>& hosts) {
   return text;
 }
 
+// Where the switched VMs run now: one site nearly always.
+std::string landed_at(const State& state, const std::vector<VmId>& vms) {
+  std::set<std::string> sites;
+  for (const VmId& id : vms) {
+    const auto vm = state.vms.find(id);
+    if (vm == state.vms.end() || !vm->second.record.placement.owner) continue;
+    const auto host = state.hosts.find(*vm->second.record.placement.owner);
+    if (host != state.hosts.end()) sites.insert(host->second.record.site.value);
+  }
+  return fmt::format("{}", fmt::join(sites, ", "));
+}
+
 void send_digest(Turn& turn, Incident& incident, IncidentLive& live) {
   const std::size_t n = incident.switched.size();
   const Duration took = turn.now - live.opened;
   Turn::Facts facts{{"host", names(incident.hosts)},
                     {"vms", names(turn.state, incident.switched)},
+                    {"site", landed_at(turn.state, incident.switched)},
                     {"n", std::to_string(n)},
                     {"detail", fmt::format("{} of {} running again {} after the decision", n,
                                            incident.vms.size(), in_seconds(took))}};
-  if (incident.site) facts["site"] = incident.site->value;
   turn.notify(NoticeKind::vms_switched, incident.id, std::move(facts));
   live.announced = n;
   live.digest_at = turn.now + kBetweenDigests;

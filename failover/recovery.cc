@@ -12,6 +12,11 @@
 namespace bascule {
 namespace {
 
+// Where it ran last, for a notice.
+std::string last_host(const Vm& vm) {
+  return vm.record.placement.owner ? vm.record.placement.owner->value : "no host";
+}
+
 // Asks each host that can answer for the copies that have no receipt yet.
 void ask_for_words(Turn& turn, Vm& vm) {
   for (const Copy& copy : vm.record.placement.may_run) {
@@ -80,7 +85,7 @@ void no_place(Turn& turn, Vm& vm, const PlacementChoice& choice) {
   turn.set_phase(vm, VmPhase::recovering, reason, words);
   turn.log("wait_for_place", vm, reason, words);
   turn.notify(NoticeKind::vm_failed, vm.record.incident,
-              {{"vms", vm.record.spec.name}, {"n", "1"}, {"detail", words}});
+              {{"vms", vm.record.spec.name}, {"n", "1"}, {"host", last_host(vm)}, {"detail", words}});
   incident_vm_waits(turn, vm);
 }
 
@@ -171,7 +176,7 @@ void fail_vm(Turn& turn, Vm& vm, Reason reason, std::string words) {
   turn.set_phase(vm, VmPhase::failed, reason, words);
   turn.log("give_up_vm", vm, reason, words);
   turn.notify(NoticeKind::vm_failed, vm.record.incident,
-              {{"vms", vm.record.spec.name}, {"n", "1"}, {"detail", words}});
+              {{"vms", vm.record.spec.name}, {"n", "1"}, {"host", last_host(vm)}, {"detail", words}});
   turn.answer_waiting(vm, Error{ErrorCode::unavailable, words});
   incident_vm_waits(turn, vm);
 }

@@ -56,6 +56,26 @@ TEST_CASE("every notice in every language says what, where and what next within 
   CHECK(held.severity == Severity::critical);
 }
 
+TEST_CASE("one VM is not several") {
+  NoticeFacts one{"demo", "paris-1", "lyon", "web-1", 1, ""};
+  const auto subject = [&](NoticeKind kind, Language language) {
+    return compose(kind, language, one).subject;
+  };
+  CHECK(subject(NoticeKind::vms_switched, Language::en) ==
+        "[Bascule demo] 1 VM switched from paris-1 to lyon");
+  CHECK(subject(NoticeKind::failback_done, Language::en) == "[Bascule demo] 1 VM is home at lyon");
+  CHECK(subject(NoticeKind::vms_switched, Language::fr) ==
+        "[Bascule demo] 1 VM basculée de paris-1 vers lyon");
+  CHECK(compose(NoticeKind::vms_switched, Language::en, one).text.starts_with("1 VM of paris-1 was started"));
+  for (const auto& kind : enum_names(NoticeKind{}))
+    CHECK(compose(kind.value, Language::en, one).text.find("1 VMs") == std::string::npos);
+  one.n = 3;
+  CHECK(subject(NoticeKind::vms_switched, Language::en) ==
+        "[Bascule demo] 3 VMs switched from paris-1 to lyon");
+  CHECK(subject(NoticeKind::failback_done, Language::en) == "[Bascule demo] 3 VMs are home at lyon");
+  CHECK(subject(NoticeKind::vm_restarted, Language::fr) == "[Bascule demo] 3 VM redémarrées sur paris-1");
+}
+
 namespace {
 MailRoute route() {
   MailRoute mail;
