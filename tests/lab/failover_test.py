@@ -84,16 +84,51 @@ def test_site_power_off(lab):
         settle(lab, name)
 
 
-def test_bmc_dead_is_held(lab):
-    """Without evidence nothing starts: held and paged."""
+def test_site_dark_is_held(lab):
+    """Mode keep: hosts and BMCs of paris without power. Nothing starts, operations are told, two signed words end it."""
+    lab.ready("san")
+    before = len(lab.mails()), len(lab.texts())
+    old = {name: lab.boot(name) for name in GUESTS}
+    lab.verb("dark", "paris")
+    lab.wait(lambda: all(h["phase"] == "held" for h in lab.hosts().values() if h["site"] == "paris"), 90,
+             "hosts of paris are held")
+    told(lab, before)
+    lab.stays(lambda: not any(lab.where(name) for name in GUESTS), 15, "nothing starts without evidence")
+    for host in ("paris-1", "paris-2"):
+        lab.bascule("host", "attest-down", host, "--yes", "--reason", "the site has no power")
+    for name in GUESTS:
+        lab.wait_for_new_boot(name, old[name], 60)
+        settle(lab, name)
+
+
+def test_site_dark_lapses(lab):
+    """Mode stop: the same, and the leases' lapse is the evidence: automatic."""
+    lab.ready("san")
+    old = {name: lab.boot(name) for name in GUESTS}
+    began = time.monotonic()
+    lab.verb("dark", "paris")
+    for name in GUESTS:
+        lab.wait_for_new_boot(name, old[name], 90)
+        lab.note(f"{name}: dark -> HTTP {time.monotonic() - began:.1f} s")
+        settle(lab, name)
+
+
+test_site_dark_lapses.policy = ('on_lease_loss = "stop"',)
+
+
+def test_bmc_dead_is_held_then_attested(lab):
+    """Without evidence nothing starts: held and paged. An operator's signed word starts it."""
     lab.ready()
     before = len(lab.mails()), len(lab.texts())
-    host = lab.where("web-1")
+    host, old = lab.where("web-1"), lab.boot("web-1")
     lab.verb("bmc", host, "dead")
     lab.verb("crash", host)
     lab.wait(lambda: lab.hosts()[host]["phase"] == "held", 60, f"{host} is held")
     told(lab, before)
     lab.stays(lambda: lab.where("web-1") is None, 15, "web-1 is not started without evidence")
+    lab.bascule("host", "attest-down", host, "--yes", "--reason", "unplugged")
+    lab.wait_for_new_boot("web-1", old)
+    settle(lab, "web-1")
 
 
 def test_dead_bmc_that_answers_again(lab):

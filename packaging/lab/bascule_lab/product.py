@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 from . import guest
 from .instance import HOSTS, LabError
@@ -56,16 +57,19 @@ def wait_for_hosts(instance, timeout_s=60):
             "all hosts connected to the manager")
 
 
-def commission(instance, host, reason="commissioning of the lab"):
-    """The drill that binds the host's BMC to it (powers it off and on). Returns False if that was done before."""
-    def fencing():
+def commission(instance, hosts, step=lambda text: None, reason="commissioning of the lab"):
+    """The drill that binds each host's BMC to it (powers it off and on), of all hosts at once."""
+    def fencing(host):
         return by_name(instance, "host")[host]["fencing"]
 
-    if fencing()["bmc_guid"]:
-        return False
-    bascule(instance, "host", "drill", host, "--reason", reason)
-    attempt(lambda: fencing()["bmc_guid"] and by_name(instance, "host")[host]["session"], 90, f"drill of {host}")
-    return True
+    def drill(host):
+        bascule(instance, "host", "drill", host, "--reason", reason)
+        attempt(lambda: fencing(host)["bmc_guid"] and by_name(instance, "host")[host]["session"], 90,
+                f"drill of {host}")
+        step(f"{host}: commissioned (its BMC switched it off and on under Bascule's eyes)")
+
+    with ThreadPoolExecutor(len(hosts)) as threads:
+        list(threads.map(drill, [host for host in hosts if not fencing(host)["bmc_guid"]]))
 
 
 def create_guest(instance, name, number, **changes):
@@ -91,9 +95,7 @@ def demo(instance, step, pool="metro"):
     """Four commissioned hosts and two guests that answer: what the quickstart ends with. Idempotent."""
     wait_for_hosts(instance)
     step("all hosts are connected to the manager")
-    for host in HOSTS:
-        if commission(instance, host):
-            step(f"{host}: commissioned (its BMC switched it off and on under Bascule's eyes)")
+    commission(instance, HOSTS, step)
     for name, number in DEMO_GUESTS.items():
         if create_guest(instance, name, number, pool=pool):
             step(f"{name}: created at paris")
