@@ -97,7 +97,8 @@ def test_corrupt_store_is_refused(lab):
     log = lab.instance.machine_dir("witness") / "var/log/manager.log"
     lab.wait(lambda: "database" in log.read_text()[-2000:], 20, "the manager says what is wrong")
     expect({name: lab.boot(name) for name in GUESTS} == boots, "guests run on")
-    lab.verb("manager", "stop")
+    lab.verb("hold", "witness", "manager")
+    lab.wait(lambda: not lab.service_pids("witness", "manager"), 10, "the manager doesn't run on garbage")
     stores[0].write_bytes(good)
     lab.verb("manager", "start")
     lab.wait_for_hosts()

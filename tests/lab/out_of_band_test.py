@@ -2,7 +2,7 @@
 import subprocess
 
 from bascule_lab import guest, machine
-from harness import expect
+from harness import Failure, expect
 
 USB_GUEST = """<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
 <name>stranger</name><memory unit='MiB'>96</memory><os><type arch='x86_64' machine='q35'>hvm</type>
@@ -12,8 +12,11 @@ USB_GUEST = """<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain
 
 
 def virsh(lab, host, *argv, xml=None):
-    return subprocess.run(["virsh", "-q", "-c", machine.libvirt_uri(lab.instance, host), *argv], input=xml, text=True,
-                          check=True, capture_output=True, timeout=60).stdout
+    done = subprocess.run(["virsh", "-q", "-c", machine.libvirt_uri(lab.instance, host), *argv], input=xml, text=True,
+                          check=False, capture_output=True, timeout=60)
+    if done.returncode != 0:
+        raise Failure(f"virsh {' '.join(argv)} on {host}: {done.stderr.strip()}")
+    return done.stdout
 
 
 def reasons(lab):
