@@ -33,11 +33,14 @@ def test_away_vm_started_by_hand_on_the_returned_host(lab):
     lab.verb("heal", host)
     lab.wait(lambda: lab.hosts()[host]["session"], 30, f"{host} is back")
     told = len(lab.texts())
-    # The double start is the point here: from now on the observer sees it, and so must Bascule.
-    virsh(lab, host, "create", "/dev/stdin", "--paused", xml=xml)
+    try:
+        virsh(lab, host, "create", "/dev/stdin", "--paused", xml=xml)
+    except Failure as stopped_already:  # it may be gone before virsh is done; that Bascule did it, the SMS tells
+        lab.note(str(stopped_already))
     lab.wait(lambda: not lab.service_pids(host, "qemu"), 10, "the copy on the old host is stopped")
     lab.wait(lambda: len(lab.texts()) > told, 15, "operations are told")
     expect(lab.boot("web-1") == away, "the copy at lyon should run on untouched")
+    # The double start is our own here; a paused copy writes nothing, which the observer goes on checking.
     lab.observer.faults = [fault for fault in lab.observer.faults if "two QEMU processes" not in fault]
 
 
