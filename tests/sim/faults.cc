@@ -17,44 +17,49 @@ void Faults::plan() {
     world_.after(world_.random().between(kQuietStart, options.length), [this] { strike(); });
 }
 
+// A blow that hits nothing (a crash of a host that is down) is no fault: another one is drawn.
 void Faults::strike() {
-  switch (world_.random().below(14)) {
+  for (int draws = 0; draws < 50; ++draws)
+    if (hits()) {
+      struck_ += 1;
+      break;
+    }
+  noise();
+}
+
+bool Faults::hits() {
+  Host& host = any_host();
+  switch (world_.random().below(13)) {
     case 0:
     case 1:
     case 2:
-      return lose_host(any_host());
+      return lose_host(host);
     case 3:
-      return disturb_bmc(any_host().id());
+      return disturb_bmc(host.id());
     case 4:
-      return cut_for("host:" + any_host().id().value, a_while());
+      return cut_for("host:" + host.id().value, a_while());
     case 5:
       return cut_for("sites", a_while());
     case 6:
-      return cut_for("witness:" + any_host().site().value, a_while());
+      return cut_for("witness:" + host.site().value, a_while());
     case 7:
-      return lose_site(any_host().site());
+      return lose_site(host.site());
     case 8:
     case 9:
       return disturb_manager();
-    case 10: {
-      Host& host = any_host();
-      if (!host.guests().empty()) {
-        world_.trace("a guest crashes on " + host.id().value);
-        host.crash_guest(host.guests().begin()->first);
-      }
-      return;
-    }
+    case 10:
+      if (!host.awake() || host.guests().empty()) return false;
+      world_.trace("a guest crashes on " + host.id().value);
+      host.crash_guest(host.guests().begin()->first);
+      return true;
     case 11:
-      return any_host().restart_agent();
-    case 12: {
-      Host& host = any_host();
+      return host.restart_agent();
+    default:
+      if (!host.alive()) return false;
       world_.trace("the clock of " + host.id().value + " drifts");
       host.set_clock_rate(world_.random().chance(50) ? 0.97 : 1.03);
       world_.after(a_while(), [&host] { host.set_clock_rate(1.0); });
-      return;
-    }
-    default:
-      return noise();
+      return true;
   }
 }
 
@@ -63,7 +68,8 @@ void Faults::noise() {
   Host& host = any_host();
   switch (world_.random().below(4)) {
     case 0:
-      return cut_for("host:" + host.id().value, world_.random().between(100ms, 2000ms));
+      cut_for("host:" + host.id().value, world_.random().between(100ms, 2000ms));
+      return;
     case 1:
       return host.stall_hypervisor(5s);
     case 2:
@@ -71,25 +77,28 @@ void Faults::noise() {
       world_.after(3s, [this] { world_.stall_store(false); });
       return;
     default:
-      return cut_for("sites", world_.random().between(100ms, 2000ms));
+      cut_for("sites", world_.random().between(100ms, 2000ms));
   }
 }
 
-void Faults::lose_host(Host& host) {
+bool Faults::lose_host(Host& host) {
+  if (!host.awake()) return false;
   if (world_.random().chance(40)) {
     world_.trace(host.id().value + " freezes");
     host.freeze();
     world_.after(a_while(), [&host] { host.thaw(); });
-    return;
+    return true;
   }
   world_.trace(host.id().value + " crashes");
   host.die();
   // Some come back by themselves (a power button, a kernel's panic timeout), others wait for the repair.
   if (world_.random().chance(60)) world_.after(a_while(), [&host] { host.boot(); });
+  return true;
 }
 
-void Faults::disturb_bmc(const HostId& id) {
+bool Faults::disturb_bmc(const HostId& id) {
   Bmc& bmc = world_.bmc(id);
+  if (bmc.mode != BmcMode::ok) return false;
   switch (world_.random().below(4)) {
     case 0:
       bmc.mode = BmcMode::dead;
@@ -103,21 +112,29 @@ void Faults::disturb_bmc(const HostId& id) {
     default: {
       // Two machines' cables are swapped: each BMC, with its own GUID, now ends the other host.
       Bmc& other = world_.bmc(any_host().id());
+      if (&other == &bmc) return false;
       std::swap(bmc.guid, other.guid);
       std::swap(bmc.controls, other.controls);
     }
   }
   world_.trace("the BMC of " + id.value + " is disturbed");
   if (world_.random().chance(50)) lose_host(world_.host(id));
+  return true;
 }
 
-void Faults::cut_for(const std::string& link, Duration how_long) {
+bool Faults::cut_for(const std::string& link, Duration how_long) {
+  if (world_.is_cut(link)) return false;
   world_.trace("cut " + link);
   world_.cut(link);
   world_.after(how_long, [this, link] { world_.join(link); });
+  return true;
 }
 
-void Faults::lose_site(const SiteId& site) {
+bool Faults::lose_site(const SiteId& site) {
+  bool any = false;
+  for (const HostId& id : world_.host_ids())
+    any = any || (world_.host(id).site() == site && world_.host(id).alive());
+  if (!any) return false;
   const bool dark = world_.random().chance(50);
   world_.trace("site " + site.value + (dark ? " goes dark" : " loses power, its BMCs answer"));
   for (const HostId& id : world_.host_ids()) {
@@ -130,11 +147,14 @@ void Faults::lose_site(const SiteId& site) {
       host.boot();
     });
   }
+  return true;
 }
 
-void Faults::disturb_manager() {
+bool Faults::disturb_manager() {
+  if (world_.manager() == nullptr) return false;
   world_.kill_manager();
   world_.after(world_.random().between(1s, 60s), [this] { world_.start_manager(); });
+  return true;
 }
 
 void Faults::repair() {

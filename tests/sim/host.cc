@@ -70,9 +70,10 @@ void Host::thaw() {
   }
 }
 
-void Host::restart_agent() {
-  if (!awake() || session_ == 0) return;
+bool Host::restart_agent() {
+  if (!awake() || session_ == 0) return false;
   world_.close_session(id_, session_, "hostd restarted");
+  return true;
 }
 
 void Host::stall_hypervisor(Duration how_long) { stalled_until_ = world_.now() + how_long; }

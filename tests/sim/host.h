@@ -38,7 +38,7 @@ class Host {
   void die();  // crash or power cut: every guest is gone
   void freeze();
   void thaw();
-  void restart_agent();                      // hostd alone: guests live, the session ends
+  bool restart_agent();                      // hostd alone: guests live, the session ends
   void stall_hypervisor(Duration how_long);  // libvirtd hangs: commands take longer, heartbeats go on
   void crash_guest(VmId vm);
   void start_out_of_band(const VmId& vm);  // `virsh start` behind our back

@@ -1,6 +1,10 @@
 // bascule-sim: the real engine and manager against a simulated world. A seed replays a run exactly.
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
+
+#include <algorithm>
 #include <cstdio>
+#include <limits>
 
 #include "base/log.h"
 #include "tests/sim/world.h"
@@ -34,6 +38,8 @@ int main(int argc, char** argv) {
   std::uint64_t moves = 0;
   std::uint64_t fences = 0;
   std::uint64_t steps = 0;
+  std::uint64_t faults = 0;
+  std::uint64_t fewest = std::numeric_limits<std::uint64_t>::max();
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
     options.seed = seed;
     sim::World world(options);
@@ -41,16 +47,15 @@ int main(int argc, char** argv) {
     moves += world.moves();
     fences += world.fences();
     steps += world.steps;
+    faults += world.faults();
+    if (breaches.empty()) fewest = std::min(fewest, world.faults());
     if (breaches.empty()) continue;
     failed += 1;
-    for (const std::string& breach : breaches)
-      std::printf("seed %llu: %s\n", static_cast<unsigned long long>(seed), breach.c_str());
+    for (const std::string& breach : breaches) fmt::print("seed {}: {}\n", seed, breach);
     std::fflush(stdout);
   }
-  std::printf("%llu power-offs, %llu moves between sites, %llu engine steps\n",
-              static_cast<unsigned long long>(fences), static_cast<unsigned long long>(moves),
-              static_cast<unsigned long long>(steps));
-  std::printf("%llu passed, %llu failed\n", static_cast<unsigned long long>(count - failed),
-              static_cast<unsigned long long>(failed));
+  fmt::print("{} simulated hours, {} faults ({} at least in a run), {} power-offs, {} moves, {} steps\n",
+             hours * static_cast<double>(count), faults, fewest, fences, moves, steps);
+  fmt::print("{} passed, {} failed\n", count - failed, failed);
   return failed == 0 ? 0 : 1;
 }

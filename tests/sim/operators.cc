@@ -35,6 +35,7 @@ void Operators::create(int number) {
 }
 
 void Operators::look_in() {
+  if (rest_ && world_.now() >= *rest_) return;
   if (world_.manager() != nullptr) {
     const std::uint64_t dice = world_.random().below(10);
     if (dice < 3) fail_back();
@@ -51,7 +52,6 @@ void Operators::tidy_up() {
     if (host.record.quarantined && host.live.session) quarantined.push_back(id);
   for (const HostId& id : quarantined) ask(ClearHost{asked(), id});
   for (const HostId& id : world_.host_ids()) attest_if_dead(id);
-  std::vector<HostId> undrilled;
   if (world_.manager() == nullptr) return;
   std::vector<VmId> failed;
   for (const auto& [id, vm] : world_.manager()->state().vms)

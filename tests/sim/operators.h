@@ -13,6 +13,8 @@ class Operators {
   void begin();
   // Clears quarantines and attests what is down; repeated until all is well.
   void tidy_up();
+  // From then on they ask for nothing of their own accord.
+  void rest_from(Instant when) { rest_ = when; }
 
  private:
   void drill(const HostId& host);
@@ -25,6 +27,7 @@ class Operators {
 
   World& world_;
   std::uint64_t requests_ = 0;
+  std::optional<Instant> rest_;
 };
 
 }  // namespace bascule::sim

@@ -6,7 +6,8 @@
 namespace bascule::sim {
 namespace {
 constexpr Duration kCalm = 30min;  // after the repair, until which everything must have settled
-}
+constexpr Duration kRest = 10min;  // at its end: operators ask for nothing that would take until later
+}  // namespace
 
 std::vector<std::string> World::run() {
   Faults faults(*this);
@@ -23,6 +24,7 @@ std::vector<std::string> World::run() {
   settled_ = true;
   faults.repair();
   const Instant end = now() + kCalm;
+  operators.rest_from(end - kRest);
   for (int round = 1; round <= 20; ++round)
     after(round * 60s, [this, &faults, &operators] {
       faults.repair();
@@ -30,12 +32,15 @@ std::vector<std::string> World::run() {
     });
   while (breaches_.empty() && timeline_.advance(end)) {
   }
+  faults_ = faults.struck();
   if (breaches_.empty()) check_converged();
   return breaches_;
 }
 
 // After the calm every protected VM that should run does, exactly once, and the manager knows where.
 void World::check_converged() {
+  if (!options_.noise && faults_ < static_cast<std::uint64_t>(options_.faults))
+    breach("only " + std::to_string(faults_) + " faults hit");
   if (!manager_ || !manager_->leading()) return breach("no manager leads after the calm");
   std::map<VmId, HostId> running;
   for (const auto& [id, host] : hosts_)

@@ -56,7 +56,8 @@ class World {
   explicit World(Options options);
   ~World();
 
-  // Runs the whole length, then a calm hour in which everything is repaired. Gives the breaches.
+  // Runs the whole length, then a calm in which everything is repaired and has time to settle. Gives the
+  // breaches.
   std::vector<std::string> run();
 
   Instant now() const { return timeline_.now(); }
@@ -77,6 +78,7 @@ class World {
 
   // Links. Each host, each site's uplink to the witness and the link between the sites can be cut.
   void cut(const std::string& link) { cut_.insert(link); }
+  bool is_cut(const std::string& link) const { return cut_.contains(link); }
   void join(const std::string& link) { cut_.erase(link); }
   bool reaches_manager(const Host& host) const;
   bool reach_each_other(const Host& a, const Host& b) const;
@@ -107,6 +109,7 @@ class World {
 
   std::uint64_t fences() const { return fences_; }
   std::uint64_t moves() const { return moves_; }
+  std::uint64_t faults() const { return faults_; }
   std::uint64_t steps = 0;
 
  private:
@@ -135,6 +138,7 @@ class World {
       approved_;  // VMs ("vm/<id>") that an approved plan placed at home since they last left
   std::uint64_t fences_ = 0;
   std::uint64_t moves_ = 0;
+  std::uint64_t faults_ = 0;
   bool store_stalled_ = false;
   bool settled_ = false;
 };
