@@ -57,11 +57,6 @@ void add_vms(State& state, const Records& records) {
   for (const VmRecord& record : records.vms) {
     Vm& vm = state.vms[record.spec.id];
     vm.record = record;
-    if (record.failback) {
-      // Its plan ended with the manager that carried it out: it stays where it is.
-      vm.record.failback.reset();
-      if (record.phase == VmPhase::stopping) vm.record.phase = VmPhase::running;
-    }
     state.vm_names[record.spec.name] = record.spec.id;
     std::set<HostId> hosts;
     for (const Copy& copy : record.placement.may_run) hosts.insert(copy.host);
@@ -73,24 +68,6 @@ void add_vms(State& state, const Records& records) {
     const bool waits = record.phase == VmPhase::recovering || record.phase == VmPhase::stopping ||
                        record.phase == VmPhase::deleting;
     if (waits) state.to_recover.insert({record.spec.priority, record.spec.name, record.spec.id});
-  }
-}
-
-void add_plans(State& state, const Records& records) {
-  for (FailbackPlan plan : records.plans) {
-    const bool proposed = plan.phase == PlanPhase::proposed || plan.phase == PlanPhase::approved;
-    if (proposed) plan.phase = PlanPhase::expired;
-    if (plan.phase == PlanPhase::running) {
-      std::size_t home = 0;
-      for (PlanItem& item : plan.items) {
-        home += item.phase == PlanItemPhase::home ? 1 : 0;
-        if (item.phase == PlanItemPhase::home || item.phase == PlanItemPhase::refused) continue;
-        item.phase = PlanItemPhase::refused;
-        item.why_safe = "the manager was restarted: make a new plan";
-      }
-      plan.phase = home > 0 ? PlanPhase::done : PlanPhase::refused;
-    }
-    state.plans.emplace(plan.id, std::move(plan));
   }
 }
 
@@ -106,7 +83,8 @@ State begin(const Records& records, const Inventory& inventory, ManagerId manage
   for (const Site& site : inventory.sites) state.sites[site.id] = site;
   add_hosts(state, records, inventory);
   add_vms(state, records);
-  add_plans(state, records);
+  // resume_plans() ends them at the first Tick, said and audited.
+  for (const FailbackPlan& plan : records.plans) state.plans.emplace(plan.id, plan);
   for (const Incident& incident : records.incidents) {
     state.incidents.emplace(incident.id, incident);
     if (incident.closed) continue;

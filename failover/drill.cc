@@ -18,6 +18,10 @@ void end_drill(Turn& turn, Host& host, std::optional<Error> error) {
   host.live.drill_off.reset();
   host.live.power_action.reset();
   host.live.last_heard = turn.now;  // its silence was ours; from now on it counts
+  host.live.bmc_ok = false;         // the drill changed what was read before
+  host.live.bmc_power_on.reset();
+  host.live.bmc_problem.clear();
+  host.live.next_check = turn.now;
   turn.touch(host);
   const std::string words = error ? error->message : "its BMC is bound: power off is evidence from now on";
   turn.log(error ? "drill_failed" : "drill_passed", host, error ? Reason::drill_failed : Reason::drill_passed,

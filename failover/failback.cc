@@ -313,6 +313,36 @@ void refuse_item(Turn& turn, Vm& vm, const std::string& why) {
   continue_plan(turn, plan->id);
 }
 
+void resume_plans(Turn& turn) {
+  for (auto& [id, plan] : turn.state.plans) {
+    if (plan.phase == PlanPhase::proposed || plan.phase == PlanPhase::approved) {
+      plan.phase = PlanPhase::expired;
+      turn.touch(plan);
+      turn.log("expire_plan", subject_of(id), Reason::plan_stale,
+               "the manager was restarted before approval");
+    }
+    if (plan.phase != PlanPhase::running) continue;
+    turn.state.plan_expiry[id] = turn.now + turn.policy.plan_validity;
+    for (PlanItem& item : plan.items) {
+      if (item.phase == PlanItemPhase::waiting)
+        refuse_waiting(turn, plan, item, "the manager was restarted before its turn: make a new plan");
+      // What starts at home already arrives there. A guest under shutdown can't be called back: it ends,
+      // and starts again where it was.
+      Vm* vm = item.phase == PlanItemPhase::stopping ? turn.find_vm(item.vm) : nullptr;
+      if (item.phase != PlanItemPhase::stopping) continue;
+      const std::string why =
+          "the manager was restarted while it was shut down: it starts again where it was";
+      refuse_waiting(turn, plan, item, why);
+      if (!vm || vm->record.failback != id) continue;
+      vm->record.failback.reset();
+      vm->record.explanation = why;
+      turn.touch(*vm);
+      advance(turn, *vm);
+    }
+    finish_if_over(turn, plan);
+  }
+}
+
 void expire_plans(Turn& turn) {
   for (auto it = turn.state.plan_expiry.begin(); it != turn.state.plan_expiry.end();) {
     const auto found = turn.state.plans.find(it->first);

@@ -14,6 +14,9 @@ void approve_failback(Turn& turn, const ApproveFailback& asked);
 void carry_home(Turn& turn, Vm& vm, StartElsewhere permit);
 void arrived_home(Turn& turn, Vm& vm);
 void refuse_item(Turn& turn, Vm& vm, const std::string& why);
+// At a new manager's first Tick: a plan that its predecessor left ends, said and audited; what already starts
+// at home arrives there.
+void resume_plans(Turn& turn);
 void expire_plans(Turn& turn);  // at each Tick
 
 // SHA-256 over the epoch and all that the items read.

@@ -15,6 +15,7 @@ namespace {
 
 constexpr Duration kHeldRetry = 30s;  // of power off, while a person is awaited
 constexpr Duration kReadsApart = 1s;
+constexpr Duration kRevokeRetry = 5s;  // the lease plane answers at once, unless its word got lost
 
 bool can_power(const Host& host) { return host.record.has_bmc && host.record.bmc.has_value(); }
 
@@ -31,6 +32,7 @@ void revoke_lease(Turn& turn, Host& host) {
   const BootId boot = *host.live.fenced_boot;
   host.record.revoked = boot;
   host.live.revoke_asked = true;
+  host.live.revoke_retry_at = turn.now + kRevokeRetry;
   turn.touch(host);
   turn.actions.push_back(RevokeLease{{host.record.id, boot}});
 }
@@ -167,8 +169,10 @@ void power_off_done(Turn& turn, Host& host, const PowerOffDone& done) {
 }
 
 void lease_revoked(Turn& turn, Host& host, const LeaseRevoked& revoked) {
-  host.live.revoke_asked = false;
+  const bool first = std::exchange(host.live.revoke_asked, false);
+  host.live.revoke_retry_at.reset();
   turn.watch(host);
+  if (!first) return;  // asked again while the answer was under way
   if (host.record.phase != HostPhase::fencing || host.record.revoked != revoked.copy.boot_id) return;
   if (!revoked.armed)
     return hold_if_nothing_is_left(turn, host, "no guard with an armed watchdog held its lease");
@@ -189,6 +193,13 @@ void fencing_due(Turn& turn, Host& host) {
         phase == HostPhase::fencing && live.power_off_attempts >= turn.policy.power_off_attempts;
     if (fencing && can_power(host) && !spent) send_power_off(turn, host);
     if (unanswered && spent) hold_if_nothing_is_left(turn, host, "power off was never answered");
+  }
+  if (live.revoke_retry_at && *live.revoke_retry_at <= turn.now) {
+    live.revoke_retry_at.reset();
+    if (live.revoke_asked && host.record.phase == HostPhase::fencing && host.record.revoked) {
+      live.revoke_retry_at = turn.now + kRevokeRetry;
+      turn.actions.push_back(RevokeLease{{host.record.id, *host.record.revoked}});
+    }
   }
   if (live.lapse_at && *live.lapse_at <= turn.now) {
     live.lapse_at.reset();

@@ -47,6 +47,9 @@ std::string why_not_attest(const State& state, const Host& host, const AttestDow
   if (host.record.boot_id && *host.record.boot_id != asked.boot_id)
     return fmt::format("its last boot is {}, not {}: read `bascule host show` again",
                        host.record.boot_id->value, asked.boot_id.value);
+  // With a restored database the host may be newer than its record: then a person's word about it counts.
+  if (!host.record.boot_id && !state.cluster.recovering)
+    return "no manager has ever heard it, so no VM can run there: there is nothing to attest";
   if (phase == HostPhase::down) return "it is proved down already";
   if (phase == HostPhase::up && !state.cluster.recovering) return "it is up: there is nothing to attest";
   const std::string sign = contrary(host, now, policy);

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "failover/operator.h"
+#include "failover/placement.h"
 #include "failover/recovery.h"
 
 namespace bascule {
@@ -24,6 +25,16 @@ std::string problems_with(const State& state, const VmSpec& spec) {
   if (state.vm_names.contains(spec.name)) return "name: a VM named " + spec.name + " exists, choose another";
   if (!state.sites.contains(spec.home)) return "home: no site is named " + spec.home.value;
   return "";
+}
+
+// Why no host could start a new VM now; empty when one can.
+std::string why_no_room(const State& state, const VmSpec& spec) {
+  PlacementWish wish;
+  wish.sites.push_back(spec.home);
+  for (const auto& [id, site] : state.sites)
+    if (id != spec.home) wish.sites.push_back(id);
+  const PlacementChoice choice = place(state, spec, wish);
+  return choice.host ? "" : choice.explanation;
 }
 
 void begin_start(Turn& turn, Vm& vm, const Asked& asked) {
@@ -74,6 +85,9 @@ void create_vm(Turn& turn, const CreateVm& asked) {
     return turn.refuse(
         asked.asked, "create_vm", subject_of(asked.spec.id),
         {ErrorCode::conflict, "the database was restored: nothing starts until all hosts reported"});
+  if (const std::string room = asked.start ? why_no_room(turn.state, asked.spec) : ""; !room.empty())
+    return turn.refuse(asked.asked, "create_vm", subject_of(asked.spec.id),
+                       {ErrorCode::exhausted, room + ". Nothing was made"});
   Vm& vm = turn.state.vms[asked.spec.id];
   vm.record.spec = asked.spec;
   vm.record.wanted_running = asked.start;

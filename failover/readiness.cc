@@ -13,7 +13,8 @@ void with_transition(Turn& turn, Host& host, Change change) {
   const FencingState before = fencing_readiness(host, turn.policy).state;
   change();
   const FencingReadiness after = fencing_readiness(host, turn.policy);
-  if (after.state == before) return;
+  const bool first_look = before == FencingState::never_tested && after.state == FencingState::ready;
+  if (after.state == before || first_look) return;  // only what changed for the worse, or was repaired
   turn.log("fencing_readiness", host, Reason::requested, after.words,
            {{"state", std::string(name_of(after.state))}});
   // Of a host that is held already a person was paged.
@@ -34,6 +35,8 @@ FencingReadiness fencing_readiness(const Host& host, const Policy& policy) {
     if (host.record.bmc && !host.live.bmc_problem.empty())
       return {FencingState::ready,
               "by lease only; its BMC fails: " + host.live.bmc_problem + ". Repair the BMC"};
+    if (host.record.bmc && !host.live.bmc_ok)
+      return {FencingState::ready, "by lease; its BMC was not checked yet by this manager"};
     return {FencingState::ready, host.record.bmc ? "by power and by lease" : "by lease"};
   }
   if (!host.record.has_bmc)
@@ -44,6 +47,8 @@ FencingReadiness fencing_readiness(const Host& host, const Policy& policy) {
   if (!host.record.bmc)
     return {FencingState::never_tested, fmt::format("its BMC was never tested: `bascule host drill {}`", id)};
   if (!host.live.bmc_problem.empty()) return {FencingState::failing, host.live.bmc_problem};
+  if (!host.live.bmc_ok)
+    return {FencingState::never_tested, "its BMC was not checked yet by this manager: within a minute"};
   return {FencingState::ready, "by power"};
 }
 

@@ -101,11 +101,12 @@ struct HostLive {
   int power_off_attempts = 0;
   std::optional<ActionId> power_action;
   std::optional<Instant> power_retry_at;
-  std::optional<Instant> lapse_at;        // when the revoked lease counts as lapsed
-  Duration lapse{};                       // the wait that ends then
-  bool revoke_asked = false;              // RevokeLease is out, unanswered
-  std::optional<BootId> fenced_boot;      // the last boot when the decision to fence fell
-  std::optional<Instant> attested_until;  // until when a person's word may be used
+  std::optional<Instant> lapse_at;         // when the revoked lease counts as lapsed
+  Duration lapse{};                        // the wait that ends then
+  bool revoke_asked = false;               // RevokeLease is out, unanswered
+  std::optional<Instant> revoke_retry_at;  // it is asked again then
+  std::optional<BootId> fenced_boot;       // the last boot when the decision to fence fell
+  std::optional<Instant> attested_until;   // until when a person's word may be used
   // Lease plane, as last told by it
   bool lease_armed = false;  // a stop grant was echoed by a guard with an armed watchdog
   // Readiness

@@ -97,6 +97,7 @@ void on(Turn& turn, const Tick&) {
   if (since > turn.policy.heartbeat * 2) restart_detectors(turn, since);
   if (!state.resumed) {
     state.resumed = true;
+    resume_plans(turn);
     for (auto& [id, host] : state.hosts) {
       turn.watch(host);
       if (host.record.phase == HostPhase::fencing) resume_fencing(turn, host);

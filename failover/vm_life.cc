@@ -220,6 +220,11 @@ void launch(Turn& turn, StartElsewhere permit, const HostId& to, Reason reason, 
 }
 
 void forget_vm(Turn& turn, Vm& vm) {
+  if (vm.record.placement.generation == Generation()) {  // never placed: no host has anything of it
+    turn.log("vm_deleted", vm, Reason::requested, "it was never started");
+    turn.answer_waiting(vm, std::nullopt);
+    return turn.erase_vm(vm.record.spec.id);
+  }
   const auto owner = vm.record.placement.owner;
   const Host* host = owner ? turn.find_host(*owner) : nullptr;
   // Any host of the cluster reaches the pools; without its own, the first usable one does it.

@@ -98,6 +98,7 @@ void give(World& world, const std::string& line) {
     auto& machine = world.machines[HostId(words[1])];
     machine.memory_mib = std::stoull(value(words, "memory", "4096"));
     machine.guard_armed = has(words, "guard");
+    machine.powered = !has(words, "dark");
   } else if (words[0] == "policy")
     set_policy(world.policy, words);
   else if (line == "doubles are expected")
@@ -157,7 +158,9 @@ bool happens_to_site(World& world, const Words& w) {
     }
   } else if (w[0] == "manager-cut" || w[0] == "manager-heal") {
     for (auto& [id, machine] : world.machines) machine.to_manager = w[0] == "manager-heal";
-  } else if (w[0] == "manager-stall")
+  } else if (w[0] == "lose-lease-answers")
+    world.lease_answers_lost = std::stoi(w[1]);
+  else if (w[0] == "manager-stall")
     world.manager_runs = false;
   else if (w[0] == "manager-resume")
     world.resume_manager();
@@ -207,11 +210,13 @@ bool operator_asks(World& world, const Words& w) {
 
 bool happens_to_vm(World& world, const Words& w) {
   if (w[0] == "create") {
-    world.create(w[1], w[2], static_cast<std::uint32_t>(std::stoul(value(w, "memory", "512"))),
-                 [&](VmSpec& spec) {
-                   spec.priority = std::stoi(value(w, "priority", "100"));
-                   spec.protected_ = !has(w, "unprotected");
-                 });
+    world.create(
+        w[1], w[2], static_cast<std::uint32_t>(std::stoul(value(w, "memory", "512"))),
+        [&](VmSpec& spec) {
+          spec.priority = std::stoi(value(w, "priority", "100"));
+          spec.protected_ = !has(w, "unprotected");
+        },
+        !has(w, "stopped"));
     return true;
   }
   const VmId id = vm_id(world, w.size() > 1 ? w[1] : "");

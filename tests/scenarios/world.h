@@ -48,6 +48,7 @@ class World {
   std::vector<Notify> notices;
   std::map<std::string, Answer> answers;
   bool manager_runs = true;
+  int lease_answers_lost = 0;     // of those to come
   bool doubles_expected = false;  // a BMC lies, or somebody starts copies by hand
 
   World() {
@@ -220,14 +221,14 @@ class World {
   const Host& host(const std::string& name) const { return state.hosts.at(HostId(name)); }
 
   VmId create(const std::string& name, const std::string& home, std::uint32_t memory = 512,
-              std::function<void(VmSpec&)> change = {}) {
+              std::function<void(VmSpec&)> change = {}, bool start = true) {
     VmSpec spec;
     spec.id = VmId(fmt::format("00000000-0000-4000-8000-{:012}", ++vms_));
     spec.name = name;
     spec.home = SiteId(home);
     spec.memory_mib = memory;
     if (change) change(spec);
-    send(CreateVm{asked(), spec, true});
+    send(CreateVm{asked(), spec, start});
     return spec.id;
   }
 
@@ -379,9 +380,12 @@ class World {
   void act(const RevokeLease& revoke) {
     const HostId id = revoke.copy.host;
     const bool armed = machines.at(id).guard_armed;
-    schedule(10ms, [this, revoke, armed] {
-      send(LeaseRevoked{revoke.copy, armed, armed ? 7u : 0u, policy.manager_lapse()});
-    });
+    if (lease_answers_lost > 0)
+      --lease_answers_lost;
+    else
+      schedule(10ms, [this, revoke, armed] {
+        send(LeaseRevoked{revoke.copy, armed, armed ? 7u : 0u, policy.manager_lapse()});
+      });
     if (!armed) return;
     schedule(policy.lease_ttl, [this, revoke, id] {
       Machine& machine = machines.at(id);

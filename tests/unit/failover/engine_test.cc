@@ -121,6 +121,21 @@ TEST_CASE("the digest covers epoch, generations, boots and places") {
   CHECK(digest_of(world.state, changed) != digest);
 }
 
+TEST_CASE("a bound BMC is not called ready before its first check, nor pages when that check is good") {
+  World world;
+  four_hosts(world);
+  const FencingReadiness before = fencing_readiness(world.host("paris-1"), world.policy);
+  CHECK(before.state == FencingState::never_tested);
+  CHECK(before.words.find("not checked yet") != std::string::npos);
+  world.machines[HostId("paris-2")].bmc_alive = false;
+  world.run(5s);
+  CHECK(fencing_readiness(world.host("paris-1"), world.policy).state == FencingState::ready);
+  CHECK(fencing_readiness(world.host("paris-2"), world.policy).state == FencingState::failing);
+  REQUIRE(world.notices.size() == 1);
+  CHECK(world.notices[0].kind == NoticeKind::fencing_not_ready);
+  CHECK(world.notices[0].facts.at("host") == "paris-2");
+}
+
 TEST_CASE("readiness says what would not work, and pages once when it was ready before") {
   World world;
   world.add_site("paris");
