@@ -41,7 +41,7 @@ def test_host_crash_then_manual_failback(lab):
     lab.wait(lambda: lab.hosts()[host]["session"], 30, f"{host} is back")
     lab.stays(lambda: all(lab.site(name) == "lyon" for name in moved), 15, "nothing comes back by itself")
     expect(lab.hosts()[host]["quarantined"], f"{host} should be quarantined")
-    lab.bascule("host", "clear", host, "--reason", "repaired")
+    lab.bascule("host", "clear", host, "--reason", "repaired and tested again")
     lab.stays(lambda: all(lab.site(name) == "lyon" for name in moved), 5, "clearing a host moves nothing")
 
     away = {name: lab.boot(name) for name in moved}
@@ -126,7 +126,7 @@ def test_bmc_dead_is_held_then_attested(lab):
     lab.wait(lambda: lab.hosts()[host]["phase"] == "held", 60, f"{host} is held")
     told(lab, before)
     lab.stays(lambda: lab.where("web-1") is None, 15, "web-1 is not started without evidence")
-    lab.bascule("host", "attest-down", host, "--yes", "--reason", "unplugged")
+    lab.bascule("host", "attest-down", host, "--yes", "--reason", "unplugged by hand, seen")
     lab.wait_for_new_boot("web-1", old)
     settle(lab, "web-1")
 

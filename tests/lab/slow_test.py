@@ -20,12 +20,12 @@ def home_again(lab, host):
             lab.verb("cont", host, service)
     lab.wait(lambda: lab.hosts()[host]["session"], 60, f"{host} is back")
     if lab.hosts()[host]["quarantined"]:
-        lab.bascule("host", "clear", host, "--reason", "repaired")
+        lab.bascule("host", "clear", host, "--reason", "repaired and tested again")
     lab.wait(lambda: lab.hosts()[host]["phase"] == "up", 60, f"{host} is up")
     lab.wait(lambda: all(vm["state"] == "running" for vm in lab.vms().values()), 90, "all VMs run")
     if any(vm["away"] for vm in lab.vms().values()):
         plan = lab.bascule("failback", "plan")
-        lab.bascule("failback", "approve", plan["id"], "--digest", plan["digest"], "--yes", "--reason", "repaired")
+        lab.bascule("failback", "approve", plan["id"], "--digest", plan["digest"], "--yes", "--reason", "repaired and tested again")
         lab.wait(lambda: not any(vm["away"] for vm in lab.vms().values()), 120, "all VMs are home")
     lab.wait(lambda: lab.hosts()[host]["fencing"]["state"] == "ready", 90, f"{host} can be fenced again")
 
