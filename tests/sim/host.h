@@ -28,7 +28,7 @@ class Host {
 
   const HostId& id() const { return id_; }
   const SiteId& site() const { return site_; }
-  BootId boot_id() const { return BootId(id_.value + "#" + std::to_string(boots_)); }
+  BootId boot_id() const { return BootId(id_.value + "-boot" + std::to_string(boots_)); }
   Copy copy() const { return {id_, boot_id()}; }
   bool alive() const { return alive_; }  // its kernel runs, perhaps frozen
   bool awake() const { return alive_ && !frozen_; }
