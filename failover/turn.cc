@@ -198,6 +198,8 @@ void Turn::send_again(Vm& vm) {
   vm.live.action_deadline = now + patience(pending.kind, policy);
   const Host* host = find_host(pending.to.host);
   if (!host || !host->live.session || host->record.boot_id != pending.to.boot_id) return;
+  // Its host is doubted by now: no start goes there until it is up again, or the VM is recovered from it.
+  if (pending.kind == CommandKind::start && !is_usable(*host)) return;
   actions.push_back(
       SendCommand{found->first, pending.to, pending.generation, order_of(vm, pending.kind, policy)});
 }

@@ -61,10 +61,10 @@ void ManagerProcess::apply(Effects effects) {
 }
 
 void ManagerProcess::commit(const Transaction& transaction, Duration wait) {
-  world_.after(wait + world_.commit_time() / 2, [this, transaction, alive = alive_] {
-    // A manager that dies now has perhaps committed, and never hears of it.
-    const Result<Revision> outcome = world_.store().commit(transaction);
-    world_.after(world_.latency(), [this, outcome, alive] {
+  world_.after(wait + world_.commit_time() / 2, [this, &world = world_, transaction, alive = alive_] {
+    // A manager that died meanwhile has perhaps committed, and never hears of it.
+    const Result<Revision> outcome = world.store().commit(transaction);
+    world.after(world.latency(), [this, outcome, alive] {
       if (!*alive) return;
       apply(manager_.on_commit(outcome));
       pump();
