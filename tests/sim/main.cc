@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <limits>
+#include <map>
+#include <string>
 
 #include "base/log.h"
 #include "tests/sim/world.h"
@@ -20,10 +22,13 @@ int main(int argc, char** argv) {
   std::uint64_t first = 1;
   std::uint64_t count = 1;
   double hours = 1;
+  double days = 0;
   sim::Options options;
   app.add_option("--seed", first, "first seed");
   app.add_option("--seeds", count, "how many seeds");
   app.add_option("--hours", hours, "simulated hours per seed")->check(CLI::Range(0.1, 10'000.0));
+  app.add_option("--days", days, "simulated days per seed, instead of hours")->check(CLI::Range(0.1, 400.0));
+  app.add_flag("--fast", options.fast, "the fast profile instead of the default timings");
   app.add_option("--faults", options.faults, "faults per run, at least");
   app.add_option("--vms", options.vms, "virtual machines");
   app.add_option("--hosts-per-site", options.hosts_per_site, "hosts per site");
@@ -31,6 +36,7 @@ int main(int argc, char** argv) {
   app.add_flag("--trace", options.trace, "print what happens");
   CLI11_PARSE(app, argc, argv);
   set_log_level(LogLevel::error);
+  if (days > 0) hours = days * 24;
   options.length =
       std::chrono::duration_cast<Duration>(std::chrono::duration<double, std::ratio<3600>>(hours));
 
@@ -40,6 +46,7 @@ int main(int argc, char** argv) {
   std::uint64_t steps = 0;
   std::uint64_t faults = 0;
   std::uint64_t fewest = std::numeric_limits<std::uint64_t>::max();
+  std::map<std::string, std::uint64_t> probes;
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
     options.seed = seed;
     sim::World world(options);
@@ -49,11 +56,13 @@ int main(int argc, char** argv) {
     steps += world.steps;
     faults += world.faults();
     if (breaches.empty()) fewest = std::min(fewest, world.faults());
+    for (const auto& [what, times] : world.probes()) probes[what] += times;
     if (breaches.empty()) continue;
     failed += 1;
     for (const std::string& breach : breaches) fmt::print("seed {}: {}\n", seed, breach);
     std::fflush(stdout);
   }
+  for (const auto& [what, times] : probes) fmt::print("  {:10}  {}\n", times, what);
   fmt::print("{} simulated hours, {} faults ({} at least in a run), {} power-offs, {} moves, {} steps\n",
              hours * static_cast<double>(count), faults, fewest, fences, moves, steps);
   fmt::print("{} passed, {} failed\n", count - failed, failed);

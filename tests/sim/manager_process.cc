@@ -1,6 +1,7 @@
 #include "tests/sim/manager_process.h"
 
 #include "cluster/keys.h"
+#include "failover/invariants.h"
 #include "tests/sim/world.h"
 
 namespace bascule::sim {
@@ -11,6 +12,7 @@ constexpr Duration kLeaseEcho = 1s;  // how often the pump looks whether a guard
 ManagerProcess::ManagerProcess(World& world, Manager manager)
     : world_(world),
       manager_(std::move(manager)),
+      shadow_(manager_.state()),
       leases_(lease_settings(manager_.policy(), manager_.leadership())) {
   for (const HostId& host : world_.host_ids()) leases_.admit(host);
   pump();
@@ -30,6 +32,7 @@ void ManagerProcess::pump() {
     Effects effects = manager_.turn(world_.now(), world_.timeline().wall());
     const bool idle = effects.stepped.empty();
     world_.steps += effects.stepped.size();
+    check(effects);
     apply(std::move(effects));
     if (idle && manager_.waiting() == 0) break;
   }
@@ -40,6 +43,25 @@ void ManagerProcess::pump() {
   world_.timeline().at(*next, [this, mine, alive = alive_] {
     if (*alive && mine == wakeup_) pump();
   });
+}
+
+// The turn's steps once more, each judged by failover/invariants; a turn that did nothing is only followed.
+void ManagerProcess::check(const Effects& effects) {
+  const bool acted = effects.commit || !effects.actions.empty() || !effects.audit.empty();
+  for (const Stepped& stepped : effects.stepped) {
+    if (!acted) {
+      shadow_ = step(std::move(shadow_), stepped.event, stepped.at, manager_.policy()).next;
+      continue;
+    }
+    const State before = shadow_;
+    Outcome outcome = step(std::move(shadow_), stepped.event, stepped.at, manager_.policy());
+    for (const std::string& words : broken_invariants(before, outcome)) world_.breach("invariant: " + words);
+    shadow_ = std::move(outcome.next);
+  }
+  if (!acted) return;
+  world_.probe("steps judged");
+  for (const auto& [id, vm] : shadow_.vms)
+    if (vm.record.placement.may_run.size() > 1) world_.probe("may_run of more than one copy");
 }
 
 void ManagerProcess::apply(Effects effects) {

@@ -36,6 +36,7 @@ class ManagerProcess {
   };
 
   void pump();
+  void check(const Effects& effects);
   void apply(Effects effects);
   void commit(const Transaction& transaction, Duration wait);
   void take(const Action& action);
@@ -44,6 +45,7 @@ class ManagerProcess {
 
   World& world_;
   Manager manager_;
+  State shadow_;  // stepped beside the manager, so that each step can be checked
   GrantTable leases_;
   std::map<HostId, Session> sessions_;
   std::map<Copy, bool> armed_;

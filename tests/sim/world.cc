@@ -9,7 +9,9 @@
 namespace bascule::sim {
 
 World::World(Options options) : options_(options), random_(options.seed), policy_(), store_(timeline_) {
+  if (options_.fast) policy_ = fast_profile();
   policy_.on_lease_loss = random_.chance(50) ? LeaseMode::stop : LeaseMode::keep;
+  probe(policy_.on_lease_loss == LeaseMode::stop ? "run in mode stop" : "run in mode keep");
   for (const char* site : {"paris", "lyon"})
     for (int n = 1; n <= options_.hosts_per_site; ++n) {
       const HostId id(std::string(site) + "-" + std::to_string(n));
@@ -20,9 +22,10 @@ World::World(Options options) : options_(options), random_(options.seed), policy
   store_.inject([this](const Transaction&) {
     if (settled_ || options_.noise) return StoreFault::none;
     const std::uint64_t dice = random_.below(1000);
+    if (dice >= 10) return StoreFault::none;
+    probe(dice < 3 ? "store loses an answer" : dice < 6 ? "store loses a request" : "store refuses");
     if (dice < 3) return StoreFault::lost_answer;
-    if (dice < 6) return StoreFault::lost_request;
-    return dice < 10 ? StoreFault::refused : StoreFault::none;
+    return dice < 6 ? StoreFault::lost_request : StoreFault::refused;
   });
 }
 
@@ -41,6 +44,18 @@ void World::breach(const std::string& words) {
 }
 
 // ---- Links ----
+
+// Of a noise run, 5 % of the messages are lost and sent again by TCP, perhaps twice, and all wait for a CPU.
+Duration World::latency() {
+  Duration delay = random_.between(1ms, 5ms);
+  if (!options_.noise) return delay;
+  delay += random_.between(0ms, 100ms);
+  for (Duration again = 200ms; again <= 400ms && random_.chance(5); again *= 2) {
+    probe("a lost message is sent again");
+    delay += again;
+  }
+  return delay;
+}
 
 bool World::reaches_manager(const Host& host) const {
   return !cut_.contains("host:" + host.id().value) && !cut_.contains("witness:" + host.site().value);
@@ -113,7 +128,7 @@ void World::move_to_host(Host& host) {
 }
 
 void World::ask_lease(Host& host, wire::LeaseRequest request) {
-  if (!manager_ || !reaches_manager(host) || random_.chance(1)) return;
+  if (!manager_ || !reaches_manager(host) || random_.chance(options_.noise ? 5 : 1)) return;
   after(latency(), [this, &host, request, boot = host.boot_id()] {
     if (!manager_ || !manager_->leading() || !reaches_manager(host)) return;
     const wire::LeaseReply reply = manager_->answer(request);
@@ -135,6 +150,10 @@ void World::probe_peers(Host& from) {
 void World::power_off(const PowerOff& action) {
   fences_ += 1;
   const Bmc bmc = bmcs_.at(action.host);
+  if (bmc.mode == BmcMode::dead) probe("power off: BMC dead");
+  if (bmc.mode == BmcMode::slow) probe("power off: BMC slow");
+  if (bmc.mode == BmcMode::stuck) probe("power off: BMC reads on");
+  if (bmc.controls != action.host) probe("power off: BMC of another host");
   const auto tell = [this, action, bmc](Result<void> outcome) {
     if (manager_) manager_->post(PowerOffDone{action.action, action.host, std::move(outcome), bmc.guid, 1s});
   };
@@ -173,6 +192,7 @@ void World::check_bmc(const CheckBmc& action) {
 
 void World::watchdog_bites(Host& host) {
   trace("the watchdog bites " + host.id().value);
+  probe("watchdog bites");
   host.die();
   after(random_.between(10s, 60s), [&host] { host.boot(); });
 }
@@ -224,6 +244,10 @@ void World::start_manager() {
     after(1s, [this] { start_manager(); });
     return;
   }
+  const Term term = inaugurated->leadership.term;
+  if (!(last_term_ < term)) breach("a manager leads in a term that was taken before");
+  last_term_ = term;
+  if (manager_lives_ > 0) probe("manager returns with a new term");
   Inventory inventory;
   inventory.sites = {{SiteId("paris"), true}, {SiteId("lyon"), false}};
   for (const HostId& id : host_ids_) inventory.hosts.push_back({id, host(id).site(), true});
@@ -251,6 +275,7 @@ void World::decided(const AuditEntry& entry) {
   const AuditRecord& record = entry.record;
   trace("    " + record.what + " " + record.subject + ": " + std::string(name_of(record.reason)) + " " +
         record.words);
+  probe("decision " + record.what + ": " + std::string(name_of(record.reason)));
   if (record.what == "start_vm" && record.reason == Reason::failback_approved)
     approved_.insert(record.subject);
 }

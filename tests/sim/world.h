@@ -29,6 +29,7 @@ struct Options {
   int vms = 6;
   int faults = 8;      // at least this many, over the length
   bool noise = false;  // only what must raise no alarm: stalls, loss, load
+  bool fast = false;   // the documented fast profile instead of the default timings
   bool trace = false;
 };
 
@@ -74,7 +75,7 @@ class World {
   const Options& options() const { return options_; }
   void trace(const std::string& words);
   void breach(const std::string& words);
-  Duration latency() { return random_.between(1ms, 5ms); }
+  Duration latency();
 
   // Links. Each host, each site's uplink to the witness and the link between the sites can be cut.
   void cut(const std::string& link) { cut_.insert(link); }
@@ -107,6 +108,12 @@ class World {
   void kill_manager();
   void start_manager();
 
+  // A probe counts how often something happened: proof that rare paths ran.
+  void probe(const std::string& what) { probes_[what] += 1; }
+  const std::map<std::string, std::uint64_t>& probes() const { return probes_; }
+  bool calm() const { return settled_; }
+  void struck() { struck_ += 1; }
+  int faults_struck() const { return struck_; }
   std::uint64_t fences() const { return fences_; }
   std::uint64_t moves() const { return moves_; }
   std::uint64_t faults() const { return faults_; }
@@ -136,6 +143,9 @@ class World {
   std::map<VmId, SiteId> last_site_;
   std::set<std::string>
       approved_;  // VMs ("vm/<id>") that an approved plan placed at home since they last left
+  std::map<std::string, std::uint64_t> probes_;
+  int struck_ = 0;  // faults that had an effect
+  Term last_term_;
   std::uint64_t fences_ = 0;
   std::uint64_t moves_ = 0;
   std::uint64_t faults_ = 0;
