@@ -31,7 +31,7 @@ def test_away_vm_started_by_hand_on_the_returned_host(lab):
     lab.verb("crash", host)
     away = lab.wait_for_new_boot("web-1", old)
     lab.verb("heal", host)
-    lab.wait(lambda: lab.hosts()[host]["session"], 30, f"{host} is back")
+    lab.wait(lambda: "evidence_host_word" in reasons(lab), 30, f"{host} is back and forbids the old generation")
     told = len(lab.texts())
     try:
         virsh(lab, host, "create", "/dev/stdin", "--paused", xml=xml)
