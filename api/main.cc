@@ -127,7 +127,7 @@ int run(const ManagerConfig& config) {
   actuators.connect({sessions->get(), &fences, &leases, &outbox});
   runner.start([&actuators](const Action& action) { actuators.take(action); },
                [&actuators](const Snapshot& snapshot) { actuators.follow(snapshot); });
-  Api api(services_of(runner, **store));
+  Api api(services_of(runner, **store, config.mail.size() + config.sms.size()));
   const auto server = serve(api, config.listen.address, config.listen.api_port, config.tls);
   if (!server) {
     runner.stop();

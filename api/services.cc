@@ -4,8 +4,9 @@
 
 namespace bascule::api {
 
-Services services_of(Runner& runner, Store& store) {
+Services services_of(Runner& runner, Store& store, std::size_t notice_routes) {
   Services services;
+  services.notice_routes = notice_routes;
   services.snapshot = [&runner] { return runner.snapshot(); };
   services.submit = [&runner](EventBody event, std::function<void(const Answer&)> reply) {
     runner.submit(std::move(event), std::move(reply));

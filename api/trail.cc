@@ -146,6 +146,11 @@ void show_operation(Api& api, Call call) {
 void test_notices(Api& api, Call call) {
   const auto body = body_of<ReasonBody>(call);
   if (!body || !accept_reason(call, body->reason, false)) return;
+  if (api.services().notice_routes == 0)
+    return call.refuse(
+        ErrorCode::conflict,
+        "no notice can be sent: manager.toml has neither [[mail]] nor [[sms]]. Add a route and "
+        "restart bascule-manager");
   TestNotices event{{call.id, call.by, body->reason}};
   api.change(std::move(call), "test_notices", std::move(event));
 }

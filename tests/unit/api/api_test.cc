@@ -14,7 +14,8 @@ namespace {
 
 // The API over made-up services; requests that the engine should get are kept in `asked`.
 struct Desk {
-  explicit Desk(Duration answer_time = 20s) : api(services(), {answer_time}) {}
+  explicit Desk(Duration answer_time = 20s, std::size_t routes = 2)
+      : notice_routes(routes), api(services(), {answer_time}) {}
 
   Services services() {
     Services made;
@@ -34,6 +35,7 @@ struct Desk {
     made.verify_audit = []() -> Result<std::uint64_t> {
       return failure(ErrorCode::corrupt, "entry 7 was changed");
     };
+    made.notice_routes = notice_routes;
     return made;
   }
 
@@ -64,6 +66,7 @@ struct Desk {
     return *arrival->response;
   }
 
+  const std::size_t notice_routes;
   Snapshot snapshot = example_snapshot();
   std::vector<AuditEntry> audit;
   std::vector<EventBody> asked;
@@ -220,4 +223,18 @@ TEST_CASE("a broken audit chain is an answer, not an error") {
   CHECK(response.status == 200);
   CHECK(body_of(response)["intact"] == false);
   CHECK(body_of(response)["detail"] == "entry 7 was changed");
+}
+
+TEST_CASE("a test of notices without any route is refused, and asked of the engine with one") {
+  Desk mute(20s, 0);
+  const auto refused = mute.send("POST", "/v1/notices/test", R"({"reason":""})");
+  CHECK(refused.status == 409);
+  CHECK(body_of(refused)["detail"].get<std::string>().find("neither [[mail]] nor [[sms]]") !=
+        std::string::npos);
+  CHECK(mute.asked.empty());
+  Desk desk;
+  desk.answer = Answer{RequestId(kId), std::nullopt, ""};
+  CHECK(desk.send("POST", "/v1/notices/test", R"({"reason":""})", "alice", kId).status == 200);
+  REQUIRE(desk.asked.size() == 1);
+  CHECK(std::holds_alternative<TestNotices>(desk.asked.front()));
 }
