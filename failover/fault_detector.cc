@@ -22,7 +22,7 @@ Sighting sighting_of(const Host& host, const Host& peer, Instant now, const Poli
       now - told->second <= policy.heartbeat * 2 && told->second >= host.live.last_heard + policy.heartbeat;
   // A peer that never had an answer counts from the begin of its own session.
   const Instant silent_since = ever ? seen->second : peer.live.session_since;
-  const bool long_enough = told->second - silent_since >= policy.suspicion_after() - policy.heartbeat;
+  const bool long_enough = told->second - silent_since >= policy.peer_silence();
   return current && long_enough ? Sighting::confirms : Sighting::undecided;
 }
 

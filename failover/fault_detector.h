@@ -13,7 +13,7 @@ namespace bascule {
 // What one peer says of a silent host.
 enum class Sighting {
   sees,       // it answered the peer's probe within 1.5 heartbeats
-  confirms,   // the peer's present report says: no answer for suspicion_after less one heartbeat
+  confirms,   // the peer's present report says: no answer for Policy::peer_silence()
   undecided,  // neither: the report is too old, or the silence too short
 };
 Sighting sighting_of(const Host& host, const Host& peer, Instant now, const Policy& policy);

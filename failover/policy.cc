@@ -22,6 +22,8 @@ std::vector<std::string> problems_of(const Policy& p) {
   if (p.missed_heartbeats < 3)
     problems.push_back(
         "policy.missed_heartbeats: fewer than 3 turn one lost packet into a fence; the least is 3");
+  at_least(problems, "longest_stall_ms", p.longest_stall, 0ms, "time doesn't run backwards");
+  if (p.longest_stall > 60s) problems.push_back("policy.longest_stall_ms: at most 60000");
   at_least(problems, "connect_grace_ms", p.connect_grace, p.suspicion_after(),
            "hosts need time to connect to a new manager");
   at_least(problems, "lease_ttl_ms", p.lease_ttl, p.heartbeat * 3, "guests would stop for a short fault");
@@ -47,7 +49,7 @@ Policy fast_profile() {
   Policy policy;
   policy.heartbeat = 200ms;
   policy.connect_grace = 5s;
-  policy.lease_ttl = 3s;
+  policy.lease_ttl = 6s;  // a guard must not stop its guests for a stalled link
   policy.kill_budget = 1s;
   policy.watchdog_timeout = 2s;
   policy.power_retry = 1s;

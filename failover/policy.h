@@ -2,6 +2,7 @@
 // running.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@ struct Policy {
   // Detection
   Duration heartbeat = 1000ms;
   int missed_heartbeats = 3;     // ≥ 3: fewer turns one lost packet into a fence
+  Duration longest_stall = 2s;   // of a link, that must not cost a host its life
   Duration connect_grace = 15s;  // after a manager's start, until silent hosts become suspect
 
   // Fencing
@@ -48,11 +50,19 @@ struct Policy {
     return lease_ttl + lease_ttl / 100 + kill_budget + watchdog_timeout + 500ms;
   }
   Duration suspicion_after() const { return heartbeat * missed_heartbeats; }
+  // After this long without an answer a peer confirms a host's silence. Heartbeats can't tell a stalled link
+  // from a dead host: TCP, which waits twice as long after each loss, brings them up to twice the stall late.
+  // Probes, four in each heartbeat, are answered as soon as it ends; the half second is for those that are
+  // lost or late on a busy host.
+  Duration peer_silence() const {
+    return std::max(suspicion_after() - heartbeat, longest_stall + std::max<Duration>(heartbeat, 500ms));
+  }
 };
 template <class V>
 void fields(V& v, Policy& x) {
   v.optional("heartbeat_ms", x.heartbeat);
   v.optional("missed_heartbeats", x.missed_heartbeats);
+  v.optional("longest_stall_ms", x.longest_stall);
   v.optional("connect_grace_ms", x.connect_grace);
   v.optional("on_lease_loss", x.on_lease_loss);
   v.optional("lease_ttl_ms", x.lease_ttl);

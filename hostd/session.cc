@@ -17,6 +17,7 @@ constexpr Duration kWelcomeTime = 3s;
 constexpr Duration kFirstBackoff = 100ms;
 constexpr Duration kLongestBackoff = 1s;
 constexpr Duration kFastestHeartbeat = 50ms;
+constexpr int kProbesPerHeartbeat = 4;
 
 // What the connection's own thread hands to the session's.
 struct SocketEvent {
@@ -49,6 +50,7 @@ struct Session::Impl {
   std::uint64_t heartbeats = 0;
   Duration period = 1s;
   Instant next_heartbeat;
+  Instant next_probe;  // several in each heartbeat: a lost answer or two is no silence
 
   void run();
   bool converse(const std::string& manager);
@@ -60,6 +62,7 @@ struct Session::Impl {
   bool send(const wire::FromHost& message);
   bool send_news();
   bool beat();
+  void probe_peers();
   bool is_ending();
 };
 
@@ -141,9 +144,11 @@ bool Session::Impl::converse(const std::string& manager) {
   if (!alive)
     log(LogLevel::warning, "session", "dial_failed", {{"manager", manager}, {"why", client.error().message}});
   while (alive && !box->closed()) {
-    const std::optional<SocketEvent> event = box->take(std::max<Duration>(0s, next_heartbeat - clock.now()));
+    const Instant due = welcome ? std::min(next_heartbeat, next_probe) : next_heartbeat;
+    const std::optional<SocketEvent> event = box->take(std::max<Duration>(0s, due - clock.now()));
     // A heartbeat that is due comes before anything that waits.
     if (clock.now() >= next_heartbeat) alive = beat();
+    if (alive && welcome && clock.now() >= next_probe) probe_peers();
     if (alive && event) alive = handle(*event, manager);
   }
   if (socket) socket->close();
@@ -237,12 +242,16 @@ bool Session::Impl::send_news() {
   }
 }
 
+void Session::Impl::probe_peers() {
+  probe->probe();
+  next_probe = clock.now() + period / kProbesPerHeartbeat;
+}
+
 bool Session::Impl::beat() {
   if (!welcome) {
     log(LogLevel::warning, "session", "no_welcome");
     return false;
   }
-  probe->probe();
   next_heartbeat = std::max(next_heartbeat + period, clock.now());
   if (next_heartbeat > clock.now() + period) next_heartbeat = clock.now() + period;
   return send(wire::Heartbeat{++heartbeats, agent->clock(), agent->guard(), probe->sightings()});

@@ -14,6 +14,13 @@
 
 namespace bascule::test {
 
+// The scenarios tell instants: two heartbeats of a peer's silence confirm.
+inline Policy short_stalls() {
+  Policy policy;
+  policy.longest_stall = 500ms;
+  return policy;
+}
+
 class World {
  public:
   struct Machine {
@@ -36,7 +43,7 @@ class World {
     HostId bmc_controls;  // the machine whose power it really switches
   };
 
-  Policy policy;
+  Policy policy = short_stalls();
   Records records;
   Inventory inventory;
   State state;

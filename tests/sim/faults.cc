@@ -66,9 +66,10 @@ bool Faults::hits() {
 // What must never lead to a fence or a move.
 void Faults::noise() {
   Host& host = any_host();
+  const Duration stall = world_.random().chance(50) ? 2s : world_.random().between(100ms, 2s);
   switch (world_.random().below(4)) {
     case 0:
-      cut_for("host:" + host.id().value, world_.random().between(100ms, 2000ms));
+      cut_for("host:" + host.id().value, stall);
       return;
     case 1:
       return host.stall_hypervisor(5s);
@@ -77,7 +78,7 @@ void Faults::noise() {
       world_.after(3s, [this] { world_.stall_store(false); });
       return;
     default:
-      cut_for("sites", world_.random().between(100ms, 2000ms));
+      cut_for(world_.random().chance(50) ? "sites" : "witness:" + host.site().value, stall);
   }
 }
 

@@ -42,6 +42,7 @@ void Host::boot() {
   const std::uint64_t boot = boots_;
   world_.after(world_.random().between(100ms, 900ms), [this, boot] { try_connect(boot); });
   world_.after(world_.random().between(0ms, 1000ms), [this, boot] { beat(boot); });
+  world_.after(world_.random().between(0ms, 250ms), [this, boot] { probe(boot); });
   renew(boot);
   guard_check(boot);
 }
@@ -129,8 +130,13 @@ void Host::say(wire::FromHost message) {
 
 void Host::beat(std::uint64_t boot) {
   if (!alive_ || boot != boots_) return;
-  if (awake()) {
-    world_.probe_peers(*this);
+  const Duration late = world_.lateness();
+  world_.after(late, [this, boot] { beat_now(boot); });
+  world_.after(std::max(late, heartbeat_), [this, boot] { beat(boot); });
+}
+
+void Host::beat_now(std::uint64_t boot) {
+  if (boot == boots_ && awake()) {
     if (session_ != 0 && welcomed_) {
       wire::Heartbeat heartbeat;
       heartbeat.sequence = ++beats_;
@@ -146,7 +152,13 @@ void Host::beat(std::uint64_t boot) {
       say(heartbeat);
     }
   }
-  world_.after(heartbeat_, [this, boot] { beat(boot); });
+}
+
+// As hostd does: four times as often as it tells, so that a lost answer or two is no silence.
+void Host::probe(std::uint64_t boot) {
+  if (!alive_ || boot != boots_) return;
+  if (awake()) world_.probe_peers(*this);
+  world_.after(std::max(heartbeat_ / 4, world_.lateness()), [this, boot] { probe(boot); });
 }
 
 void Host::peer_answered(const HostId& peer) { peers_[peer] = world_.now(); }
@@ -310,7 +322,8 @@ wire::GuardStatus Host::guard_status() const {
 void Host::renew(std::uint64_t boot) {
   if (!alive_ || boot != boots_) return;
   if (awake()) world_.ask_lease(*this, lease_->next_request(clocks(), true));
-  world_.after(std::max<Duration>(world_.policy().lease_ttl / 5, 200ms), [this, boot] { renew(boot); });
+  world_.after(std::max<Duration>(world_.policy().lease_ttl / 5, 200ms) + world_.lateness(),
+               [this, boot] { renew(boot); });
 }
 
 void Host::receive_lease(const wire::LeaseReply& reply) {
@@ -332,7 +345,7 @@ void Host::guard_check(std::uint64_t boot) {
       lease_->stopped(guests.size(), true);
     }
   }
-  world_.after(kGuardPeriod, [this, boot] { guard_check(boot); });
+  world_.after(kGuardPeriod + world_.lateness(), [this, boot] { guard_check(boot); });
 }
 
 }  // namespace bascule::sim

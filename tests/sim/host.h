@@ -56,6 +56,8 @@ class Host {
  private:
   void say(wire::FromHost message);
   void beat(std::uint64_t boot);
+  void beat_now(std::uint64_t boot);
+  void probe(std::uint64_t boot);
   void renew(std::uint64_t boot);
   void guard_check(std::uint64_t boot);
   void try_connect(std::uint64_t boot);

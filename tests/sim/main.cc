@@ -55,7 +55,7 @@ int main(int argc, char** argv) {
     fences += world.fences();
     steps += world.steps;
     faults += world.faults();
-    if (breaches.empty()) fewest = std::min(fewest, world.faults());
+    fewest = std::min(fewest, world.faults());
     for (const auto& [what, times] : world.probes()) probes[what] += times;
     if (breaches.empty()) continue;
     failed += 1;

@@ -40,7 +40,7 @@ void ManagerProcess::pump() {
   const auto next = manager_.next_turn();
   if (!next) return;
   const std::uint64_t mine = ++wakeup_;
-  world_.timeline().at(*next, [this, mine, alive = alive_] {
+  world_.timeline().at(*next + world_.lateness(), [this, mine, alive = alive_] {
     if (*alive && mine == wakeup_) pump();
   });
 }

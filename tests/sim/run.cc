@@ -49,6 +49,8 @@ void World::check_converged() {
   for (const auto& [id, vm] : manager_->state().vms) {
     const VmRecord& record = vm.record;
     if (!record.wanted_running) continue;
+    if (options_.noise && record.placement.generation > Generation(1))
+      breach(record.spec.name + " was started more than once");
     const std::string name = record.spec.name;
     if (record.phase != VmPhase::running)
       breach(name + " is " + std::string(name_of(record.phase)) +

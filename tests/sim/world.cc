@@ -7,9 +7,17 @@
 #include "cluster/leadership.h"
 
 namespace bascule::sim {
+namespace {
+// TCP's least retransmission timer, and where its doubling ends here: by then an end has given up.
+constexpr Duration kLeastRetransmit = 200ms;
+constexpr Duration kMostRetransmit = 6400ms;
+}  // namespace
 
-World::World(Options options) : options_(options), random_(options.seed), policy_(), store_(timeline_) {
-  if (options_.fast) policy_ = fast_profile();
+World::World(Options options)
+    : options_(options),
+      random_(options.seed),
+      policy_(options.fast ? fast_profile() : Policy{}),
+      store_(timeline_) {
   policy_.on_lease_loss = random_.chance(50) ? LeaseMode::stop : LeaseMode::keep;
   probe(policy_.on_lease_loss == LeaseMode::stop ? "run in mode stop" : "run in mode keep");
   for (const char* site : {"paris", "lyon"})
@@ -45,18 +53,6 @@ void World::breach(const std::string& words) {
 
 // ---- Links ----
 
-// Of a noise run, 5 % of the messages are lost and sent again by TCP, perhaps twice, and all wait for a CPU.
-Duration World::latency() {
-  Duration delay = random_.between(1ms, 5ms);
-  if (!options_.noise) return delay;
-  delay += random_.between(0ms, 100ms);
-  for (Duration again = 200ms; again <= 400ms && random_.chance(5); again *= 2) {
-    probe("a lost message is sent again");
-    delay += again;
-  }
-  return delay;
-}
-
 bool World::reaches_manager(const Host& host) const {
   return !cut_.contains("host:" + host.id().value) && !cut_.contains("witness:" + host.site().value);
 }
@@ -80,6 +76,22 @@ void World::close_session(const HostId& id, std::uint64_t session, const std::st
   if (manager_) manager_->session_closed(id, session, why);
 }
 
+// ---- Time that passes ----
+
+Duration World::lateness() {
+  if (!options_.noise) return Duration{0};
+  const std::uint64_t dice = random_.below(1000);
+  if (dice < 3) return random_.between(100ms, 500ms);
+  return dice < 50 ? random_.between(20ms, 100ms) : random_.between(0ms, 20ms);
+}
+
+template <class Message>
+Duration World::retransmit(Stream<Message>& stream) {
+  probe("a lost message is sent again");
+  stream.retransmit_after = std::clamp(stream.retransmit_after * 2, kLeastRetransmit, kMostRetransmit);
+  return stream.retransmit_after;
+}
+
 // As TCP does: what can't be delivered is tried again until one end gives up; it may come very late.
 void World::to_manager(Host& host, std::uint64_t session, wire::FromHost message) {
   auto& stream = from_hosts_[host.id()];
@@ -93,10 +105,12 @@ void World::move_from_host(Host& host) {
   while (!stream.waiting.empty()) {
     const auto& next = stream.waiting.front();
     const bool open = manager_ && sessions_[host.id()] == next.session;
-    if (open && host.alive() && host.boot_id() == next.boot && !reaches_manager(host)) {
-      after(200ms, [this, &host] { move_from_host(host); });
+    const bool delivers = reaches_manager(host) && !lost();
+    if (open && host.alive() && host.boot_id() == next.boot && !delivers) {
+      after(retransmit(stream), [this, &host] { move_from_host(host); });
       return;
     }
+    stream.retransmit_after = Duration{0};
     const auto sent = std::move(stream.waiting.front());
     stream.waiting.pop_front();
     if (open && reaches_manager(host)) manager_->hear(host.id(), sent.session, sent.message);
@@ -116,10 +130,12 @@ void World::move_to_host(Host& host) {
   while (!stream.waiting.empty()) {
     const auto& next = stream.waiting.front();
     const bool open = host.alive() && host.boot_id() == next.boot && sessions_[host.id()] == next.session;
-    if (open && !(reaches_manager(host) && host.awake())) {
-      after(200ms, [this, &host] { move_to_host(host); });
+    const bool delivers = reaches_manager(host) && !lost();
+    if (open && !(delivers && host.awake())) {
+      after(retransmit(stream), [this, &host] { move_to_host(host); });
       return;
     }
+    stream.retransmit_after = Duration{0};
     const auto sent = std::move(stream.waiting.front());
     stream.waiting.pop_front();
     if (open) host.receive(sent.message);
@@ -128,7 +144,7 @@ void World::move_to_host(Host& host) {
 }
 
 void World::ask_lease(Host& host, wire::LeaseRequest request) {
-  if (!manager_ || !reaches_manager(host) || random_.chance(options_.noise ? 5 : 1)) return;
+  if (!manager_ || !reaches_manager(host) || lost()) return;
   after(latency(), [this, &host, request, boot = host.boot_id()] {
     if (!manager_ || !manager_->leading() || !reaches_manager(host)) return;
     const wire::LeaseReply reply = manager_->answer(request);
@@ -140,8 +156,8 @@ void World::ask_lease(Host& host, wire::LeaseRequest request) {
 
 void World::probe_peers(Host& from) {
   for (auto& [id, peer] : hosts_) {
-    const bool lost = random_.chance(options_.noise ? 5 : 1);
-    if (id != from.id() && peer->awake() && reach_each_other(from, *peer) && !lost) from.peer_answered(id);
+    const bool answers = !lost() && !lost();  // question and answer
+    if (id != from.id() && peer->awake() && reach_each_other(from, *peer) && answers) from.peer_answered(id);
   }
 }
 

@@ -50,6 +50,7 @@ struct Stream {
   };
   std::deque<Sent> waiting;
   bool moving = false;
+  Duration retransmit_after{};  // doubles with each loss, as TCP's timer does: a stall of 2 s may last 3
 };
 
 class World {
@@ -75,7 +76,10 @@ class World {
   const Options& options() const { return options_; }
   void trace(const std::string& words);
   void breach(const std::string& words);
-  Duration latency();
+  // Of a message, until it is read; and how late a process gets to its work: on full processors, often.
+  Duration latency() { return random_.between(1ms, 5ms) + lateness(); }
+  Duration lateness();
+  bool lost() { return random_.chance(options_.noise ? 5 : 1); }  // a packet
 
   // Links. Each host, each site's uplink to the witness and the link between the sites can be cut.
   void cut(const std::string& link) { cut_.insert(link); }
@@ -120,6 +124,8 @@ class World {
   std::uint64_t steps = 0;
 
  private:
+  template <class Message>
+  Duration retransmit(Stream<Message>& stream);
   void move_from_host(Host& host);
   void move_to_host(Host& host);
   void check_converged();

@@ -15,6 +15,7 @@ struct Cluster {
   Instant now{100s};
 
   Cluster() {
+    policy.longest_stall = 500ms;  // so that two heartbeats of silence confirm
     for (const char* name : {"paris-1", "paris-2", "lyon-1", "lyon-2"}) {
       Host& host = state.hosts[HostId(name)];
       host.record.id = HostId(name);
@@ -82,6 +83,17 @@ TEST_CASE("a report counts only when it came after the silence began, and the si
   CHECK(sighting_of(c.host("paris-1"), peer, c.now, c.policy) == Sighting::undecided);
   c.host("paris-1").live.sighting_at.clear();
   CHECK(sighting_of(c.host("paris-1"), peer, c.now, c.policy) == Sighting::undecided);
+}
+
+TEST_CASE("a link that stalls for two seconds confirms nothing, a longer silence does") {
+  Cluster c;
+  c.policy = Policy{};
+  const Host& peer = c.host("lyon-1");
+  c.sees("paris-1", "lyon-1", 3050ms, 100ms);  // 2 s of stall, and almost a heartbeat until it was told
+  CHECK(sighting_of(c.host("paris-1"), peer, c.now, c.policy) == Sighting::undecided);
+  c.sees("paris-1", "lyon-1", 3150ms, 100ms);
+  CHECK(sighting_of(c.host("paris-1"), peer, c.now, c.policy) == Sighting::confirms);
+  CHECK(fast_profile().peer_silence() == 2500ms);
 }
 
 TEST_CASE("a peer that has just come counts from its coming") {
