@@ -61,7 +61,7 @@ Weighing weigh(const State& state, const Host& host, Instant now, const Policy& 
     w.verdict = Weighing::Verdict::fence;
     w.words =
         fmt::format("{} is silent for {} and no peer sees it", host.record.id.value, in_seconds(silence));
-  } else if (silence > policy.suspicion_after() + policy.heartbeat * 5) {
+  } else if (silence > std::max(policy.suspicion_after(), policy.peer_silence()) + policy.heartbeat * 5) {
     w.verdict = Weighing::Verdict::hold;
     w.reason = Reason::peer_sees_it;
     w.words = fmt::format("{} is silent for {}, but no peer at {} confirms it", host.record.id.value,
