@@ -48,8 +48,8 @@ std::vector<std::string> problems_of(const Policy& p) {
 Policy fast_profile() {
   Policy policy;
   policy.heartbeat = 200ms;
+  policy.longest_stall = 1s;
   policy.connect_grace = 5s;
-  policy.lease_ttl = 6s;  // a guard must not stop its guests for a stalled link
   policy.kill_budget = 1s;
   policy.watchdog_timeout = 2s;
   policy.power_retry = 1s;

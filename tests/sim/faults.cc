@@ -69,7 +69,8 @@ void Faults::noise() {
   const Duration stall = world_.random().chance(50) ? 2s : world_.random().between(100ms, 2s);
   switch (world_.random().below(4)) {
     case 0:
-      cut_for("host:" + host.id().value, stall);
+      // A longer one, of a host's only link, can't be told from its death in time; of other links it can.
+      cut_for("host:" + host.id().value, std::min(stall, world_.policy().longest_stall));
       return;
     case 1:
       return host.stall_hypervisor(5s);
