@@ -195,7 +195,7 @@ std::optional<Error> Host::refusal(const wire::Command& command, const VmId* sta
     return Error{ErrorCode::conflict, "an older generation"};
   const wire::LeaseFile lease = lease_->file(clocks());
   if (world_.policy().on_lease_loss == LeaseMode::stop && !lease.held)
-    return Error{ErrorCode::unavailable, "no lease"};
+    return Error{ErrorCode::unavailable, "no lease: " + lease.problem};
   return std::nullopt;
 }
 
@@ -339,7 +339,7 @@ void Host::guard_check(std::uint64_t boot) {
   } else {
     last_guard_ = world_.now();
     lease_->advance(clocks());
-    if (lease_->stop_due() && lease_->mode() == LeaseMode::stop && !guests_.empty()) {
+    if (lease_->stop_due() && lease_->mode() == LeaseMode::stop) {
       const auto guests = guests_;
       for (const auto& [vm, guest] : guests) remove_guest(vm, wire::DomainCause::stopped_by_guard);
       lease_->stopped(guests.size(), true);

@@ -15,6 +15,7 @@ ManagerProcess::ManagerProcess(World& world, Manager manager)
       shadow_(manager_.state()),
       leases_(lease_settings(manager_.policy(), manager_.leadership())) {
   for (const HostId& host : world_.host_ids()) leases_.admit(host);
+  follow_revocations();
   pump();
 }
 
@@ -37,6 +38,7 @@ void ManagerProcess::pump() {
     if (idle && manager_.waiting() == 0) break;
   }
   pumping_ = false;
+  follow_revocations();
   const auto next = manager_.next_turn();
   if (!next) return;
   const std::uint64_t mine = ++wakeup_;
@@ -185,6 +187,21 @@ wire::LeaseReply ManagerProcess::answer(const wire::LeaseRequest& request) {
   const wire::LeaseReply reply = leases_.answer(request, request.host.value, world_.now());
   watch_leases(copy);
   return reply;
+}
+
+// As the product does: a boot whose revocation a predecessor stored stays revoked; a cleared host is granted
+// again.
+void ManagerProcess::follow_revocations() {
+  if (manager_.in_flight()) return;
+  for (const auto& [id, host] : manager_.state().hosts) {
+    const auto before = revoked_.find(id);
+    if (before != revoked_.end() && host.record.revoked != before->second) {
+      leases_.allow({id, before->second});
+      revoked_.erase(before);
+    }
+    if (host.record.revoked && revoked_.emplace(id, *host.record.revoked).second)
+      leases_.revoke({id, *host.record.revoked}, world_.now());
+  }
 }
 
 void ManagerProcess::watch_leases(const Copy& copy) {

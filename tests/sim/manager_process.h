@@ -42,6 +42,7 @@ class ManagerProcess {
   void take(const Action& action);
   void send(const SendCommand& command);
   void watch_leases(const Copy& copy);
+  void follow_revocations();
 
   World& world_;
   Manager manager_;
@@ -49,6 +50,7 @@ class ManagerProcess {
   GrantTable leases_;
   std::map<HostId, Session> sessions_;
   std::map<Copy, bool> armed_;
+  std::map<HostId, BootId> revoked_;  // as stored
   bool pumping_ = false;
   std::uint64_t wakeup_ = 0;  // only the latest planned wake-up counts
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
