@@ -207,6 +207,9 @@ void resume_vms(Turn& turn, Host& host) {
   for (const VmId& id : vms) {
     Vm& vm = *turn.find_vm(id);
     turn.state.to_recover.erase({vm.record.spec.priority, vm.record.spec.name, id});
+    // An answer that came while the host was doubted was the last that anybody would have asked for.
+    if (vm.record.phase == VmPhase::stopping || vm.record.phase == VmPhase::deleting)
+      turn.state.to_recover.insert({vm.record.spec.priority, vm.record.spec.name, id});
     if (vm.record.phase != VmPhase::recovering || vm.record.placement.owner != here.host) continue;
     if (!names_copy(vm.record.placement.may_run, here)) continue;
     vm.record.incident.reset();
