@@ -321,13 +321,18 @@ wire::GuardStatus Host::guard_status() const {
 
 void Host::renew(std::uint64_t boot) {
   if (!alive_ || boot != boots_) return;
+  // As guard does: what isn't answered is asked again sooner.
+  const Duration pause = std::max<Duration>(world_.policy().lease_ttl / 5, 200ms);
+  const Duration next = lease_answered_ ? pause : std::min<Duration>(pause, 1s);
+  lease_answered_ = false;
   if (awake()) world_.ask_lease(*this, lease_->next_request(clocks(), true));
-  world_.after(std::max<Duration>(world_.policy().lease_ttl / 5, 200ms) + world_.lateness(),
-               [this, boot] { renew(boot); });
+  world_.after(next + world_.lateness(), [this, boot] { renew(boot); });
 }
 
 void Host::receive_lease(const wire::LeaseReply& reply) {
-  if (awake()) lease_->accept(reply, clocks());
+  if (!awake()) return;
+  lease_answered_ = true;
+  lease_->accept(reply, clocks());
 }
 
 void Host::guard_check(std::uint64_t boot) {
@@ -340,6 +345,7 @@ void Host::guard_check(std::uint64_t boot) {
     last_guard_ = world_.now();
     lease_->advance(clocks());
     if (lease_->stop_due() && lease_->mode() == LeaseMode::stop) {
+      if (!guests_.empty()) world_.trace(id_.value + "'s guard stops: " + lease_->file(clocks()).problem);
       const auto guests = guests_;
       for (const auto& [vm, guest] : guests) remove_guest(vm, wire::DomainCause::stopped_by_guard);
       lease_->stopped(guests.size(), true);

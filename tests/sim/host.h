@@ -92,6 +92,7 @@ class Host {
   std::map<HostId, Instant> peers_;
   std::map<ActionId, wire::CommandReply> replies_;
   std::unique_ptr<guard::Lease> lease_;
+  bool lease_answered_ = false;  // the latest request
   // Durable
   std::map<VmId, Generation> tombstones_;
   std::map<VmId, Generation> held_;
