@@ -1,11 +1,11 @@
 // bascule-manager: decides for the cluster. This file is its wiring diagram.
 #include <signal.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 
 #include "api/api.h"
 #include "api/manager_config.h"
+#include "base/daemon_arguments.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "cluster/actuators.h"
@@ -24,14 +24,6 @@ using namespace bascule;
 using namespace bascule::api;
 
 constexpr std::size_t kFenceThreads = 8;
-
-constexpr const char* kFooter =
-    "Examples:\n"
-    "  bascule-manager --check-config\n"
-    "  bascule-manager --config /etc/bascule/manager.toml\n"
-    "\n"
-    "Exit codes: 0 ended by a signal, 1 cannot run, 2 wrong usage or configuration.\n"
-    "More: man bascule-manager.";
 
 int fail(const Error& error) {
   log(LogLevel::error, "manager", "cannot_run", {{"why", error.message}});
@@ -154,22 +146,14 @@ int main(int argc, char** argv) {
   sigaddset(&signals, SIGPIPE);
   sigprocmask(SIG_BLOCK, &signals, nullptr);
 
-  CLI::App app("Bascule's cluster manager: notices dead hosts, proves them dead, starts their VMs elsewhere.",
-               "bascule-manager");
-  std::string path = "/etc/bascule/manager.toml";
-  bool check = false;
-  app.add_option("--config", path, "configuration file")->capture_default_str()->envname("BASCULE_CONFIG");
-  app.add_flag("--check-config", check, "say what is wrong with the configuration, and end");
-  app.footer(kFooter);
-  app.set_version_flag("--version", std::string("bascule-manager " BASCULE_VERSION));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& told) {
-    return app.exit(told) == 0 ? 0 : 2;
-  }
+  const auto parsed = parse_daemon_arguments(
+      argc, argv, "manager",
+      "Bascule's cluster manager: notices dead hosts, proves them dead, starts their VMs elsewhere.");
+  if (const int* exit_code = std::get_if<int>(&parsed)) return *exit_code;
+  const auto& arguments = std::get<DaemonArguments>(parsed);
 
-  const Result<ManagerConfig> config = load_manager_config(path);
-  if (check) return report_config_check(path, config);
+  const Result<ManagerConfig> config = load_manager_config(arguments.config);
+  if (arguments.check_config) return report_config_check(arguments.config, config);
   if (!config) {
     std::fprintf(stderr, "%s\n", config.error().message.c_str());
     return 2;

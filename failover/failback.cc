@@ -313,6 +313,26 @@ void refuse_item(Turn& turn, Vm& vm, const std::string& why) {
   continue_plan(turn, plan->id);
 }
 
+namespace {
+
+// What starts at home already arrives there. A guest under shutdown can't be called back: it ends, and starts
+// again where it was.
+void resume_item(Turn& turn, FailbackPlan& plan, PlanItem& item) {
+  if (item.phase == PlanItemPhase::waiting)
+    return refuse_waiting(turn, plan, item, "the manager was restarted before its turn: make a new plan");
+  if (item.phase != PlanItemPhase::stopping) return;
+  const std::string why = "the manager was restarted while it was shut down: it starts again where it was";
+  refuse_waiting(turn, plan, item, why);
+  Vm* vm = turn.find_vm(item.vm);
+  if (!vm || vm->record.failback != plan.id) return;
+  vm->record.failback.reset();
+  vm->record.explanation = why;
+  turn.touch(*vm);
+  advance(turn, *vm);
+}
+
+}  // namespace
+
 void resume_plans(Turn& turn) {
   for (auto& [id, plan] : turn.state.plans) {
     if (plan.phase == PlanPhase::proposed || plan.phase == PlanPhase::approved) {
@@ -323,22 +343,7 @@ void resume_plans(Turn& turn) {
     }
     if (plan.phase != PlanPhase::running) continue;
     turn.state.plan_expiry[id] = turn.now + turn.policy.plan_validity;
-    for (PlanItem& item : plan.items) {
-      if (item.phase == PlanItemPhase::waiting)
-        refuse_waiting(turn, plan, item, "the manager was restarted before its turn: make a new plan");
-      // What starts at home already arrives there. A guest under shutdown can't be called back: it ends,
-      // and starts again where it was.
-      Vm* vm = item.phase == PlanItemPhase::stopping ? turn.find_vm(item.vm) : nullptr;
-      if (item.phase != PlanItemPhase::stopping) continue;
-      const std::string why =
-          "the manager was restarted while it was shut down: it starts again where it was";
-      refuse_waiting(turn, plan, item, why);
-      if (!vm || vm->record.failback != id) continue;
-      vm->record.failback.reset();
-      vm->record.explanation = why;
-      turn.touch(*vm);
-      advance(turn, *vm);
-    }
+    for (PlanItem& item : plan.items) resume_item(turn, plan, item);
     finish_if_over(turn, plan);
   }
 }

@@ -61,7 +61,7 @@ Weighing weigh(const State& state, const Host& host, Instant now, const Policy& 
     w.verdict = Weighing::Verdict::fence;
     w.words =
         fmt::format("{} is silent for {} and no peer sees it", host.record.id.value, in_seconds(silence));
-  } else if (silence > std::max(policy.suspicion_after(), policy.peer_silence()) + policy.heartbeat * 5) {
+  } else if (silence > policy.decision_after() + policy.heartbeat * 5) {
     w.verdict = Weighing::Verdict::hold;
     w.reason = Reason::peer_sees_it;
     w.words = fmt::format("{} is silent for {}, but no peer at {} confirms it", host.record.id.value,
@@ -143,7 +143,7 @@ void weigh_again(Turn& turn, Host& host) {
   if (is_site_lost(state, site, turn.now, turn.policy)) return declare_site_lost(turn, site, w.facts);
   // Hosts of one site fall silent within a heartbeat of each other: wait for the others, to tell one loss of
   // a site from a loss of hosts.
-  const bool young = turn.now - host.live.last_heard < turn.policy.suspicion_after() + turn.policy.heartbeat;
+  const bool young = turn.now - host.live.last_heard < turn.policy.decision_after() + turn.policy.heartbeat;
   if (young && may_site_be_lost(state, site, turn.now, turn.policy)) return;
   const BrakeCheck brake = check_brake(state, site, turn.now, turn.policy);
   if (!brake.allowed) return hold(turn, host, Reason::brake, brake.words, w.facts);

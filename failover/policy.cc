@@ -48,7 +48,6 @@ std::vector<std::string> problems_of(const Policy& p) {
 Policy fast_profile() {
   Policy policy;
   policy.heartbeat = 200ms;
-  policy.longest_stall = 1s;
   policy.connect_grace = 5s;
   policy.kill_budget = 1s;
   policy.watchdog_timeout = 2s;

@@ -57,6 +57,8 @@ struct Policy {
   Duration peer_silence() const {
     return std::max(suspicion_after() - heartbeat, longest_stall + std::max<Duration>(heartbeat, 500ms));
   }
+  // The least silence on which a decision about a host can fall.
+  Duration decision_after() const { return std::max(suspicion_after(), peer_silence()); }
 };
 template <class V>
 void fields(V& v, Policy& x) {

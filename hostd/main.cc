@@ -2,11 +2,11 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <fstream>
 
 #include "base/config.h"
+#include "base/daemon_arguments.h"
 #include "base/log.h"
 #include "hostd/agent.h"
 #include "hostd/config.h"
@@ -27,14 +27,6 @@ constexpr Duration kSurveyEvery = 1s;
 constexpr Duration kPolicyEvery = 2s;
 constexpr std::size_t kWorkers = 8;
 constexpr std::size_t kWaitingOrders = 1024;
-
-constexpr const char* kFooter =
-    "Examples:\n"
-    "  bascule-hostd --check-config\n"
-    "  bascule-hostd --config /etc/bascule/hostd.toml\n"
-    "\n"
-    "Exit codes: 0 ended by a signal, 1 cannot run, 2 wrong usage or configuration.\n"
-    "More: man bascule-hostd.";
 
 int fail(const Error& error) {
   log(LogLevel::error, "hostd", "cannot_run", {{"why", error.message}});
@@ -111,21 +103,13 @@ int main(int argc, char** argv) {
   sigaddset(&signals, SIGPIPE);
   sigprocmask(SIG_BLOCK, &signals, nullptr);
 
-  CLI::App app("Bascule's daemon on a hypervisor: runs virtual machines for the manager.", "bascule-hostd");
-  std::string path = "/etc/bascule/hostd.toml";
-  bool check = false;
-  app.add_option("--config", path, "configuration file")->capture_default_str()->envname("BASCULE_CONFIG");
-  app.add_flag("--check-config", check, "say what is wrong with the configuration, and end");
-  app.footer(kFooter);
-  app.set_version_flag("--version", std::string("bascule-hostd " BASCULE_VERSION));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& told) {
-    return app.exit(told) == 0 ? 0 : 2;
-  }
+  const auto parsed = parse_daemon_arguments(
+      argc, argv, "hostd", "Bascule's daemon on a hypervisor: runs virtual machines for the manager.");
+  if (const int* exit_code = std::get_if<int>(&parsed)) return *exit_code;
+  const auto& arguments = std::get<DaemonArguments>(parsed);
 
-  const Result<HostConfig> config = load_host_config(path);
-  if (check) return report_config_check(path, config);
+  const Result<HostConfig> config = load_host_config(arguments.config);
+  if (arguments.check_config) return report_config_check(arguments.config, config);
   if (!config) {
     std::fprintf(stderr, "%s\n", config.error().message.c_str());
     return 2;

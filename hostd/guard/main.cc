@@ -3,12 +3,11 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 
-#include <CLI/CLI.hpp>
-#include <cstdlib>
 #include <iostream>
 #include <thread>
 
 #include "base/config.h"
+#include "base/daemon_arguments.h"
 #include "base/ensure.h"
 #include "base/log.h"
 #include "hostd/guard/guard.h"
@@ -19,14 +18,6 @@
 
 namespace bascule::guard {
 namespace {
-
-constexpr const char* kFooter =
-    "Examples:\n"
-    "  bascule-guard --check-config\n"
-    "  bascule-guard --config /etc/bascule/guard.toml\n"
-    "\n"
-    "Exit codes: 0 ended by a signal, 1 cannot run, 2 wrong usage or configuration.\n"
-    "More: man bascule-guard.";
 
 HostClocks read_clocks() {
   const SystemClock clock;
@@ -110,23 +101,13 @@ int run(const Settings& settings) {
 }  // namespace bascule::guard
 
 int main(int argc, char** argv) {
-  const char* from_environment = std::getenv("BASCULE_CONFIG");
-  std::string config = from_environment != nullptr ? from_environment : "/etc/bascule/guard.toml";
-  bool check_only = false;
-  CLI::App app("Renews this host's lease, stops its guests at the deadline, pets its watchdog.",
-               "bascule-guard");
-  app.footer(bascule::guard::kFooter);
-  app.set_version_flag("--version", "bascule-guard " BASCULE_VERSION);
-  app.add_option("--config", config, "configuration file")->capture_default_str();
-  app.add_flag("--check-config", check_only, "report every error of the configuration and exit");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& told) {
-    return app.exit(told) == 0 ? 0 : 2;
-  }
+  const auto parsed = bascule::parse_daemon_arguments(
+      argc, argv, "guard", "Renews this host's lease, stops its guests at the deadline, pets its watchdog.");
+  if (const int* exit_code = std::get_if<int>(&parsed)) return *exit_code;
+  const auto& arguments = std::get<bascule::DaemonArguments>(parsed);
 
-  const auto settings = bascule::guard::load_settings(config);
-  if (check_only) return bascule::report_config_check(config, settings);
+  const auto settings = bascule::guard::load_settings(arguments.config);
+  if (arguments.check_config) return bascule::report_config_check(arguments.config, settings);
   if (!settings) {
     std::cerr << settings.error().message << '\n';
     return 2;

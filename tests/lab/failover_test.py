@@ -71,17 +71,22 @@ def test_returned_host_gets_nothing(lab):
     lab.stays(lambda: lab.site("web-1") == "lyon", 10, "web-1 stays at lyon")
 
 
-def test_site_power_off(lab):
-    """Both hosts of paris off, their BMCs answer: both guests answer from lyon."""
-    lab.ready()
+def lose_paris(lab, verb):
+    """The whole site is lost by that verb: both guests answer from lyon, without anybody's help."""
     old = {name: lab.boot(name) for name in GUESTS}
     began = time.monotonic()
-    lab.verb("poweroff", "paris")
+    lab.verb(verb, "paris")
     for name in GUESTS:
         lab.wait_for_new_boot(name, old[name], 90)
-        lab.note(f"{name}: power off -> HTTP {time.monotonic() - began:.1f} s")
+        lab.note(f"{name}: {verb} -> HTTP {time.monotonic() - began:.1f} s")
     for name in GUESTS:
         settle(lab, name)
+
+
+def test_site_power_off(lab):
+    """Both hosts of paris off, their BMCs answer: power is the evidence."""
+    lab.ready()
+    lose_paris(lab, "poweroff")
 
 
 def test_site_dark_is_held(lab):
@@ -102,15 +107,9 @@ def test_site_dark_is_held(lab):
 
 
 def test_site_dark_lapses(lab):
-    """Mode stop: the same, and the leases' lapse is the evidence: automatic."""
+    """Mode stop: hosts and BMCs of paris without power, and the leases' lapse is the evidence."""
     lab.ready("san")
-    old = {name: lab.boot(name) for name in GUESTS}
-    began = time.monotonic()
-    lab.verb("dark", "paris")
-    for name in GUESTS:
-        lab.wait_for_new_boot(name, old[name], 90)
-        lab.note(f"{name}: dark -> HTTP {time.monotonic() - began:.1f} s")
-        settle(lab, name)
+    lose_paris(lab, "dark")
 
 
 test_site_dark_lapses.policy = ('on_lease_loss = "stop"',)

@@ -14,13 +14,6 @@
 
 namespace bascule::test {
 
-// The scenarios tell instants: two heartbeats of a peer's silence confirm.
-inline Policy short_stalls() {
-  Policy policy;
-  policy.longest_stall = 500ms;
-  return policy;
-}
-
 class World {
  public:
   struct Machine {
@@ -43,7 +36,7 @@ class World {
     HostId bmc_controls;  // the machine whose power it really switches
   };
 
-  Policy policy = short_stalls();
+  Policy policy;
   Records records;
   Inventory inventory;
   State state;

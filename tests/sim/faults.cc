@@ -69,8 +69,7 @@ void Faults::noise() {
   const Duration stall = world_.random().chance(50) ? 2s : world_.random().between(100ms, 2s);
   switch (world_.random().below(4)) {
     case 0:
-      // A longer one, of a host's only link, can't be told from its death in time; of other links it can.
-      cut_for("host:" + host.id().value, std::min(stall, world_.policy().longest_stall));
+      cut_for("host:" + host.id().value, stall);
       return;
     case 1:
       return host.stall_hypervisor(5s);
