@@ -29,6 +29,8 @@ Sighting sighting_of(const Host& host, const Host& peer, Instant now, const Poli
 Weighing weigh(const State& state, const Host& host, Instant now, const Policy& policy) {
   Weighing w;
   const Duration silence = now - host.live.last_heard;
+  const auto hold_if_it_lasts =
+      silence > policy.hold_after() ? Weighing::Verdict::hold : Weighing::Verdict::wait;
   w.facts["silent_for"] = in_seconds(silence);
   std::map<SiteId, bool> confirmed;  // of each site with another host up
   bool any_heard = false;
@@ -39,7 +41,7 @@ Weighing weigh(const State& state, const Host& host, Instant now, const Policy& 
     const Sighting sighting = sighting_of(host, peer, now, policy);
     if (sighting == Sighting::sees) {
       w.facts["peer/" + id.value] = "sees it";
-      w.verdict = Weighing::Verdict::hold;
+      w.verdict = hold_if_it_lasts;
       w.reason = Reason::peer_sees_it;
       w.words = fmt::format("{} is silent for {}, but {} still sees it alive", host.record.id.value,
                             in_seconds(silence), id.value);
@@ -50,7 +52,7 @@ Weighing weigh(const State& state, const Host& host, Instant now, const Policy& 
     confirmed[peer.record.site] = confirmed[peer.record.site] || confirms;
   }
   if (!any_heard) {
-    w.verdict = Weighing::Verdict::hold;
+    w.verdict = hold_if_it_lasts;
     w.reason = Reason::manager_isolated;
     w.words = "no host at all is heard: the fault is probably at the manager's own end";
     return w;
@@ -61,8 +63,8 @@ Weighing weigh(const State& state, const Host& host, Instant now, const Policy& 
     w.verdict = Weighing::Verdict::fence;
     w.words =
         fmt::format("{} is silent for {} and no peer sees it", host.record.id.value, in_seconds(silence));
-  } else if (silence > policy.decision_after() + policy.heartbeat * 5) {
-    w.verdict = Weighing::Verdict::hold;
+  } else {
+    w.verdict = hold_if_it_lasts;
     w.reason = Reason::peer_sees_it;
     w.words = fmt::format("{} is silent for {}, but no peer at {} confirms it", host.record.id.value,
                           in_seconds(silence), missing->first.value);
@@ -98,15 +100,21 @@ std::optional<Instant> detector_deadline(const State& state, const Host& host, I
   return std::nullopt;
 }
 
+namespace {
+bool any_held_for(const State& state, Reason reason) {
+  return std::any_of(state.hosts.begin(), state.hosts.end(), [&](const auto& entry) {
+    return entry.second.record.phase == HostPhase::held && entry.second.record.phase_reason == reason;
+  });
+}
+}  // namespace
+
 void hold(Turn& turn, Host& host, Reason reason, std::string words, Turn::Facts facts) {
   if (host.record.phase == HostPhase::held && host.record.phase_reason == reason) return;
+  // A blind manager pages once, not once for each host.
+  const bool told = reason == Reason::manager_isolated && any_held_for(turn.state, reason);
   turn.set_phase(host, HostPhase::held, reason);
   turn.log("hold", host, reason, words, facts);
-  // A blind manager pages once, not once for each host.
-  if (reason == Reason::manager_isolated) {
-    if (turn.state.isolated) return;
-    turn.state.isolated = true;
-  }
+  if (told) return;
   const bool contradicted = reason == Reason::evidence_contradicted;
   turn.notify(contradicted ? NoticeKind::evidence_contradicted : NoticeKind::fencing_held,
               host.record.incident,
@@ -120,8 +128,9 @@ void hold(Turn& turn, Host& host, Reason reason, std::string words, Turn::Facts 
 void end_isolation(Turn& turn) {
   turn.state.isolated = false;
   for (auto& [id, host] : turn.state.hosts) {
-    if (host.record.phase != HostPhase::held || host.record.phase_reason != Reason::manager_isolated)
-      continue;
+    const bool held =
+        host.record.phase == HostPhase::held && host.record.phase_reason == Reason::manager_isolated;
+    if (!held && host.record.phase != HostPhase::suspect) continue;
     host.live.last_heard = turn.now;
     turn.set_phase(host, HostPhase::up, Reason::host_back);
     turn.log("host_back", host, Reason::host_back, "a host is heard again: silence counts anew for all");
@@ -133,6 +142,7 @@ void weigh_again(Turn& turn, Host& host) {
   if (!is_weighed(host) || host.live.drill != DrillPhase::none) return;
   const State& state = turn.state;
   const Weighing w = weigh(state, host, turn.now, turn.policy);
+  if (w.reason == Reason::manager_isolated) turn.state.isolated = true;
   if (w.verdict == Weighing::Verdict::wait) return;
   if (w.verdict == Weighing::Verdict::hold) return hold(turn, host, w.reason, w.words, w.facts);
   if (state.cluster.recovering)

@@ -59,6 +59,9 @@ struct Policy {
   }
   // The least silence on which a decision about a host can fall.
   Duration decision_after() const { return std::max(suspicion_after(), peer_silence()); }
+  // The silence from which people are told that nothing can be decided. A stalled link is no news; what it
+  // delayed may come a few times the stall late: TCP doubles its pauses, then gives up, and hosts dial anew.
+  Duration hold_after() const { return decision_after() + longest_stall * 5; }
 };
 template <class V>
 void fields(V& v, Policy& x) {

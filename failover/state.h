@@ -364,7 +364,7 @@ struct State {
   std::uint64_t next_action = 1;          // of this manager: action ids are "<manager>-<number>"
   Instant next_tick;                      // the periodic Tick that notices a stall of our own
   bool resumed = false;                   // the first Tick took up what the predecessor left
-  bool isolated = false;                  // paged: no host at all is heard
+  bool isolated = false;                  // no host at all was heard when one was weighed last
   // Recovery in its order (priority, name), done in portions; and VMs that found no place
   std::set<std::tuple<int, std::string, VmId>> to_recover;
   std::set<VmId> unplaced;

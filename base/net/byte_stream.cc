@@ -1,6 +1,8 @@
 #include "base/net/byte_stream.h"
 
+#include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/socket.h>
 
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ssl/stream.hpp>
@@ -79,6 +81,11 @@ void ByteStream::handshake(Side side, PeerRule rule, Finished finished) {
   auto& stream = connection_->stream;
   error_code ignored;
   stream.next_layer().set_option(tcp::no_delay(true), ignored);
+  // TCP waits twice as long after each loss, so after a stall of a few seconds a new connection is sooner
+  // there than its next try.
+  const unsigned int longest_unacknowledged = 5000;  // ms
+  ::setsockopt(stream.next_layer().native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &longest_unacknowledged,
+               sizeof longest_unacknowledged);
   peer_.address = to_text(stream.next_layer().remote_endpoint(ignored));
   stream.set_verify_callback(
       [this, rule = std::move(rule)](bool good, asio::ssl::verify_context& context) {

@@ -319,14 +319,16 @@ wire::GuardStatus Host::guard_status() const {
   return status;
 }
 
+// As guard does: what isn't answered within a second is asked again soon.
 void Host::renew(std::uint64_t boot) {
   if (!alive_ || boot != boots_) return;
-  // As guard does: what isn't answered is asked again sooner.
-  const Duration pause = std::max<Duration>(world_.policy().lease_ttl / 5, 200ms);
-  const Duration next = lease_answered_ ? pause : std::min<Duration>(pause, 1s);
   lease_answered_ = false;
   if (awake()) world_.ask_lease(*this, lease_->next_request(clocks(), true));
-  world_.after(next + world_.lateness(), [this, boot] { renew(boot); });
+  const Duration pause = std::max<Duration>(world_.policy().lease_ttl / 5, 200ms);
+  const Duration patience = std::min<Duration>(pause, 1200ms);
+  world_.after(patience, [this, boot, rest = pause - patience] {
+    world_.after((lease_answered_ ? rest : Duration{0}) + world_.lateness(), [this, boot] { renew(boot); });
+  });
 }
 
 void Host::receive_lease(const wire::LeaseReply& reply) {

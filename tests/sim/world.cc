@@ -8,9 +8,9 @@
 
 namespace bascule::sim {
 namespace {
-// TCP's least retransmission timer, and where its doubling ends here: by then an end has given up.
-constexpr Duration kLeastRetransmit = 200ms;
-constexpr Duration kMostRetransmit = 6400ms;
+constexpr Duration kLeastRetransmit = 200ms;     // TCP's, which doubles it with each loss
+constexpr Duration kLongestUnacknowledged = 5s;  // as base/net sets it: then the connection is given up
+constexpr Duration kLongestLeaseRequest = 1s;    // then guard gives up, and asks again
 }  // namespace
 
 World::World(Options options)
@@ -63,7 +63,7 @@ bool World::reach_each_other(const Host& a, const Host& b) const {
 }
 
 void World::dial(Host& host) {
-  if (!manager_ || !manager_->leading() || !reaches_manager(host)) return;
+  if (!manager_ || !manager_->leading() || !reaches_manager(host) || lost()) return;
   const std::uint64_t session = ++next_session_;
   sessions_[host.id()] = session;
   manager_->open_session(host.id(), session);
@@ -85,11 +85,15 @@ Duration World::lateness() {
   return dice < 50 ? random_.between(20ms, 100ms) : random_.between(0ms, 20ms);
 }
 
+// When to try again; nothing: this connection is given up.
 template <class Message>
-Duration World::retransmit(Stream<Message>& stream) {
+std::optional<Duration> World::retransmit(Stream<Message>& stream) {
+  if (!stream.stuck_since) stream.stuck_since = now();
+  const Duration left = *stream.stuck_since + kLongestUnacknowledged - now();
+  if (left <= Duration{0}) return std::nullopt;
   probe("a lost message is sent again");
-  stream.retransmit_after = std::clamp(stream.retransmit_after * 2, kLeastRetransmit, kMostRetransmit);
-  return stream.retransmit_after;
+  stream.retransmit_after = std::max(stream.retransmit_after * 2, kLeastRetransmit);
+  return std::min(stream.retransmit_after, left);
 }
 
 // As TCP does: what can't be delivered is tried again until one end gives up; it may come very late.
@@ -107,10 +111,13 @@ void World::move_from_host(Host& host) {
     const bool open = manager_ && sessions_[host.id()] == next.session;
     const bool delivers = reaches_manager(host) && !lost();
     if (open && host.alive() && host.boot_id() == next.boot && !delivers) {
-      after(retransmit(stream), [this, &host] { move_from_host(host); });
-      return;
+      if (const auto pause = retransmit(stream))
+        return after(*pause, [this, &host] { move_from_host(host); });
+      close_session(host.id(), next.session, "nothing was acknowledged for 5 s");
+      continue;
     }
     stream.retransmit_after = Duration{0};
+    stream.stuck_since.reset();
     const auto sent = std::move(stream.waiting.front());
     stream.waiting.pop_front();
     if (open && reaches_manager(host)) manager_->hear(host.id(), sent.session, sent.message);
@@ -132,10 +139,12 @@ void World::move_to_host(Host& host) {
     const bool open = host.alive() && host.boot_id() == next.boot && sessions_[host.id()] == next.session;
     const bool delivers = reaches_manager(host) && !lost();
     if (open && !(delivers && host.awake())) {
-      after(retransmit(stream), [this, &host] { move_to_host(host); });
-      return;
+      if (const auto pause = retransmit(stream)) return after(*pause, [this, &host] { move_to_host(host); });
+      close_session(host.id(), next.session, "nothing was acknowledged for 5 s");
+      continue;
     }
     stream.retransmit_after = Duration{0};
+    stream.stuck_since.reset();
     const auto sent = std::move(stream.waiting.front());
     stream.waiting.pop_front();
     if (open) host.receive(sent.message);
@@ -143,13 +152,19 @@ void World::move_to_host(Host& host) {
   stream.moving = false;
 }
 
+void World::carry(Host& host, Instant until, Duration again, std::function<void()> arrives) {
+  if (now() > until) return;
+  if (reaches_manager(host) && !lost()) return after(latency(), std::move(arrives));
+  after(again, [this, &host, until, again, arrives] { carry(host, until, again * 2, arrives); });
+}
+
 void World::ask_lease(Host& host, wire::LeaseRequest request) {
-  if (!manager_ || !reaches_manager(host) || lost()) return;
-  after(latency(), [this, &host, request, boot = host.boot_id()] {
-    if (!manager_ || !manager_->leading() || !reaches_manager(host)) return;
+  const Instant until = now() + kLongestLeaseRequest;
+  carry(host, until, kLeastRetransmit, [this, &host, request, until] {
+    if (!manager_ || !manager_->leading()) return;
     const wire::LeaseReply reply = manager_->answer(request);
-    after(latency(), [this, &host, reply, boot] {
-      if (reaches_manager(host) && host.boot_id() == boot && host.alive()) host.receive_lease(reply);
+    carry(host, until, kLeastRetransmit, [&host, reply, boot = request.boot_id] {
+      if (host.boot_id() == boot && host.alive()) host.receive_lease(reply);
     });
   });
 }
@@ -296,6 +311,10 @@ void World::decided(const AuditEntry& entry) {
     approved_.insert(record.subject);
 }
 
-void World::noticed(const Notify& notice) { trace("notice " + std::string(name_of(notice.kind))); }
+void World::noticed(const Notify& notice) {
+  const std::string kind(name_of(notice.kind));
+  trace("notice " + kind);
+  if (options_.noise) breach("noise led to the notice " + kind);
+}
 
 }  // namespace bascule::sim

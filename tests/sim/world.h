@@ -8,6 +8,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -51,6 +52,7 @@ struct Stream {
   std::deque<Sent> waiting;
   bool moving = false;
   Duration retransmit_after{};  // doubles with each loss, as TCP's timer does: a stall of 2 s may last 3
+  std::optional<Instant> stuck_since;
 };
 
 class World {
@@ -124,8 +126,10 @@ class World {
   std::uint64_t steps = 0;
 
  private:
+  // What TCP carries between a guard and the lease plane: sent again until it arrives or guard gives up.
+  void carry(Host& host, Instant until, Duration again, std::function<void()> arrives);
   template <class Message>
-  Duration retransmit(Stream<Message>& stream);
+  std::optional<Duration> retransmit(Stream<Message>& stream);
   void move_from_host(Host& host);
   void move_to_host(Host& host);
   void check_converged();

@@ -53,12 +53,14 @@ TEST_CASE("no peer sees it: fence") {
   CHECK(w.facts.at("peer/lyon-1") == "sees nothing");
 }
 
-TEST_CASE("one peer that sees it is enough to hold") {
+TEST_CASE("one peer that sees it keeps it from being fenced, and people are told when it lasts") {
   Cluster c;
   c.sees("paris-1", "lyon-2", 400ms, 300ms);
-  const Weighing w = c.weigh_it();
-  CHECK(w.verdict == Verdict::hold);
-  CHECK(w.reason == Reason::peer_sees_it);
+  c.host("paris-1").live.last_heard = c.now - c.policy.hold_after();
+  CHECK(c.weigh_it().verdict == Verdict::wait);
+  c.host("paris-1").live.last_heard = c.now - c.policy.hold_after() - 1ms;
+  CHECK(c.weigh_it().verdict == Verdict::hold);
+  CHECK(c.weigh_it().reason == Reason::peer_sees_it);
 }
 
 TEST_CASE("each site with a host up must confirm") {
@@ -107,8 +109,10 @@ TEST_CASE("a peer that has just come counts from its coming") {
 TEST_CASE("nobody at all is heard: the fault is ours") {
   Cluster c;
   for (const char* name : {"paris-2", "lyon-1", "lyon-2"}) c.host(name).live.last_heard = c.now - 3s;
-  CHECK(c.weigh_it().verdict == Verdict::hold);
+  CHECK(c.weigh_it().verdict == Verdict::wait);
   CHECK(c.weigh_it().reason == Reason::manager_isolated);
+  c.host("paris-1").live.last_heard = c.now - c.policy.hold_after() - 1ms;
+  CHECK(c.weigh_it().verdict == Verdict::hold);
   for (const char* name : {"paris-2", "lyon-1", "lyon-2"}) c.host(name).record.phase = HostPhase::down;
   CHECK(c.weigh_it().reason == Reason::manager_isolated);
 }
@@ -116,7 +120,8 @@ TEST_CASE("nobody at all is heard: the fault is ours") {
 TEST_CASE("what nobody confirms for long is held") {
   Cluster c;
   for (const char* peer : {"paris-2", "lyon-1", "lyon-2"}) c.sees("paris-1", peer, 2500ms, 2200ms);
-  c.host("paris-1").live.last_heard = c.now - 9s;
+  CHECK(c.weigh_it().verdict == Verdict::wait);
+  c.host("paris-1").live.last_heard = c.now - c.policy.hold_after() - 1ms;
   CHECK(c.weigh_it().verdict == Verdict::hold);
 }
 
