@@ -20,6 +20,7 @@ std::string_view name_of(LogLevel level) {
     case LogLevel::warning:
       return "warning";
     case LogLevel::error:
+    case LogLevel::none:
       return "error";
   }
   return "error";

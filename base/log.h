@@ -11,7 +11,7 @@
 
 namespace bascule {
 
-enum class LogLevel { debug, info, warning, error };
+enum class LogLevel { debug, info, warning, error, none };  // none: only to set
 
 struct LogField {
   std::string_view key;

@@ -153,8 +153,14 @@ bool Faults::lose_site(const SiteId& site) {
 
 bool Faults::disturb_manager() {
   if (world_.manager() == nullptr) return false;
-  world_.kill_manager();
-  world_.after(world_.random().between(1s, 60s), [this] { world_.start_manager(); });
+  const bool freezes = world_.random().chance(30);
+  if (freezes)
+    world_.freeze_manager();
+  else
+    world_.kill_manager();
+  const Duration vacant = world_.random().between(1s, 60s);
+  world_.after(vacant, [this] { world_.start_manager(); });
+  if (freezes) world_.after(vacant + world_.random().between(0s, 60s), [this] { world_.thaw_manager(); });
   return true;
 }
 

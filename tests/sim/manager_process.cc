@@ -25,9 +25,26 @@ void ManagerProcess::post(EventBody body) {
   pump();
 }
 
+void ManagerProcess::later(Duration delay, std::function<void()> what) {
+  world_.after(delay, [this, what = std::move(what), alive = alive_] {
+    if (!*alive) return;
+    if (frozen_)
+      held_back_.push_back(what);
+    else
+      what();
+  });
+}
+
+void ManagerProcess::thaw() {
+  frozen_ = false;
+  const auto waiting = std::exchange(held_back_, {});
+  for (const auto& what : waiting) what();
+  pump();
+}
+
 // One turn now, and a wake-up for the next.
 void ManagerProcess::pump() {
-  if (pumping_ || manager_.stopped()) return;
+  if (pumping_ || frozen_ || manager_.stopped()) return;
   pumping_ = true;
   while (!manager_.in_flight()) {
     Effects effects = manager_.turn(world_.now(), world_.timeline().wall());
@@ -42,8 +59,8 @@ void ManagerProcess::pump() {
   const auto next = manager_.next_turn();
   if (!next) return;
   const std::uint64_t mine = ++wakeup_;
-  world_.timeline().at(*next + world_.lateness(), [this, mine, alive = alive_] {
-    if (*alive && mine == wakeup_) pump();
+  later(*next - world_.now() + world_.lateness(), [this, mine] {
+    if (mine == wakeup_) pump();
   });
 }
 
@@ -71,8 +88,7 @@ void ManagerProcess::apply(Effects effects) {
   for (const Action& action : effects.actions) take(action);
   if (effects.commit) commit(*effects.commit, effects.wait);
   if (!effects.reread) return;
-  world_.after(effects.wait + world_.latency(), [this, alive = alive_] {
-    if (!*alive) return;
+  later(effects.wait + world_.latency(), [this] {
     const auto found = world_.store().read(keys::kMarker);
     Result<std::optional<StoredPair>> marker = std::optional<StoredPair>();
     if (!found)
@@ -87,12 +103,19 @@ void ManagerProcess::apply(Effects effects) {
 void ManagerProcess::commit(const Transaction& transaction, Duration wait) {
   world_.after(wait + world_.commit_time() / 2, [this, &world = world_, transaction, alive = alive_] {
     // A manager that died meanwhile has perhaps committed, and never hears of it.
-    const Result<Revision> outcome = world.store().commit(transaction);
-    world.after(world.latency(), [this, outcome, alive] {
-      if (!*alive) return;
-      apply(manager_.on_commit(outcome));
-      pump();
-    });
+    if (!*alive)
+      world.write(transaction);
+    else if (frozen_)
+      held_back_.push_back([this, transaction] { commit_now(transaction); });
+    else
+      commit_now(transaction);
+  });
+}
+
+void ManagerProcess::commit_now(const Transaction& transaction) {
+  later(world_.latency(), [this, outcome = world_.write(transaction)] {
+    apply(manager_.on_commit(outcome));
+    pump();
   });
 }
 
@@ -114,9 +137,7 @@ void ManagerProcess::take(const Action& action) {
           world_.answered(what);
         else if constexpr (std::is_same_v<What, RevokeLease>) {
           const LeaseRevoked revoked = leases_.revoke(what.copy, world_.now());
-          world_.after(1ms, [this, revoked, alive = alive_] {
-            if (*alive) post(revoked);
-          });
+          later(1ms, [this, revoked] { post(revoked); });
         }
       },
       action);
@@ -209,9 +230,7 @@ void ManagerProcess::watch_leases(const Copy& copy) {
   const auto told = armed_.find(copy);
   if (told != armed_.end() && told->second == armed) return;
   armed_[copy] = armed;
-  world_.after(kLeaseEcho / 1000, [this, copy, armed, alive = alive_] {
-    if (*alive) post(LeaseObserved{copy, armed});
-  });
+  later(kLeaseEcho / 1000, [this, copy, armed] { post(LeaseObserved{copy, armed}); });
 }
 
 }  // namespace bascule::sim

@@ -2,9 +2,11 @@
 // store.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "cluster/lease_plane.h"
 #include "cluster/manager.h"
@@ -27,6 +29,10 @@ class ManagerProcess {
   const Manager& manager() const { return manager_; }
   bool leading() const { return !manager_.stopped(); }
 
+  // SIGSTOP: what it would do or hear waits until the thaw, even what it has just sent to the store.
+  void freeze() { frozen_ = true; }
+  void thaw();
+
  private:
   struct Session {
     std::uint64_t number = 0;
@@ -35,10 +41,12 @@ class ManagerProcess {
     Instant sampled;
   };
 
+  void later(Duration delay, std::function<void()> what);  // if it still lives then
   void pump();
   void check(const Effects& effects);
   void apply(Effects effects);
   void commit(const Transaction& transaction, Duration wait);
+  void commit_now(const Transaction& transaction);
   void take(const Action& action);
   void send(const SendCommand& command);
   void watch_leases(const Copy& copy);
@@ -52,7 +60,9 @@ class ManagerProcess {
   std::map<Copy, bool> armed_;
   std::map<HostId, BootId> revoked_;  // as stored
   bool pumping_ = false;
-  std::uint64_t wakeup_ = 0;  // only the latest planned wake-up counts
+  bool frozen_ = false;
+  std::vector<std::function<void()>> held_back_;  // until the thaw
+  std::uint64_t wakeup_ = 0;                      // only the latest planned wake-up counts
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 
  public:

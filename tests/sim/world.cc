@@ -292,6 +292,33 @@ void World::kill_manager() {
   if (!manager_) return;
   trace("the manager is killed");
   manager_.reset();
+  part_from_manager();
+}
+
+void World::freeze_manager() {
+  if (!manager_) return;
+  trace("the manager freezes");
+  for (const auto& [id, session] : sessions_) manager_->session_closed(id, session, "frozen");
+  manager_->freeze();
+  frozen_manager_ = std::move(manager_);
+  part_from_manager();
+}
+
+void World::thaw_manager() {
+  if (!frozen_manager_) return;
+  trace("a frozen manager thaws");
+  probe(manager_ ? "a deposed manager thaws" : "a frozen manager thaws, nobody leads");
+  frozen_manager_->thaw();
+}
+
+Result<Revision> World::write(const Transaction& transaction) {
+  const Result<Revision> outcome = store_.commit(transaction);
+  if (outcome && transaction.expect_term < last_term_)
+    breach("a manager of an older term wrote to the store");
+  return outcome;
+}
+
+void World::part_from_manager() {
   for (auto& [id, session] : sessions_) {
     host(id).disconnected(session);
     session = 0;

@@ -112,7 +112,11 @@ class World {
   void stall_store(bool stalled) { store_stalled_ = stalled; }
 
   void kill_manager();
+  void freeze_manager();  // another may lead now; of the frozen ones only the latest is ever thawed
+  void thaw_manager();
   void start_manager();
+  // A manager's transaction reaches the store.
+  Result<Revision> write(const Transaction& transaction);
 
   // A probe counts how often something happened: proof that rare paths ran.
   void probe(const std::string& what) { probes_[what] += 1; }
@@ -133,6 +137,7 @@ class World {
   void move_from_host(Host& host);
   void move_to_host(Host& host);
   void check_converged();
+  void part_from_manager();
 
   const Options options_;
   Timeline timeline_;
@@ -144,6 +149,7 @@ class World {
   std::map<HostId, Bmc> bmcs_;
   std::set<std::string> cut_;
   std::unique_ptr<ManagerProcess> manager_;
+  std::unique_ptr<ManagerProcess> frozen_manager_;  // or thawed, but deposed
   std::uint64_t next_session_ = 0;
   std::map<HostId, std::uint64_t> sessions_;
   std::map<HostId, Stream<wire::FromHost>> from_hosts_;
