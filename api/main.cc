@@ -1,6 +1,7 @@
 // bascule-manager: decides for the cluster. This file is its wiring diagram.
 #include <signal.h>
 
+#include <chrono>
 #include <cstdio>
 
 #include "api/api.h"
@@ -73,16 +74,39 @@ ChannelChanged changed(const ChannelStatus& status) {
   return {std::string(name_of(status.channel)), status.alive, status.alive ? "" : status.error.message};
 }
 
-// Returns at SIGTERM or SIGINT, or with the error that made the engine stop.
-std::optional<Error> wait_for_end(const Runner& runner) {
+sigset_t end_signals() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  return signals;
+}
+
+// Waits for a tenth of a second at most.
+bool end_is_asked() {
+  const sigset_t signals = end_signals();
   const timespec moment{0, 100'000'000};
-  while (sigtimedwait(&signals, nullptr, &moment) < 0)
+  return sigtimedwait(&signals, nullptr, &moment) > 0;
+}
+
+// Returns at SIGTERM or SIGINT, or with the error that made the engine stop.
+std::optional<Error> wait_for_end(const Runner& runner) {
+  while (!end_is_asked())
     if (const std::optional<Error> why = runner.failure()) return why;
   return std::nullopt;
+}
+
+// In mode `stop` guests must outlast an upgrade: guards, which renew every fifth of a lease, get long ones. A
+// second signal ends the wait for them.
+void grant_long(GrantTable& leases, const Policy& policy, const Clock& clock) {
+  if (policy.on_lease_loss != LeaseMode::stop) return;
+  leases.set_ttl(policy.planned_stop_ttl);
+  const Instant end = clock.now() + policy.lease_ttl / 2;
+  const auto all = [&] { return leases.all_hold(policy.lease_ttl, policy.lease_ttl, clock.now()); };
+  while (!all() && clock.now() < end && !end_is_asked()) {
+  }
+  log(LogLevel::info, "manager", all() ? "long_leases_granted" : "some_hosts_took_no_long_lease",
+      {{"seconds", std::chrono::duration_cast<std::chrono::seconds>(policy.planned_stop_ttl).count()}});
 }
 
 int run(const ManagerConfig& config) {
@@ -131,6 +155,7 @@ int run(const ManagerConfig& config) {
   const std::optional<Error> why = wait_for_end(runner);
   runner.stop();  // before the parts that its actions go to
   if (why) return fail(*why);
+  grant_long(leases, policy, clock);
   log(LogLevel::info, "manager", "ended");
   return 0;
 }
@@ -139,10 +164,7 @@ int run(const ManagerConfig& config) {
 
 int main(int argc, char** argv) {
   // Before any thread, so that all inherit it; a broken connection is an error, not a signal.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
+  sigset_t signals = end_signals();
   sigaddset(&signals, SIGPIPE);
   sigprocmask(SIG_BLOCK, &signals, nullptr);
 

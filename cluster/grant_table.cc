@@ -117,7 +117,6 @@ wire::LeaseReply GrantTable::answer(const wire::LeaseRequest& request, std::stri
   boot.last_grant = request.sequence;
   boot.granted_until = std::max(boot.granted_until, now + ttl_);
   boot.last_renewal = now;
-  longest_ttl_ = std::max(longest_ttl_, ttl_);
   return reply;
 }
 
@@ -201,9 +200,13 @@ void GrantTable::set_ttl(Duration ttl) {
   ttl_ = ttl;
 }
 
-Duration GrantTable::longest_lapse() const {
+bool GrantTable::all_hold(Duration length, Duration recent, Instant now) const {
   const std::lock_guard lock(mutex_);
-  return longest_ttl_ == Duration::zero() ? Duration::zero() : settings_.lapse_of(longest_ttl_);
+  return std::all_of(boots_.begin(), boots_.end(), [&](const auto& entry) {
+    const Boot& boot = entry.second;
+    const bool renews = !boot.revoked && boot.last_renewal && now - *boot.last_renewal <= recent;
+    return !renews || boot.granted_until > now + length;
+  });
 }
 
 std::vector<LeaseView> GrantTable::views() const {

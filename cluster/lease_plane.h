@@ -104,11 +104,13 @@ class GrantTable {
   // A stop grant of ours was echoed by a guard with an armed watchdog and honest clocks.
   bool armed(const Copy& copy) const;
 
-  // The length of grants from now on, such as a long one before a planned stop of the manager. Store
-  // settings().lapse_of(ttl) with the term *before*, so that a successor waits for it.
+  // The length of grants from now on: a long one before a planned stop, once the engine has stopped and
+  // nothing is revoked any more. A successor counts no host as armed that hasn't echoed a grant of its own,
+  // so it never takes such a lease for lapsed.
   void set_ttl(Duration ttl);
-  // The largest lapse of all grants that were made.
-  Duration longest_lapse() const;
+  // Every boot that was granted a lease within the last `recent` holds one for longer than `length`, or was
+  // revoked.
+  bool all_hold(Duration length, Duration recent, Instant now) const;
 
   std::vector<LeaseView> views() const;
   const LeaseSettings& settings() const { return settings_; }
@@ -140,7 +142,6 @@ class GrantTable {
   const LeaseSettings settings_;
   mutable std::mutex mutex_;
   Duration ttl_;
-  Duration longest_ttl_{};  // granted
   std::optional<Instant> leading_until_;
   std::set<HostId> hosts_;
   std::map<Copy, Boot> boots_;

@@ -29,6 +29,8 @@ std::vector<std::string> problems_of(const Policy& p) {
   at_least(problems, "lease_ttl_ms", p.lease_ttl, p.heartbeat * 3, "guests would stop for a short fault");
   at_least(problems, "kill_budget_ms", p.kill_budget, 500ms, "guests are not killed in no time");
   at_least(problems, "watchdog_timeout_ms", p.watchdog_timeout, 1s, "the watchdog counts in seconds");
+  at_least(problems, "planned_stop_ttl_ms", p.planned_stop_ttl, p.lease_ttl, "it must not shorten a lease");
+  if (p.planned_stop_ttl > 1h) problems.push_back("policy.planned_stop_ttl_ms: at most 3600000");
   at_least(problems, "power_off_time_ms", p.power_off_time, 3s, "a verified off takes two reads");
   at_least(problems, "power_retry_ms", p.power_retry, 1s, "a BMC must not be flooded");
   if (p.power_off_attempts < 1) problems.push_back("policy.power_off_attempts: the least is 1");

@@ -23,7 +23,8 @@ struct Policy {
   Duration lease_ttl = 10s;
   Duration kill_budget = 2s;
   Duration watchdog_timeout = 5s;
-  Duration power_off_time = 20s;  // the fence agent's bound for one verified off
+  Duration planned_stop_ttl = 600s;  // granted when the manager is stopped, so that guests outlast an upgrade
+  Duration power_off_time = 20s;     // the fence agent's bound for one verified off
   int power_off_attempts = 3;
   Duration power_retry = 5s;
 
@@ -73,6 +74,7 @@ void fields(V& v, Policy& x) {
   v.optional("lease_ttl_ms", x.lease_ttl);
   v.optional("kill_budget_ms", x.kill_budget);
   v.optional("watchdog_timeout_ms", x.watchdog_timeout);
+  v.optional("planned_stop_ttl_ms", x.planned_stop_ttl);
   v.optional("power_off_time_ms", x.power_off_time);
   v.optional("power_off_attempts", x.power_off_attempts);
   v.optional("power_retry_ms", x.power_retry);

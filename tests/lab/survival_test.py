@@ -46,3 +46,24 @@ def test_manager_killed_during_failover(lab):
         lab.wait(lambda: lab.service_pids("witness", "manager"), 10, "the manager is started again")
     lab.wait_for_new_boot("web-1", old, 120)
     expect(lab.site("web-1") == "lyon", "web-1 should run at lyon")
+
+
+def test_guests_outlast_a_planned_stop_of_the_manager(lab):
+    """In mode stop, for much longer than a lease; a manager that returns is obeyed, and its leases are short again."""
+    lab.ready()
+    boots = {name: lab.boot(name) for name in GUESTS}
+    stopped = time.monotonic()
+    lab.verb("manager", "stop")
+    lab.note(f"the manager ended {time.monotonic() - stopped:.1f} s after SIGTERM")
+    lab.stays(lambda: None not in [lab.pid(name) for name in GUESTS], 30, "the guests run on without a manager")
+    lab.verb("manager", "start")
+    lab.wait_for_hosts()
+    lab.wait(lambda: all(vm["state"] == "running" for vm in lab.vms().values()), 30, "all VMs are known to run")
+    expect({name: lab.boot(name) for name in GUESTS} == boots, "the guests did not reboot")
+    host, old = lab.where("web-1"), lab.boot("web-1")
+    lab.wait(lambda: lab.vm("web-1")["protected"], 30, "web-1 is protected again")
+    lab.verb("crash", host)
+    lab.wait_for_new_boot("web-1", old, 60)
+
+
+test_guests_outlast_a_planned_stop_of_the_manager.policy = ('on_lease_loss = "stop"',)

@@ -207,21 +207,17 @@ TEST_CASE("a revoked boot stays revoked however many others appear") {
 TEST_CASE("long grants lengthen the wait, until they have run out") {
   Plane plane;
   plane.guard.renew(0s);
-  CHECK(plane.table.longest_lapse() == settings().lapse_of(10s));
+  CHECK_FALSE(plane.table.all_hold(60s, 10s, at(2s)));
   plane.table.set_ttl(600s);
+  CHECK(plane.table.all_hold(60s, 10s, at(11s)));  // it renews no more: not waited for
   const wire::LeaseReply reply = plane.guard.renew(2s, 0s);
   CHECK(reply.ttl == 600s);
   CHECK(reply.stop_after == 598s);
+  CHECK(plane.table.all_hold(60s, 10s, at(2s)));
   plane.table.set_ttl(10s);
   plane.guard.renew(4s);  // the reply with the shorter one may be lost
-  CHECK(plane.table.longest_lapse() == settings().lapse_of(600s));
   CHECK(plane.table.revoke(kCopy, at(102s)).lapse == settings().lapse_of(500s));
   CHECK(plane.table.revoke(kCopy, at(700s)).lapse == settings().lapse_of(10s));
-}
-
-TEST_CASE("nothing granted yet: no lapse to wait for") {
-  const Plane plane;
-  CHECK(plane.table.longest_lapse() == 0s);
 }
 
 TEST_CASE("an older request is not answered with a grant, and its echo is not believed") {
