@@ -6,7 +6,8 @@
 
 namespace bascule::api {
 
-StatusView status_view(const State& state, const Policy& policy);
+// `notices`: some route for them is configured.
+StatusView status_view(const State& state, const Policy& policy, bool notices);
 HostView host_view(const State& state, const Policy& policy, const Host& host);
 VmView vm_view(const State& state, const Policy& policy, const Vm& vm);
 

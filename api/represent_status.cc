@@ -5,6 +5,17 @@
 namespace bascule::api {
 namespace {
 
+std::string advice_for_held(const HostRecord& host) {
+  switch (host.phase_reason) {
+    case Reason::peer_sees_it:
+    case Reason::manager_isolated:
+    case Reason::brake:
+      return "; check its links and the manager's";
+    default:
+      return "; if you know that it is dead: `bascule host attest-down " + host.id.value + "`";
+  }
+}
+
 void count_host(StatusView& status, const Host& host) {
   const std::string name = host.record.id.value;
   Counts& counts = status.counts;
@@ -19,8 +30,7 @@ void count_host(StatusView& status, const Host& host) {
   const std::string reason(absent ? "not heard by this manager" : name_of(host.record.phase_reason));
   if (host.record.phase == HostPhase::held)
     status.attention.push_back("host " + name + " is held (" + reason + "): see `bascule explain host/" +
-                               name + "`; if you know that it is dead: `bascule host attest-down " + name +
-                               "`");
+                               name + "`" + advice_for_held(host.record));
   else if (host.record.phase != HostPhase::up)
     status.attention.push_back("host " + name + " is " + std::string(name_of(host.record.phase)) + " (" +
                                reason + "): see `bascule explain host/" + name + "`");
@@ -59,9 +69,16 @@ void count_vm(StatusView& status, const State& state, const Policy& policy, cons
   status.attention.push_back("VM " + record.spec.name + " could not be switched now: " + switchable.because);
 }
 
-void add_standing_limits(StatusView& status, const State& state, const Policy& policy) {
+void add_standing_limits(StatusView& status, const State& state, const Policy& policy, bool notices) {
   status.not_automatic = not_automatic(state, policy);
-  status.not_automatic.push_back("While this only manager is away, nothing is switched; guests run on.");
+  status.not_automatic.push_back(
+      policy.on_lease_loss == LeaseMode::keep
+          ? "While this only manager is away, nothing is switched; guests run on."
+          : "While this only manager is away, nothing is switched; guests stop when "
+            "their leases end, unless it was stopped in order.");
+  if (!notices)
+    status.not_automatic.push_back(
+        "Nobody is told of anything: neither [[mail]] nor [[sms]] stands in the manager's configuration.");
   if (state.cluster.recovering)
     status.not_automatic.push_back(
         "Nothing is started or fenced: the database was restored, and every host must report or be attested "
@@ -86,7 +103,7 @@ std::string word_of(const Counts& counts) {
 
 }  // namespace
 
-StatusView status_view(const State& state, const Policy& policy) {
+StatusView status_view(const State& state, const Policy& policy, bool notices) {
   StatusView status;
   status.cluster = state.cluster.cluster;
   status.manager = state.manager;
@@ -101,7 +118,7 @@ StatusView status_view(const State& state, const Policy& policy) {
     status.attention.push_back("notices by " + channel + " fail: " + problem +
                                "; check with `bascule notify test`");
   }
-  add_standing_limits(status, state, policy);
+  add_standing_limits(status, state, policy, notices);
   status.word = word_of(status.counts);
   if (state.cluster.recovering && status.word == "NOMINAL") status.word = "RECOVERING";
   return status;

@@ -17,7 +17,8 @@ EventView event_view(const AuditEntry& entry) { return {entry.number, entry.at, 
 
 void show_status(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
-  call.answer(200, json::encode_text(status_view(snapshot->state, snapshot->policy)));
+  const bool notices = api.services().notice_routes > 0;
+  call.answer(200, json::encode_text(status_view(snapshot->state, snapshot->policy, notices)));
 }
 
 // Blocks: on a worker's thread only.

@@ -44,6 +44,15 @@ constexpr std::array kEnglish = {
         "Bascule {cluster}: host {host} silent but NOT proved dead, {n} {n|VM|VMs} HELD. Next: see that it "
         "is off, "
         "then bascule host attest-down {host}"},
+    Words{
+        K::host_doubted, S::critical, "Host {host} is silent, and nothing is decided",
+        "Host {host} doesn't answer the manager, but that is no reason yet to switch its {n} {n|VM|VMs}:\n"
+        "    {detail}\n\n"
+        "Next: check the links of {host} and of the manager; `bascule explain host/{host}` has the details.\n"
+        "Bascule goes on by itself as soon as the picture is clear.",
+        "Bascule {cluster}: host {host} SILENT, nothing decided: {detail}. Next: check links, bascule "
+        "explain "
+        "host/{host}"},
     Words{K::vms_switched, S::critical, "{n} {n|VM|VMs} switched from {host} to {site}",
           "{n} {n|VM|VMs} of {host} {n|was|were} started at {site}:\n    {vms}\n\n"
           "Nothing moves back by itself.\n"
@@ -140,6 +149,15 @@ constexpr std::array kFrench = {
         "La commande montre ce qui va démarrer. Si l’hôte tourne encore, réparer ses liens ou son BMC.",
         "Bascule {cluster} : hôte {host} muet, mort NON prouvée, {n} VM EN ATTENTE. À faire : vérifier qu’il "
         "est éteint puis bascule host attest-down {host}"},
+    Words{K::host_doubted, S::critical, "Hôte {host} muet, rien n’est décidé",
+          "L’hôte {host} ne répond plus au gestionnaire, mais ce n’est pas encore une raison de basculer {n} "
+          "VM :\n"
+          "    {detail}\n\n"
+          "À faire : vérifier les liens de {host} et ceux du gestionnaire ; `bascule explain host/{host}` "
+          "donne le\n"
+          "détail. Bascule continue seul dès que la situation est claire.",
+          "Bascule {cluster} : hôte {host} MUET, rien n’est décidé : {detail}. À faire : vérifier les liens, "
+          "bascule explain host/{host}"},
     Words{K::vms_switched, S::critical, "{n} VM {n|basculée|basculées} de {host} vers {site}",
           "{n} VM de {host} {n|a été démarrée|ont été démarrées} à {site} :\n    {vms}\n\n"
           "Rien ne revient de soi-même.\n"

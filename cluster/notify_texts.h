@@ -21,6 +21,7 @@ constexpr auto enum_names(Language) {
 //   host_lost          host: found dead; recovery begins
 //   site_lost          site
 //   fencing_held       host, n guests: nothing proves it dead; a person must attest-down
+//   host_doubted       host, n guests, detail: it is silent, but nothing is decided
 //   vms_switched       host, site (where to), vms, n: the digest of a bascule
 //   host_returned      host: quarantined
 //   vm_failed          vms (one), host

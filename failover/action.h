@@ -42,6 +42,7 @@ enum class NoticeKind {
   host_lost,  // detection: sent before fencing ends
   site_lost,
   fencing_held,  // a person is needed: attest-down
+  host_doubted,  // silent, but a peer sees it, or we hear nobody, or the brake holds: nothing is decided
   vms_switched,  // digest of an incident
   vm_failed,
   vm_restarted,   // in place
@@ -61,6 +62,7 @@ constexpr auto enum_names(NoticeKind) {
   return std::array{EnumName<N>{N::host_lost, "host_lost"},
                     EnumName<N>{N::site_lost, "site_lost"},
                     EnumName<N>{N::fencing_held, "fencing_held"},
+                    EnumName<N>{N::host_doubted, "host_doubted"},
                     EnumName<N>{N::vms_switched, "vms_switched"},
                     EnumName<N>{N::vm_failed, "vm_failed"},
                     EnumName<N>{N::vm_restarted, "vm_restarted"},

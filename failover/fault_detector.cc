@@ -106,6 +106,18 @@ bool any_held_for(const State& state, Reason reason) {
     return entry.second.record.phase == HostPhase::held && entry.second.record.phase_reason == reason;
   });
 }
+NoticeKind notice_of_hold(Reason reason) {
+  switch (reason) {
+    case Reason::evidence_contradicted:
+      return NoticeKind::evidence_contradicted;
+    case Reason::peer_sees_it:
+    case Reason::manager_isolated:
+    case Reason::brake:
+      return NoticeKind::host_doubted;
+    default:
+      return NoticeKind::fencing_held;
+  }
+}
 }  // namespace
 
 void hold(Turn& turn, Host& host, Reason reason, std::string words, Turn::Facts facts) {
@@ -115,9 +127,7 @@ void hold(Turn& turn, Host& host, Reason reason, std::string words, Turn::Facts 
   turn.set_phase(host, HostPhase::held, reason);
   turn.log("hold", host, reason, words, facts);
   if (told) return;
-  const bool contradicted = reason == Reason::evidence_contradicted;
-  turn.notify(contradicted ? NoticeKind::evidence_contradicted : NoticeKind::fencing_held,
-              host.record.incident,
+  turn.notify(notice_of_hold(reason), host.record.incident,
               {{"host", host.record.id.value},
                {"site", host.record.site.value},
                {"n", std::to_string(turn.state.vms_by_host[host.record.id].size())},
