@@ -1,10 +1,11 @@
-"""What lab tests are written with: a fresh lab named "test", the CLI, faults, and waits that end.
+"""What lab tests are written with: a fresh lab named "test" (or $BASCULE_TEST_LAB, to run two at once), the CLI, faults, and waits that end.
 
 A test is a function test_*(lab) in a file *_test.py of this directory; its attribute `policy`, if any, has lines of the
 manager's [policy]. It fails by an exception (`expect`, `wait`), or by whatever the observer saw meanwhile.
 """
 import contextlib
 import io
+import os
 import sys
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ from bascule_lab.instance import LabError, make_instance, site_of  # noqa: E402
 from observer import Observer  # noqa: E402
 
 GUESTS = product.DEMO_GUESTS
+NAME = os.environ.get("BASCULE_TEST_LAB", "test")
 
 
 class Failure(Exception):
@@ -31,7 +33,7 @@ def expect(condition, what):
 
 class Lab:
     def __init__(self, bin_dir, policy=()):
-        self.instance = make_instance("test", None, bin_dir)
+        self.instance = make_instance(NAME, None, bin_dir)
         lifecycle.down(self.instance, quiet=True)
         self.notes = []
         with contextlib.redirect_stdout(io.StringIO()):
