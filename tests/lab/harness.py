@@ -1,5 +1,6 @@
-"""What lab tests are written with: a fresh lab named "test" (or $BASCULE_TEST_LAB, to run two at once), the CLI, faults, and waits that end.
+"""What lab tests are written with: a fresh lab, the CLI, faults, and waits that end.
 
+The lab is named "test", or $BASCULE_TEST_LAB, so that two can be used at once.
 A test is a function test_*(lab) in a file *_test.py of this directory; its attribute `policy`, if any, has lines of the
 manager's [policy]. It fails by an exception (`expect`, `wait`), or by whatever the observer saw meanwhile.
 """
