@@ -71,8 +71,9 @@ void Actuators::fence_done(const FenceOutcome& outcome) {
     case FenceVerb::off_verified: {
       if (!result) return tell(off_done(request, result.error()));
       const auto& proof = std::get<PowerOffProof>(*result);
-      return tell(
-          PowerOffDone{request.action, request.host, {}, proof.identity, proof.second_off - proof.first_off});
+      // Whole milliseconds, as an event is recorded; never a longer time than it was.
+      const auto apart = std::chrono::floor<std::chrono::milliseconds>(proof.second_off - proof.first_off);
+      return tell(PowerOffDone{request.action, request.host, {}, proof.identity, apart});
     }
     case FenceVerb::on:
       return tell(

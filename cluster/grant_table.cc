@@ -178,7 +178,9 @@ LeaseRevoked GrantTable::revoke(const Copy& copy, Instant now) {
   revoked.armed = is_armed(boot);
   revoked.echoed_sequence = boot.echo;
   const Duration left = boot.last_renewal ? boot.granted_until - now : Duration::zero();
-  revoked.lapse = settings_.lapse_of(std::max(left, settings_.ttl));
+  // Whole milliseconds, as an event is recorded; never a shorter wait.
+  revoked.lapse =
+      std::chrono::ceil<std::chrono::milliseconds>(settings_.lapse_of(std::max(left, settings_.ttl)));
   return revoked;
 }
 

@@ -1,6 +1,4 @@
 // A State from stored records: what a new manager may still believe, and what must begin anew.
-#include <set>
-
 #include "failover/step.h"
 
 namespace bascule {
@@ -57,14 +55,6 @@ void add_vms(State& state, const Records& records) {
   for (const VmRecord& record : records.vms) {
     Vm& vm = state.vms[record.spec.id];
     vm.record = record;
-    state.vm_names[record.spec.name] = record.spec.id;
-    std::set<HostId> hosts;
-    for (const Copy& copy : record.placement.may_run) hosts.insert(copy.host);
-    for (const HostId& host : hosts) {
-      state.vms_by_host[host].insert(record.spec.id);
-      const auto found = state.hosts.find(host);
-      if (found != state.hosts.end()) found->second.live.committed_mib += record.spec.memory_mib;
-    }
     const bool waits = record.phase == VmPhase::recovering || record.phase == VmPhase::stopping ||
                        record.phase == VmPhase::deleting;
     if (waits) state.to_recover.insert({record.spec.priority, record.spec.name, record.spec.id});
@@ -72,6 +62,27 @@ void add_vms(State& state, const Records& records) {
 }
 
 }  // namespace
+
+void rebuild_indexes(State& state) {
+  state.host_deadlines.clear();
+  state.vm_deadlines.clear();
+  state.vms_by_host.clear();
+  state.vm_names.clear();
+  for (auto& [id, host] : state.hosts) {
+    host.live.committed_mib = 0;
+    if (host.live.deadline) state.host_deadlines.insert({*host.live.deadline, id});
+  }
+  for (const auto& [id, vm] : state.vms) {
+    const VmSpec& spec = vm.record.spec;
+    state.vm_names[spec.name] = id;
+    if (vm.live.deadline) state.vm_deadlines.insert({*vm.live.deadline, id});
+    for (const Copy& copy : vm.record.placement.may_run) {
+      if (!state.vms_by_host[copy.host].insert(id).second) continue;  // another boot of the same host
+      const auto host = state.hosts.find(copy.host);
+      if (host != state.hosts.end()) host->second.live.committed_mib += spec.memory_mib;
+    }
+  }
+}
 
 State begin(const Records& records, const Inventory& inventory, ManagerId manager, Instant now) {
   State state;
@@ -83,6 +94,7 @@ State begin(const Records& records, const Inventory& inventory, ManagerId manage
   for (const Site& site : inventory.sites) state.sites[site.id] = site;
   add_hosts(state, records, inventory);
   add_vms(state, records);
+  rebuild_indexes(state);
   // resume_plans() ends them at the first Tick, said and audited.
   for (const FailbackPlan& plan : records.plans) state.plans.emplace(plan.id, plan);
   for (const Incident& incident : records.incidents) {

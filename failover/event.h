@@ -1,9 +1,14 @@
-// Events: everything that can reach the engine.
+// Events: everything that can reach the engine. A journal holds them all: durations carry no more than whole
+// milliseconds, and nothing in them is secret.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
+#include <vector>
 
+#include "base/fields.h"
 #include "base/id.h"
 #include "base/model.h"
 #include "base/result.h"
@@ -15,31 +20,38 @@ namespace bascule {
 
 // ---- From hosts (already authenticated: the certificate's CN is the host) ----
 struct HostHello {
+  static constexpr std::string_view kType = "host_hello";
   wire::Hello hello;
 };
 struct HostHeartbeat {
+  static constexpr std::string_view kType = "host_heartbeat";
   Copy from;
   wire::Heartbeat heartbeat;
 };
 struct HostDomainChanged {
+  static constexpr std::string_view kType = "host_domain_changed";
   Copy from;
   wire::DomainChanged change;
 };
 struct HostFaultReported {
+  static constexpr std::string_view kType = "host_fault_reported";
   Copy from;
   wire::HostFault fault;
 };
 struct HostReplied {
+  static constexpr std::string_view kType = "host_replied";
   Copy from;
   wire::CommandReply reply;
 };
 struct HostSessionClosed {
+  static constexpr std::string_view kType = "host_session_closed";
   Copy from;
   std::string why;
 };
 
 // ---- From our own parts ----
 struct PowerOffDone {  // outcome of PowerOff: two reads `off`, reads_apart between them
+  static constexpr std::string_view kType = "power_off_done";
   ActionId action;
   HostId host;
   Result<void> outcome;
@@ -47,11 +59,13 @@ struct PowerOffDone {  // outcome of PowerOff: two reads `off`, reads_apart betw
   Duration reads_apart{};
 };
 struct PowerOnDone {
+  static constexpr std::string_view kType = "power_on_done";
   ActionId action;
   HostId host;
   Result<void> outcome;
 };
 struct BmcChecked {  // outcome of CheckBmc
+  static constexpr std::string_view kType = "bmc_checked";
   HostId host;
   Result<void> outcome;
   std::string bmc_guid;
@@ -59,21 +73,26 @@ struct BmcChecked {  // outcome of CheckBmc
 };
 struct LeaseObserved {  // the lease plane's view changed: an armed guard echoed a stop grant, or no longer
                         // does
+  static constexpr std::string_view kType = "lease_observed";
   Copy copy;
   bool armed = false;
 };
 struct LeaseRevoked {  // outcome of RevokeLease: from now on no grant is sent
+  static constexpr std::string_view kType = "lease_revoked";
   Copy copy;
   bool armed = false;  // a stop grant had been echoed by an armed guard
   std::uint64_t echoed_sequence = 0;
   Duration lapse{};  // to wait from now: the longest that this host may still run
 };
 struct ChannelChanged {
+  static constexpr std::string_view kType = "channel_changed";
   std::string channel;
   bool alive = true;
   std::string detail;
 };  // "mail", "sms"
-struct Tick {};
+struct Tick {
+  static constexpr std::string_view kType = "tick";
+};
 
 // ---- From operators; each is answered by exactly one Answer ----
 struct Asked {
@@ -82,37 +101,45 @@ struct Asked {
   std::string reason;
 };
 struct CreateVm {
+  static constexpr std::string_view kType = "create_vm";
   Asked asked;
   VmSpec spec;
   bool start = true;
 };  // spec.id is set by the caller
 struct StartVmAsked {
+  static constexpr std::string_view kType = "start_vm_asked";
   Asked asked;
   VmId vm;
 };
 struct StopVmAsked {
+  static constexpr std::string_view kType = "stop_vm_asked";
   Asked asked;
   VmId vm;
   wire::StopHow how = wire::StopHow::shutdown;
 };
 struct DeleteVm {
+  static constexpr std::string_view kType = "delete_vm";
   Asked asked;
   VmId vm;
 };
 struct ClearHost {
+  static constexpr std::string_view kType = "clear_host";
   Asked asked;
   HostId host;
 };  // end of the quarantine
 struct PowerHost {
+  static constexpr std::string_view kType = "power_host";
   Asked asked;
   HostId host;
   bool on = true;
 };  // refused while it runs VMs
 struct DrillHost {
+  static constexpr std::string_view kType = "drill_host";
   Asked asked;
   HostId host;
 };  // commissioning: off by BMC must end this boot_id
 struct AttestDown {
+  static constexpr std::string_view kType = "attest_down";
   Asked asked;
   HostId host;
   std::string serial;
@@ -120,15 +147,18 @@ struct AttestDown {
   std::optional<OperatorId> second;
 };
 struct PlanFailback {
+  static constexpr std::string_view kType = "plan_failback";
   Asked asked;
   std::vector<VmId> vms;
 };  // empty: all that are away
 struct ApproveFailback {
+  static constexpr std::string_view kType = "approve_failback";
   Asked asked;
   PlanId plan;
   std::string digest;
 };
 struct TestNotices {
+  static constexpr std::string_view kType = "test_notices";
   Asked asked;
 };
 
@@ -142,5 +172,153 @@ struct Event {
   EventBody body;
   WallTime wall;  // annotates only
 };
+
+// ---- JSON ----
+
+// An outcome as the error that it is, absent when done.
+template <class V>
+void outcome_field(V& v, Status& x) {
+  std::optional<Error> error;
+  if (!x) error = x.error();
+  v.optional("error", error);
+  if (error && x) x = failure(*error);
+}
+template <class V>
+void fields(V& v, HostHello& x) {
+  v("hello", x.hello);
+}
+template <class V>
+void fields(V& v, HostHeartbeat& x) {
+  v("from", x.from);
+  v("heartbeat", x.heartbeat);
+}
+template <class V>
+void fields(V& v, HostDomainChanged& x) {
+  v("from", x.from);
+  v("change", x.change);
+}
+template <class V>
+void fields(V& v, HostFaultReported& x) {
+  v("from", x.from);
+  v("fault", x.fault);
+}
+template <class V>
+void fields(V& v, HostReplied& x) {
+  v("from", x.from);
+  v("reply", x.reply);
+}
+template <class V>
+void fields(V& v, HostSessionClosed& x) {
+  v("from", x.from);
+  v("why", x.why);
+}
+template <class V>
+void fields(V& v, PowerOffDone& x) {
+  v("action", x.action);
+  v("host", x.host);
+  outcome_field(v, x.outcome);
+  v("bmc_guid", x.bmc_guid);
+  v("reads_apart_ms", x.reads_apart);
+}
+template <class V>
+void fields(V& v, PowerOnDone& x) {
+  v("action", x.action);
+  v("host", x.host);
+  outcome_field(v, x.outcome);
+}
+template <class V>
+void fields(V& v, BmcChecked& x) {
+  v("host", x.host);
+  outcome_field(v, x.outcome);
+  v("bmc_guid", x.bmc_guid);
+  v("power_on", x.power_on);
+}
+template <class V>
+void fields(V& v, LeaseObserved& x) {
+  v("copy", x.copy);
+  v("armed", x.armed);
+}
+template <class V>
+void fields(V& v, LeaseRevoked& x) {
+  v("copy", x.copy);
+  v("armed", x.armed);
+  v("echoed_sequence", x.echoed_sequence);
+  v("lapse_ms", x.lapse);
+}
+template <class V>
+void fields(V& v, ChannelChanged& x) {
+  v("channel", x.channel);
+  v("alive", x.alive);
+  v("detail", x.detail);
+}
+template <class V>
+void fields(V&, Tick&) {}
+template <class V>
+void fields(V& v, Asked& x) {
+  v("request", x.request);
+  v("by", x.by);
+  v("reason", x.reason);
+}
+template <class V>
+void fields(V& v, CreateVm& x) {
+  v("asked", x.asked);
+  v("spec", x.spec);
+  v("start", x.start);
+}
+template <class V>
+void fields(V& v, StartVmAsked& x) {
+  v("asked", x.asked);
+  v("vm", x.vm);
+}
+template <class V>
+void fields(V& v, StopVmAsked& x) {
+  v("asked", x.asked);
+  v("vm", x.vm);
+  v("how", x.how);
+}
+template <class V>
+void fields(V& v, DeleteVm& x) {
+  v("asked", x.asked);
+  v("vm", x.vm);
+}
+template <class V>
+void fields(V& v, ClearHost& x) {
+  v("asked", x.asked);
+  v("host", x.host);
+}
+template <class V>
+void fields(V& v, PowerHost& x) {
+  v("asked", x.asked);
+  v("host", x.host);
+  v("on", x.on);
+}
+template <class V>
+void fields(V& v, DrillHost& x) {
+  v("asked", x.asked);
+  v("host", x.host);
+}
+template <class V>
+void fields(V& v, AttestDown& x) {
+  v("asked", x.asked);
+  v("host", x.host);
+  v("serial", x.serial);
+  v("boot_id", x.boot_id);
+  v.optional("second", x.second);
+}
+template <class V>
+void fields(V& v, PlanFailback& x) {
+  v("asked", x.asked);
+  v("vms", x.vms);
+}
+template <class V>
+void fields(V& v, ApproveFailback& x) {
+  v("asked", x.asked);
+  v("plan", x.plan);
+  v("digest", x.digest);
+}
+template <class V>
+void fields(V& v, TestNotices& x) {
+  v("asked", x.asked);
+}
 
 }  // namespace bascule

@@ -46,9 +46,10 @@ struct Policy {
   Duration readiness_period = 60s;  // BMC, guard, watchdog, capacity checks
 
   // At the manager a lease counts as lapsed this long after its revocation was committed: the longest that a
-  // host may still run on it. Rate bound 1 %.
+  // host may still run on it. Rate bound 1 %. Whole milliseconds, as it is stored.
   Duration manager_lapse() const {
-    return lease_ttl + lease_ttl / 100 + kill_budget + watchdog_timeout + 500ms;
+    return std::chrono::ceil<std::chrono::milliseconds>(lease_ttl + lease_ttl / 100 + kill_budget +
+                                                        watchdog_timeout + 500ms);
   }
   Duration suspicion_after() const { return heartbeat * missed_heartbeats; }
   // After this long without an answer a peer confirms a host's silence. Heartbeats can't tell a stalled link

@@ -373,4 +373,7 @@ struct State {
 // The earliest instant at which step() wants a Tick; nothing when no timer runs.
 std::optional<Instant> next_deadline(const State& state);
 
+// Makes the indexes anew, from the records and each host's and VM's own deadline.
+void rebuild_indexes(State& state);
+
 }  // namespace bascule
