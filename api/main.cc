@@ -6,12 +6,14 @@
 
 #include "api/api.h"
 #include "api/manager_config.h"
+#include "api/replay.h"
 #include "base/daemon_arguments.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "cluster/actuators.h"
 #include "cluster/fence_agents.h"
 #include "cluster/host_sessions.h"
+#include "cluster/journal.h"
 #include "cluster/leadership.h"
 #include "cluster/lease_plane.h"
 #include "cluster/manager.h"
@@ -60,6 +62,14 @@ HostSessionsOptions session_options(const ManagerConfig& config, const Leadershi
   options.heartbeat = config.policy.policy.heartbeat;
   options.command_validity = config.policy.policy.command_validity;
   options.peers = peers_of(config);
+  return options;
+}
+
+JournalOptions journal_options(const ManagerConfig& config) {
+  JournalOptions options;
+  options.directory = config.journal.directory;
+  if (options.directory.empty()) options.directory = config.state_dir + "/journal";
+  options.most_bytes = std::uint64_t{1024} * 1024 * static_cast<std::uint64_t>(config.journal.max_mb);
   return options;
 }
 
@@ -123,6 +133,11 @@ int run(const ManagerConfig& config) {
 
   State state = begin(records, inventory_of(config), leadership.manager, clock.now());
   Runner runner(Manager(std::move(state), policy, *inauguration), **store, clock);
+  std::optional<Journal> journal;
+  if (config.journal.max_mb > 0) {
+    journal.emplace(journal_options(config), policy, clock);
+    journal->begin(runner.snapshot()->state, inauguration->marker.audit);
+  }
   const auto post = [&runner](EventBody event) { return runner.post(std::move(event)); };
 
   GrantTable leases(lease_settings(policy, leadership));
@@ -142,7 +157,10 @@ int run(const ManagerConfig& config) {
 
   actuators.connect({sessions->get(), &fences, &leases, &outbox});
   runner.start([&actuators](const Action& action) { actuators.take(action); },
-               [&actuators](const Snapshot& snapshot) { actuators.follow(snapshot); });
+               [&actuators](const Snapshot& snapshot) { actuators.follow(snapshot); },
+               [&journal](const std::vector<Stepped>& turn, const State& after) {
+                 if (journal) journal->record(turn, after);
+               });
   Api api(services_of(runner, **store, config.mail.size() + config.sms.size()));
   const auto server = serve(api, config.listen.address, config.listen.api_port, config.tls);
   if (!server) {
@@ -163,6 +181,7 @@ int run(const ManagerConfig& config) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "replay") return replay_command(argc - 1, argv + 1);
   // Before any thread, so that all inherit it; a broken connection is an error, not a signal.
   sigset_t signals = end_signals();
   sigaddset(&signals, SIGPIPE);
@@ -170,7 +189,8 @@ int main(int argc, char** argv) {
 
   const auto parsed = parse_daemon_arguments(
       argc, argv, "manager",
-      "Bascule's cluster manager: notices dead hosts, proves them dead, starts their VMs elsewhere.");
+      "Bascule's cluster manager: notices dead hosts, proves them dead, starts their VMs elsewhere.\n"
+      "To compute recorded decisions again: bascule-manager replay --help");
   if (const int* exit_code = std::get_if<int>(&parsed)) return *exit_code;
   const auto& arguments = std::get<DaemonArguments>(parsed);
 

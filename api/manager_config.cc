@@ -9,6 +9,8 @@ namespace bascule::api {
 namespace {
 
 constexpr int kProbePort = 7446;
+constexpr int kLeastJournal = 16;  // MiB
+constexpr int kMostJournal = 1'000'000;
 
 std::string at(const char* table, std::size_t index, std::string_view key) {
   return std::string(table) + "[" + std::to_string(index) + "]." + std::string(key);
@@ -50,6 +52,13 @@ void check_hosts(const ManagerConfig& config, const ConfigProblem& problem) {
   if (config.host.empty()) problem("host", "at least one [[host]] is needed");
 }
 
+void check_journal(const JournalConfig& journal, const ConfigProblem& problem) {
+  if (!journal.directory.empty() && !journal.directory.starts_with('/'))
+    problem("journal.directory", "must be an absolute path");
+  if (journal.max_mb != 0 && (journal.max_mb < kLeastJournal || journal.max_mb > kMostJournal))
+    problem("journal.max_mb", "must be 16 to 1000000, or 0 for no journal");
+}
+
 }  // namespace
 
 // Called by load_config() once all keys are known and of the right type.
@@ -58,6 +67,7 @@ void check_config(const ManagerConfig& config, const ConfigProblem& problem) {
   if (!config.state_dir.starts_with('/')) problem("state_dir", "must be an absolute path");
   check_sites(config, problem);
   check_hosts(config, problem);
+  check_journal(config.journal, problem);
   for (const std::string& text : problems_of(config.policy.policy)) pass_on(problem, "", text);
   for (std::size_t i = 0; i < config.mail.size(); ++i)
     pass_on(problem, at("mail", i, ""), problem_of(config.mail[i]));

@@ -76,6 +76,16 @@ void fields(V& v, HostConfig& x) {
   v.optional("bmc", x.bmc);
 }
 
+struct JournalConfig {
+  std::string directory;  // empty: "journal" in state_dir
+  int max_mb = 512;       // 0: no journal
+};
+template <class V>
+void fields(V& v, JournalConfig& x) {
+  v.optional("directory", x.directory);
+  v.optional("max_mb", x.max_mb);
+}
+
 struct ManagerConfig {
   ClusterId cluster;
   std::string state_dir = "/var/lib/bascule";
@@ -83,6 +93,7 @@ struct ManagerConfig {
   ListenConfig listen;
   net::TlsFiles tls;
   PolicyConfig policy;
+  JournalConfig journal;
   std::vector<SiteConfig> site;
   std::vector<HostConfig> host;
   std::vector<MailRoute> mail;
@@ -96,6 +107,7 @@ void fields(V& v, ManagerConfig& x) {
   v("listen", x.listen);
   v("tls", x.tls);
   v.optional("policy", x.policy);
+  v.optional("journal", x.journal);
   v("site", x.site);
   v("host", x.host);
   v.optional("mail", x.mail);

@@ -102,6 +102,7 @@ void Manager::step_one(Event event, Instant at, Batch& batch, Effects& effects) 
     effects.actions.push_back(std::move(action));
   }
   effects.stepped.push_back({std::move(event), last_step_});
+  if (!outcome.audit.empty()) effects.stepped.back().audit = audit_;
 }
 
 Effects Manager::launch(Batch batch, Effects effects) {

@@ -30,6 +30,7 @@ namespace bascule {
 struct Stepped {
   Event event;
   Instant at;
+  std::optional<AuditHead> audit = {};  // the chain's end after the step, when the step wrote to it
 };
 
 // What the pump does next, in this order.

@@ -152,7 +152,7 @@ bool Runner::Inside::wait_for_work() {
 void Runner::Inside::apply(Effects effects) {
   if (!effects.stepped.empty()) {
     stepped_since = true;
-    if (tell_stepped) tell_stepped(effects.stepped, manager.audit_head());
+    if (tell_stepped) tell_stepped(effects.stepped, manager.state());
   }
   if (effects.commit || effects.reread) {
     const std::lock_guard lock(mutex);

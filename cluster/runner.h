@@ -24,8 +24,9 @@ namespace bascule {
 using TakeAction = std::function<void(const Action&)>;
 // Called exactly once for each submitted request.
 using Reply = std::function<void(const Answer&)>;
-// Told of every step before its decisions are committed, on the engine's thread: the journal.
-using TellStepped = std::function<void(const std::vector<Stepped>&, const AuditHead&)>;
+// Told of the steps of every turn, and of the State after them, before their decisions are committed, on the
+// engine's thread: the journal.
+using TellStepped = std::function<void(const std::vector<Stepped>&, const State&)>;
 // Told of every snapshot before the actions behind it are taken, on the engine's thread.
 using TellPublished = std::function<void(const Snapshot&)>;
 

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -84,6 +85,7 @@ struct Pump {
   MemoryStore store{clock};
   std::optional<Manager> manager;
   std::vector<Action> actions;  // taken so far
+  std::function<void(const std::vector<Stepped>&)> tell_stepped;
 
   void begin_manager(Policy policy = {}) {
     const auto inauguration = take_leadership(store, ClusterId("demo"), policy, random);
@@ -92,7 +94,11 @@ struct Pump {
                     policy, *inauguration);
   }
   void post(EventBody body) { REQUIRE(manager->accept({std::move(body), clock.wall()}, clock.at)); }
-  Effects turn() { return manager->turn(clock.at, clock.wall()); }
+  Effects turn() {
+    Effects effects = manager->turn(clock.at, clock.wall());
+    if (tell_stepped && !effects.stepped.empty()) tell_stepped(effects.stepped);
+    return effects;
+  }
   void take(const Effects& effects) {
     actions.insert(actions.end(), effects.actions.begin(), effects.actions.end());
   }
