@@ -1,6 +1,6 @@
 """What lab tests are written with: a fresh lab, the CLI, faults, and waits that end.
 
-The lab is named "test", or $BASCULE_TEST_LAB, so that two can be used at once.
+The lab is named "test", or $BASCULE_TEST_LAB with its network $BASCULE_TEST_NET, so that two can be used at once.
 A test is a function test_*(lab) in a file *_test.py of this directory; its attribute `policy`, if any, has lines of the
 manager's [policy]. It fails by an exception (`expect`, `wait`), or by whatever the observer saw meanwhile.
 """
@@ -21,6 +21,7 @@ from observer import Observer  # noqa: E402
 
 GUESTS = product.DEMO_GUESTS
 NAME = os.environ.get("BASCULE_TEST_LAB", "test")
+NET = os.environ.get("BASCULE_TEST_NET")
 
 
 class Failure(Exception):
@@ -34,7 +35,7 @@ def expect(condition, what):
 
 class Lab:
     def __init__(self, bin_dir, policy=()):
-        self.instance = make_instance(NAME, None, bin_dir)
+        self.instance = make_instance(NAME, NET, bin_dir)
         lifecycle.down(self.instance, quiet=True)
         self.notes = []
         with contextlib.redirect_stdout(io.StringIO()):
