@@ -5,7 +5,8 @@
 namespace bascule {
 namespace {
 
-constexpr Duration kSilence = 3s;       // after "off" the boot may still be heard for less than this
+constexpr Duration kSilence = 3s;       // after "off" the boot is listened for so long
+constexpr Duration kLastWords = 1s;     // of which this much is for what was under way, on a busy manager
 constexpr Duration kReboot = 300s;      // until the next boot must have said hello
 constexpr Duration kBmcPatience = 60s;  // a fence agent's own bound is shorter
 
@@ -126,7 +127,7 @@ void drill_due(Turn& turn, Host& host) {
     case DrillPhase::falling_silent:
       break;
   }
-  const bool speaks = live.last_heard > *live.drill_off + turn.policy.heartbeat;
+  const bool speaks = live.last_heard > *live.drill_off + std::max(turn.policy.heartbeat, kLastWords);
   if (speaks)
     return fail_drill(turn, host,
                       "it still speaks after its BMC said off: this BMC belongs to another machine");
