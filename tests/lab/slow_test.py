@@ -31,7 +31,7 @@ def home_again(lab, host):
 
 
 def disturb(lab, host, verb, services, cut):
-    old = lab.boot("web-1")
+    old = lab.wait_for_answer("web-1")
     began = time.monotonic()
     if cut:
         lab.verb("cut", host)
@@ -68,7 +68,7 @@ def test_manager_killed_at_20_points_of_a_failover(lab):
     lab.ready("san")
     for point in range(20):
         host = lab.where("web-1")
-        old = {name: lab.boot(name) for name in GUESTS}
+        old = {name: lab.wait_for_answer(name) for name in GUESTS}
         others = [name for name in GUESTS if lab.where(name) != host]
         crashed = time.monotonic()
         lab.verb("crash", host)
