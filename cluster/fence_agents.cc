@@ -26,7 +26,7 @@ bool has_control(const std::string& text) {
 
 // The last line that a program said, for people; never a password.
 std::string last_words(const ProgramOutput& output, const Secret& password) {
-  std::string text = output.text;
+  std::string text = output.errors.empty() ? output.text : output.errors;
   while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back())) != 0) text.pop_back();
   text = text.substr(text.rfind('\n') + 1).substr(0, 200);
   if (!password.empty() && text.find(password.reveal()) != std::string::npos) return "(words withheld)";

@@ -57,14 +57,15 @@ Error system_error(const std::string& program, int code) {
 }
 
 // The child leads a process group of its own, so that a Python agent's own children die with it.
-int spawn(pid_t& child, std::vector<char*>& arguments, const Pipe& input, const Pipe& output) {
+int spawn(pid_t& child, std::vector<char*>& arguments, const Pipe& input, const Pipe& output,
+          const Pipe& errors) {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawnattr_init(&attributes);
   ::posix_spawn_file_actions_adddup2(&actions, input.read_end.get(), STDIN_FILENO);
   ::posix_spawn_file_actions_adddup2(&actions, output.write_end.get(), STDOUT_FILENO);
-  ::posix_spawn_file_actions_adddup2(&actions, output.write_end.get(), STDERR_FILENO);
+  ::posix_spawn_file_actions_adddup2(&actions, errors.write_end.get(), STDERR_FILENO);
   sigset_t none;
   ::sigemptyset(&none);
   ::posix_spawnattr_setsigmask(&attributes, &none);
@@ -81,30 +82,42 @@ int spawn(pid_t& child, std::vector<char*>& arguments, const Pipe& input, const 
   return code;
 }
 
-void read_some(int file, std::string& text) {
-  std::array<char, 4096> buffer{};
-  for (;;) {
-    const ssize_t size = ::read(file, buffer.data(), buffer.size());
-    if (size <= 0) return;
-    const std::size_t room = kMostOutput - text.size();
-    text.append(buffer.data(), std::min(room, static_cast<std::size_t>(size)));
-  }
-}
+// What a child writes to one of its two ends.
+struct Stream {
+  int file = -1;
+  std::string text;
+  bool ended = false;  // polling it on would only spin
 
-Result<ProgramOutput> wait_for(pid_t child, int output, const std::string& program, Duration limit,
-                               const std::stop_token& stop) {
+  pollfd to_poll() const { return {ended ? -1 : file, POLLIN, 0}; }
+  void take(short events) {
+    if ((events & POLLIN) != 0)
+      read_some();
+    else if ((events & POLLHUP) != 0)
+      ended = true;
+  }
+  void read_some() {
+    std::array<char, 4096> buffer{};
+    for (;;) {
+      const ssize_t size = ::read(file, buffer.data(), buffer.size());
+      if (size <= 0) return;
+      const std::size_t room = kMostOutput - text.size();
+      text.append(buffer.data(), std::min(room, static_cast<std::size_t>(size)));
+    }
+  }
+};
+
+Result<ProgramOutput> wait_for(pid_t child, Stream output, Stream errors, const std::string& program,
+                               Duration limit, const std::stop_token& stop) {
   const SystemClock clock;  // of a wait for the machine, which no simulator replays
   const Instant deadline = clock.now() + limit;
-  ProgramOutput result;
   int status = 0;
   bool late = false;
   bool exited = false;
-  bool ended = false;  // the output: polling it on would only spin
   while (!exited && !late && !stop.stop_requested()) {
-    pollfd readable = {ended ? -1 : output, POLLIN, 0};
-    ::poll(&readable, 1, kSliceMilliseconds);
-    if ((readable.revents & POLLIN) != 0) read_some(output, result.text);
-    if ((readable.revents & POLLIN) == 0 && (readable.revents & POLLHUP) != 0) ended = true;
+    std::array<pollfd, 2> readable{output.to_poll(), errors.to_poll()};
+    ::poll(readable.data(), readable.size(), kSliceMilliseconds);
+    output.take(readable[0].revents);
+    errors.take(readable[1].revents);
     siginfo_t info = {};
     exited = ::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
              info.si_pid == child;
@@ -114,7 +127,8 @@ Result<ProgramOutput> wait_for(pid_t child, int output, const std::string& progr
   // reaped before, so the number can't belong to anyone else.
   ::kill(-child, SIGKILL);
   ::waitpid(child, &status, 0);
-  read_some(output, result.text);
+  output.read_some();
+  errors.read_some();
   if (!exited && stop.stop_requested())
     return failure(ErrorCode::unavailable, program + " was cut off because the manager stops");
   if (!exited)
@@ -125,8 +139,7 @@ Result<ProgramOutput> wait_for(pid_t child, int output, const std::string& progr
   if (!WIFEXITED(status))
     return failure(ErrorCode::unavailable,
                    program + " was ended by signal " + std::to_string(WTERMSIG(status)));
-  result.exit_code = WEXITSTATUS(status);
-  return result;
+  return ProgramOutput{WEXITSTATUS(status), std::move(output.text), std::move(errors.text)};
 }
 
 }  // namespace
@@ -137,8 +150,10 @@ Result<ProgramOutput> run_program(const std::vector<std::string>& argv, const st
     return failure(ErrorCode::internal, "a program without a name, or with more than 4 KiB of input");
   Pipe in;
   Pipe out;
-  if (!in.open() || !out.open()) return failure(system_error(argv[0], errno));
-  if (::fcntl(out.read_end.get(), F_SETFL, O_NONBLOCK) != 0) return failure(system_error(argv[0], errno));
+  Pipe errors;
+  if (!in.open() || !out.open() || !errors.open()) return failure(system_error(argv[0], errno));
+  for (const Pipe* pipe : {&out, &errors})
+    if (::fcntl(pipe->read_end.get(), F_SETFL, O_NONBLOCK) != 0) return failure(system_error(argv[0], errno));
   // Written before there is a reader: a child that never reads can't block us, nor raise SIGPIPE.
   if (::write(in.write_end.get(), input.data(), input.size()) != static_cast<ssize_t>(input.size()))
     return failure(system_error(argv[0], errno));
@@ -148,11 +163,13 @@ Result<ProgramOutput> run_program(const std::vector<std::string>& argv, const st
   for (std::string& text : texts) arguments.push_back(text.data());
   arguments.push_back(nullptr);
   pid_t child = -1;
-  if (const int code = spawn(child, arguments, in, out); code != 0)
+  if (const int code = spawn(child, arguments, in, out, errors); code != 0)
     return failure(system_error(argv[0], code));
   in.read_end.close();
   out.write_end.close();
-  return wait_for(child, out.read_end.get(), argv[0], limit, stop);
+  errors.write_end.close();
+  return wait_for(child, {out.read_end.get(), "", false}, {errors.read_end.get(), "", false}, argv[0], limit,
+                  stop);
 }
 
 }  // namespace bascule

@@ -12,7 +12,8 @@ namespace bascule {
 
 struct ProgramOutput {
   int exit_code = 0;
-  std::string text;  // standard output and standard error as they came, at most 64 KiB
+  std::string text;    // standard output, at most 64 KiB
+  std::string errors;  // standard error, the same
 };
 
 // Runs argv[0] (found in the usual system directories) with `input` on its standard input and an environment

@@ -2,10 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "failover/placement.h"
 
 namespace bascule {
 namespace {
+
+constexpr Duration kSecondLook = 5s;
 
 // Runs a change of the readings and pages once when fencing was ready and no longer is.
 template <class Change>
@@ -98,6 +102,11 @@ void readiness_due(Turn& turn, Host& host) {
 }
 
 void bmc_checked(Turn& turn, Host& host, const BmcChecked& checked) {
+  if (!checked.outcome && host.live.bmc_ok && !std::exchange(host.live.bmc_doubted, true)) {
+    host.live.next_check = turn.now + kSecondLook;
+    return turn.watch(host);
+  }
+  host.live.bmc_doubted = false;
   with_transition(turn, host, [&] {
     std::string problem;
     if (!checked.outcome)

@@ -111,6 +111,7 @@ struct HostLive {
   bool lease_armed = false;  // a stop grant was echoed by a guard with an armed watchdog
   // Readiness
   bool bmc_ok = false;
+  bool bmc_doubted = false;  // it was well and gave no answer: asked once more before that is a fault
   std::string bmc_problem;
   std::optional<bool> bmc_power_on;  // as last read
   Instant bmc_read_at;

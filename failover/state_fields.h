@@ -60,6 +60,7 @@ void fields(V& v, HostLive& x) {
   v.optional("attested_until", x.attested_until);
   v("lease_armed", x.lease_armed);
   v("bmc_ok", x.bmc_ok);
+  v.optional("bmc_doubted", x.bmc_doubted);
   v("bmc_problem", x.bmc_problem);
   v.optional("bmc_power_on", x.bmc_power_on);
   v("bmc_read_at", x.bmc_read_at);

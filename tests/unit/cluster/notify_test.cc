@@ -116,7 +116,7 @@ class Sink {
          "-addext", "subjectAltName=DNS:localhost", "-keyout", path(key), "-out", path(certificate)},
         "", 60s, {});
     REQUIRE(made.has_value());
-    REQUIRE_MESSAGE(made->exit_code == 0, made->text);
+    REQUIRE_MESSAGE(made->exit_code == 0, made->errors);
   }
 
   void start() {
