@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::string_view kMagic = "BSCLPRB";
 constexpr std::size_t kMessageBytes = 16;
-constexpr std::size_t kOpenRequests = 8;  // per peer: an answer that is later than eight requests is too late
+constexpr std::size_t kOpenRequests = 32;  // per peer: an answer that is later than so many is too late
 constexpr std::size_t kMostPeers = 256;
 
 using Message = std::array<char, kMessageBytes>;

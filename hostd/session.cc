@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mailbox.h"
+#include "hostd/probe_pace.h"
 
 namespace bascule::hostd {
 namespace {
@@ -17,7 +18,6 @@ constexpr Duration kWelcomeTime = 3s;
 constexpr Duration kFirstBackoff = 100ms;
 constexpr Duration kLongestBackoff = 1s;
 constexpr Duration kFastestHeartbeat = 50ms;
-constexpr int kProbesPerHeartbeat = 4;
 
 // What the connection's own thread hands to the session's.
 struct SocketEvent {
@@ -49,8 +49,9 @@ struct Session::Impl {
   bool welcome = false;
   std::uint64_t heartbeats = 0;
   Duration period = 1s;
+  Instant last_heartbeat;
   Instant next_heartbeat;
-  Instant next_probe;  // several in each heartbeat: a lost answer or two is no silence
+  Instant next_probe;
 
   void run();
   bool converse(const std::string& manager);
@@ -244,7 +245,9 @@ bool Session::Impl::send_news() {
 
 void Session::Impl::probe_peers() {
   probe->probe();
-  next_probe = clock.now() + period / kProbesPerHeartbeat;
+  const ProbePace pace = pace_of(probe->sightings(), period);
+  next_probe = clock.now() + pace.ask;
+  next_heartbeat = std::min(next_heartbeat, last_heartbeat + pace.tell);
 }
 
 bool Session::Impl::beat() {
@@ -252,8 +255,8 @@ bool Session::Impl::beat() {
     log(LogLevel::warning, "session", "no_welcome");
     return false;
   }
-  next_heartbeat = std::max(next_heartbeat + period, clock.now());
-  if (next_heartbeat > clock.now() + period) next_heartbeat = clock.now() + period;
+  last_heartbeat = clock.now();
+  next_heartbeat = std::clamp(next_heartbeat + period, last_heartbeat, last_heartbeat + period);
   return send(wire::Heartbeat{++heartbeats, agent->clock(), agent->guard(), probe->sightings()});
 }
 

@@ -1,5 +1,6 @@
 #include "tests/sim/host.h"
 
+#include "hostd/probe_pace.h"
 #include "tests/sim/world.h"
 
 namespace bascule::sim {
@@ -135,30 +136,34 @@ void Host::beat(std::uint64_t boot) {
   world_.after(std::max(late, heartbeat_), [this, boot] { beat(boot); });
 }
 
-void Host::beat_now(std::uint64_t boot) {
-  if (boot == boots_ && awake()) {
-    if (session_ != 0 && welcomed_) {
-      wire::Heartbeat heartbeat;
-      heartbeat.sequence = ++beats_;
-      heartbeat.clock = clocks().boot;
-      heartbeat.guard = guard_status();
-      for (const HostId& peer : world_.host_ids()) {
-        if (peer == id_) continue;
-        wire::PeerSighting sighting{peer, std::nullopt};
-        if (const auto seen = peers_.find(peer); seen != peers_.end())
-          sighting.age = world_.now() - seen->second;
-        heartbeat.peers.push_back(sighting);
-      }
-      say(heartbeat);
-    }
+std::vector<wire::PeerSighting> Host::sightings() const {
+  std::vector<wire::PeerSighting> all;
+  for (const HostId& peer : world_.host_ids()) {
+    if (peer == id_) continue;
+    wire::PeerSighting sighting{peer, std::nullopt};
+    if (const auto seen = peers_.find(peer); seen != peers_.end()) sighting.age = world_.now() - seen->second;
+    all.push_back(sighting);
   }
+  return all;
 }
 
-// As hostd does: four times as often as it tells, so that a lost answer or two is no silence.
+void Host::beat_now(std::uint64_t boot) {
+  if (boot != boots_ || !awake() || session_ == 0 || !welcomed_) return;
+  last_beat_ = world_.now();
+  wire::Heartbeat heartbeat;
+  heartbeat.sequence = ++beats_;
+  heartbeat.clock = clocks().boot;
+  heartbeat.guard = guard_status();
+  heartbeat.peers = sightings();
+  say(heartbeat);
+}
+
 void Host::probe(std::uint64_t boot) {
   if (!alive_ || boot != boots_) return;
   if (awake()) world_.probe_peers(*this);
-  world_.after(std::max(heartbeat_ / 4, world_.lateness()), [this, boot] { probe(boot); });
+  const hostd::ProbePace pace = hostd::pace_of(sightings(), heartbeat_);
+  if (pace.tell < heartbeat_ && world_.now() >= last_beat_ + pace.tell) beat_now(boot);
+  world_.after(std::max(pace.ask, world_.lateness()), [this, boot] { probe(boot); });
 }
 
 void Host::peer_answered(const HostId& peer) { peers_[peer] = world_.now(); }

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/wire.h"
 #include "failover/fencing.h"
@@ -57,6 +58,7 @@ class Host {
   void say(wire::FromHost message);
   void beat(std::uint64_t boot);
   void beat_now(std::uint64_t boot);
+  std::vector<wire::PeerSighting> sightings() const;
   void probe(std::uint64_t boot);
   void renew(std::uint64_t boot);
   void guard_check(std::uint64_t boot);
@@ -88,6 +90,7 @@ class Host {
   bool welcomed_ = false;
   Duration heartbeat_ = 1s;
   std::uint64_t beats_ = 0;
+  Instant last_beat_;
   std::map<VmId, Guest> guests_;
   std::map<HostId, Instant> peers_;
   std::map<ActionId, wire::CommandReply> replies_;

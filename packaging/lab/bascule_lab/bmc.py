@@ -110,8 +110,7 @@ def is_swapped(instance, host):
 def act(instance, host, what):
     """What the chassis does to the host, on command of ipmi_sim."""
     if what == "off":
-        if machine.processes(instance, host):
-            machine.power_cut(instance, host)
+        machine.power_cut(instance, host)
     else:
         machine.boot(instance, host)
 
