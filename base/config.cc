@@ -26,8 +26,11 @@ namespace {
 
 constexpr std::size_t kLargest = 1024 * 1024;
 
-std::string line_text(const std::string& name, std::uint32_t line, std::string_view rest) {
-  return name + ":" + (line > 0 ? std::to_string(line) + ":" : "") + " " + std::string(rest);
+// One line, whatever stands in a value that is quoted in it.
+std::string line_text(const std::string& name, std::uint32_t line, std::string rest) {
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+  std::replace_if(rest.begin(), rest.end(), is_control, '?');
+  return name + ":" + (line > 0 ? std::to_string(line) + ":" : "") + " " + rest;
 }
 
 // As JSON's parser would have it: the decoder checks the upper bound of unsigned numbers only.
@@ -129,7 +132,8 @@ Result<ConfigDocument> ConfigDocument::parse(std::string_view text, const std::s
     if (!reader.errors.empty()) return failure(document.refusal(reader.errors));
     return document;
   } catch (const toml::parse_error& error) {
-    return failure(ErrorCode::invalid, line_text(name, error.source().begin.line, error.description()));
+    return failure(ErrorCode::invalid,
+                   line_text(name, error.source().begin.line, std::string(error.description())));
   } catch (const ParserGaveUp&) {
     return failure(ErrorCode::invalid,
                    line_text(name, line_of_giving_up(text), "is not TOML; look at its key"));

@@ -59,6 +59,7 @@ void fields(V& v, Config& x) {
 }
 void check_config(const Config& config, const bascule::ConfigProblem& problem) {
   if (config.policy.heartbeat < 100ms) problem("policy.heartbeat_ms", "must be at least 100");
+  if (config.cluster == "two\nlines") problem("cluster", "is \"" + config.cluster + "\", not a name");
 }
 
 bascule::Result<Config> load(std::string_view text) {
@@ -124,6 +125,10 @@ port = 70000
 TEST_CASE("what types can't say is checked too") {
   CHECK(error_of("cluster = \"demo\"\n[policy]\nheartbeat_ms = 5\n") ==
         "m.toml:3: policy.heartbeat_ms: must be at least 100");
+}
+
+TEST_CASE("an error stays on its line, whatever stands in the value that it quotes") {
+  CHECK(error_of("cluster = \"two\\nlines\"\n") == "m.toml:1: cluster: is \"two?lines\", not a name");
 }
 
 TEST_CASE("a table in the place of a value, a date and broken syntax are errors with a line") {
