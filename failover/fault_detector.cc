@@ -205,6 +205,7 @@ void restart_detectors(Turn& turn, Duration stall) {
   turn.log("restart_detectors", std::string("cluster"), Reason::own_stall,
            fmt::format("the manager itself stood still for {}", in_seconds(stall)));
   for (auto& [id, host] : turn.state.hosts) {
+    if (host.live.drill != DrillPhase::none) continue;  // its silence is listened for
     host.live.last_heard = turn.now;
     turn.watch(host);
     if (host.record.phase == HostPhase::suspect) turn.set_phase(host, HostPhase::up, Reason::own_stall);
