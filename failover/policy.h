@@ -54,10 +54,11 @@ struct Policy {
   Duration suspicion_after() const { return heartbeat * missed_heartbeats; }
   // After this long without an answer a peer confirms a host's silence. Heartbeats can't tell a stalled link
   // from a dead host: TCP, which waits twice as long after each loss, brings them up to twice the stall late.
-  // Probes, many in each heartbeat while a peer is doubted, are answered as soon as it ends; the half
-  // second is for those that are lost, or late on a busy host.
+  // Probes, many in each heartbeat while a peer is doubted, are answered as soon as it ends; the fifth
+  // of a second is for those that are lost. They don't wait for a processor: hostd's threads for them run at
+  // real-time priority.
   Duration peer_silence() const {
-    return std::max(suspicion_after() - heartbeat, longest_stall + std::max<Duration>(heartbeat, 500ms));
+    return std::max(suspicion_after() - heartbeat, longest_stall + std::max<Duration>(heartbeat, 200ms));
   }
   // The least silence on which a decision about a host can fall.
   Duration decision_after() const { return std::max(suspicion_after(), peer_silence()); }

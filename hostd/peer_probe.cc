@@ -14,6 +14,9 @@
 #include <optional>
 #include <thread>
 
+#include "base/log.h"
+#include "base/real_time.h"
+
 namespace bascule::hostd {
 namespace {
 
@@ -21,6 +24,7 @@ constexpr std::string_view kMagic = "BSCLPRB";
 constexpr std::size_t kMessageBytes = 16;
 constexpr std::size_t kOpenRequests = 32;  // per peer: an answer that is later than so many is too late
 constexpr std::size_t kMostPeers = 256;
+constexpr int kPriority = 5;  // below bascule-guard's: on a busy host, who answers late looks dead
 
 using Message = std::array<char, kMessageBytes>;
 
@@ -138,6 +142,8 @@ class UdpPeerProbe final : public PeerProbe {
 
  private:
   void receive() {
+    if (const Status now = run_in_real_time(kPriority); !now)
+      log(LogLevel::warning, "peer_probe", "not_permitted", {{"what", now.error().message}});
     std::array<pollfd, 2> polled{pollfd{socket_, POLLIN, 0}, pollfd{wake_, POLLIN, 0}};
     while (true) {
       if (poll(polled.data(), polled.size(), -1) < 0 && errno != EINTR) return;

@@ -1,7 +1,6 @@
 #include "hostd/guard/process.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -11,6 +10,7 @@
 #include <fstream>
 
 #include "base/log.h"
+#include "base/real_time.h"
 
 namespace bascule::guard {
 namespace {
@@ -40,9 +40,7 @@ Status be_the_only_guard(const std::string& run_dir) {
 
 void claim_resources() {
   lock_memory();
-  sched_param priority{};
-  priority.sched_priority = 10;
-  if (::sched_setscheduler(0, SCHED_RR, &priority) != 0) not_permitted("real-time priority");
+  if (!run_in_real_time(10)) not_permitted("real-time priority");
   std::ofstream score("/proc/self/oom_score_adj");
   score << -1000 << std::flush;
   if (!score) not_permitted("OOM score -1000");

@@ -163,7 +163,10 @@ void Host::probe(std::uint64_t boot) {
   if (awake()) world_.probe_peers(*this);
   const hostd::ProbePace pace = hostd::pace_of(sightings(), heartbeat_);
   if (pace.tell < heartbeat_ && world_.now() >= last_beat_ + pace.tell) beat_now(boot);
-  world_.after(std::max(pace.ask, world_.lateness()), [this, boot] { probe(boot); });
+  // At real-time priority: a busy processor delays it by what it takes to get there only.
+  const Duration late = world_.random().between(0ms, 20ms);
+  world_.after(std::max(pace.ask, world_.options().noise ? late : Duration{0}),
+               [this, boot] { probe(boot); });
 }
 
 void Host::peer_answered(const HostId& peer) { peers_[peer] = world_.now(); }

@@ -95,7 +95,7 @@ TEST_CASE("a link that stalls for two seconds confirms nothing, a longer silence
   CHECK(sighting_of(c.host("paris-1"), peer, c.now, c.policy) == Sighting::undecided);
   c.sees("paris-1", "lyon-1", 3150ms, 100ms);
   CHECK(sighting_of(c.host("paris-1"), peer, c.now, c.policy) == Sighting::confirms);
-  CHECK(fast_profile().peer_silence() == 2500ms);
+  CHECK(fast_profile().peer_silence() == 2200ms);
 }
 
 TEST_CASE("a peer that has just come counts from its coming") {
