@@ -33,6 +33,7 @@ int main(int argc, char** argv) {
   app.add_option("--vms", options.vms, "virtual machines");
   app.add_option("--hosts-per-site", options.hosts_per_site, "hosts per site");
   app.add_flag("--noise", options.noise, "only stalls, loss and load: no fence and no move may follow");
+  app.add_flag("--replay", options.replay, "decide each step again from what a journal would hold");
   app.add_flag("--trace", options.trace, "print what happens");
   CLI11_PARSE(app, argc, argv);
   set_log_level(LogLevel::none);  // deposed managers complain, as they should

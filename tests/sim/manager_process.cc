@@ -15,11 +15,13 @@ ManagerProcess::ManagerProcess(World& world, Manager manager)
       shadow_(manager_.state()),
       leases_(lease_settings(manager_.policy(), manager_.leadership())) {
   for (const HostId& host : world_.host_ids()) leases_.admit(host);
+  if (world_.options().replay) journal_.emplace(manager_);
   follow_revocations();
   pump();
 }
 
 void ManagerProcess::post(EventBody body) {
+  if (journal_) body = JournalCheck::as_read(body);
   if (!manager_.accept({std::move(body), world_.timeline().wall()}, world_.now()))
     world_.breach("the event queue is full");
   pump();
@@ -51,6 +53,8 @@ void ManagerProcess::pump() {
     const bool idle = effects.stepped.empty();
     world_.steps += effects.stepped.size();
     check(effects);
+    if (journal_)
+      if (const auto words = journal_->follow(effects.stepped)) world_.breach(*words);
     apply(std::move(effects));
     if (idle && manager_.waiting() == 0) break;
   }

@@ -10,6 +10,7 @@
 
 #include "cluster/lease_plane.h"
 #include "cluster/manager.h"
+#include "tests/sim/journal_check.h"
 
 namespace bascule::sim {
 
@@ -55,6 +56,7 @@ class ManagerProcess {
   World& world_;
   Manager manager_;
   State shadow_;  // stepped beside the manager, so that each step can be checked
+  std::optional<JournalCheck> journal_;
   GrantTable leases_;
   std::map<HostId, Session> sessions_;
   std::map<Copy, bool> armed_;

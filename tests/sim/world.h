@@ -28,9 +28,10 @@ struct Options {
   Duration length = 1h;
   int hosts_per_site = 2;
   int vms = 6;
-  int faults = 8;      // at least this many, over the length
-  bool noise = false;  // only what must raise no alarm: stalls, loss, load
-  bool fast = false;   // the documented fast profile instead of the default timings
+  int faults = 8;       // at least this many, over the length
+  bool noise = false;   // only what must raise no alarm: stalls, loss, load
+  bool fast = false;    // the documented fast profile instead of the default timings
+  bool replay = false;  // every step once more from what a journal would hold
   bool trace = false;
 };
 
