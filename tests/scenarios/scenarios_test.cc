@@ -82,6 +82,8 @@ void set_policy(Policy& policy, const Words& words) {
       policy.brake_site_percent = std::stoi(text);
     else if (key == "brake_window")
       policy.brake_window = std::chrono::seconds(std::stoi(text));
+    else if (key == "start_time")
+      policy.start_time = std::chrono::seconds(std::stoi(text));
     else if (key == "plan_validity")
       policy.plan_validity = std::chrono::seconds(std::stoi(text));
     else
