@@ -33,12 +33,18 @@ std::string last_words(const ProgramOutput& output, const Secret& password) {
   return text.empty() ? "no words" : text;
 }
 
+struct Look {
+  Result<std::string> identity;
+  PowerState power;
+};
+
 // What differs between the ways to talk to a BMC.
 class Agent {
  public:
   virtual ~Agent() = default;
   virtual Result<std::string> identity(const std::stop_token& stop) = 0;
   virtual Result<PowerState> status(const std::stop_token& stop) = 0;
+  virtual Result<Look> look(const std::stop_token& stop) = 0;
   virtual Status command(PowerState wanted, const std::stop_token& stop) = 0;
 };
 
@@ -59,6 +65,17 @@ class Ipmitool final : public Agent {
     return power_in(*text, name());
   }
 
+  // Both in one session, so that it is the same BMC which says who it is and that it is off.
+  Result<Look> look(const std::stop_token& stop) override {
+    const Result<std::string> text =
+        run({"exec", "/dev/stdin"}, times_.read, stop, "raw 0x06 0x37\nchassis power status\n");
+    if (!text) return failure(text.error());
+    const std::size_t second = std::min(text->find("Chassis"), text->size());
+    const Result<PowerState> power = power_in(text->substr(second), name());
+    if (!power) return failure(power.error());
+    return Look{guid_in(text->substr(0, second), name()), *power};
+  }
+
   Status command(PowerState wanted, const std::stop_token& stop) override {
     const Result<std::string> text =
         run({"chassis", "power", std::string(name_of(wanted))}, times_.command, stop);
@@ -70,7 +87,7 @@ class Ipmitool final : public Agent {
   std::string name() const { return "BMC " + config_.address; }
 
   Result<std::string> run(const std::vector<std::string>& request, Duration limit,
-                          const std::stop_token& stop) {
+                          const std::stop_token& stop, const std::string& input = "") {
     const Result<Secret> password = read_secret_file(config_.password_file);
     if (!password) return failure(password.error());
     std::vector<std::string> argv = {"ipmitool", "-I",
@@ -83,7 +100,7 @@ class Ipmitool final : public Agent {
                                      "-f",       config_.password_file};
     if (!config_.user.empty()) argv.insert(argv.end(), {"-U", config_.user});
     argv.insert(argv.end(), request.begin(), request.end());
-    const Result<ProgramOutput> output = run_program(argv, "", limit, stop);
+    const Result<ProgramOutput> output = run_program(argv, input, limit, stop);
     if (!output) return failure(output.error().within(name()));
     if (output->exit_code != 0)
       return failure(ErrorCode::unavailable, name() + ": " + last_words(*output, *password));
@@ -114,6 +131,12 @@ class FenceProgram final : public Agent {
     const Result<int> code = run("status", times_.read, stop);
     if (!code) return failure(code.error());
     return *code == 0 ? PowerState::on : PowerState::off;
+  }
+
+  Result<Look> look(const std::stop_token& stop) override {
+    const Result<PowerState> power = status(stop);
+    if (!power) return failure(power.error());
+    return Look{identity(stop), *power};
   }
 
   Status command(PowerState wanted, const std::stop_token& stop) override {
@@ -164,25 +187,35 @@ class AgentFence final : public PowerFence {
     const Status commanded = agent_->command(PowerState::off, stop);
     PowerOffProof proof;
     proof.identity = expected;
-    const Result<Instant> first = await_off(commanded, stop);
+    const Result<Instant> first = await_off(commanded, expected, stop);
     if (!first) return failure(first.error());
     proof.first_off = *first;
     if (!wait_until(*first + times_.between_reads, stop)) return failure(stopping());
     proof.second_off = clock_.now();
-    const Result<PowerState> second = agent_->status(stop);
+    const Result<PowerState> second = power_of(expected, stop);
     if (!second) return failure(second.error().within("second power read"));
     if (*second == PowerState::on)
       return failure(ErrorCode::conflict, name_ +
                                               " answered off and then on: it is not proved off. Somebody "
                                               "switches it on, or its BMC can't be trusted");
-    if (const Status s = check_identity(expected, stop); !s)
-      return failure(s.error().within("after the off command"));
     return proof;
   }
 
  private:
   Status check_identity(const std::string& expected, const std::stop_token& stop) {
-    const Result<std::string> found = agent_->identity(stop);
+    return is_bound(agent_->identity(stop), expected);
+  }
+
+  // Of the bound BMC; `denied` when another one answered.
+  Result<PowerState> power_of(const std::string& expected, const std::stop_token& stop) {
+    const Result<Look> seen = agent_->look(stop);
+    if (!seen) return failure(seen.error());
+    if (const Status bound = is_bound(seen->identity, expected); !bound)
+      return failure(bound.error().within("after the off command"));
+    return seen->power;
+  }
+
+  Status is_bound(const Result<std::string>& found, const std::string& expected) const {
     if (!found && found.error().code != ErrorCode::not_found) return failure(found.error());
     const std::string identity = found ? *found : "";
     if (identity == expected) return {};
@@ -193,12 +226,14 @@ class AgentFence final : public PowerFence {
   }
 
   // When the first answer "off" was there.
-  Result<Instant> await_off(const Status& commanded, const std::stop_token& stop) {
+  Result<Instant> await_off(const Status& commanded, const std::string& expected,
+                            const std::stop_token& stop) {
     const Instant deadline = clock_.now() + times_.become_off;
     for (;;) {
-      const Result<PowerState> state = agent_->status(stop);
+      const Result<PowerState> state = power_of(expected, stop);
       const Instant now = clock_.now();
       if (state && *state == PowerState::off) return now;
+      if (!state && state.error().code == ErrorCode::denied) return failure(state.error());
       if (now >= deadline) {
         const std::string words = !commanded ? commanded.error().message
                                   : !state   ? state.error().message

@@ -55,7 +55,7 @@ constexpr auto enum_names(PowerState) {
 
 // What off_verified() saw. It is evidence only if the identity is the one that was bound to the host.
 struct PowerOffProof {
-  std::string identity;  // read before the command and again after the second read, both times the same
+  std::string identity;  // read before the command and with either read, each time the same
   Instant first_off;     // when the first answer "off" was there
   Instant second_off;    // when the second read that answered "off" was asked, ≥ 1 s later
 };

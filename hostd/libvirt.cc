@@ -356,6 +356,13 @@ class Libvirt final : public Hypervisor {
     listen(events.get());
     log(LogLevel::info, "libvirt", "connected", {{"uri", uri_}});
     events_.on_connection(true, "");
+    learn_what_qemu_can(events.get());
+  }
+
+  // libvirtd asks QEMU when somebody wants to know, which takes half a second and more: rather now than when
+  // the first guest is started, perhaps in a failover. Its answer is of no interest, a failure least of all.
+  static void learn_what_qemu_can(virConnectPtr connection) {
+    const Text unused(virConnectGetCapabilities(connection));
   }
 
   void listen(virConnectPtr connection) {

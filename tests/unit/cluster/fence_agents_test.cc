@@ -17,6 +17,7 @@
 #include <future>
 #include <sstream>
 #include <thread>
+#include <utility>
 
 #include "base/mailbox.h"
 #include "cluster/fence_agents_program.h"
@@ -117,10 +118,11 @@ class Folder {
 struct Child {
   pid_t pid = -1;
   Child() = default;
-  ~Child() {
+  ~Child() { end(); }
+  void end() {
     if (pid <= 0) return;
     ::kill(pid, SIGKILL);
-    ::waitpid(pid, nullptr, 0);
+    ::waitpid(std::exchange(pid, -1), nullptr, 0);
   }
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
@@ -129,13 +131,7 @@ struct Child {
 class Bmc {
  public:
   explicit Bmc(const std::string& guid = kGuid) : port_(free_udp_port()) {
-    std::string lan = kLan;
-    std::string root = folder_.path();
-    root.pop_back();
-    replace_all(lan, "@PORT@", std::to_string(port_));
-    replace_all(lan, "@GUID@", guid);
-    replace_all(lan, "@FOLDER@", root);
-    folder_.write("lan.conf", lan);
+    write_identity(guid);
     folder_.write("sim.emu", kEmulator);
     folder_.write("chassis", kChassis, fs::perms(0700));
     folder_.write("password", "secret\n");
@@ -156,8 +152,24 @@ class Bmc {
   }
   std::string power() const { return folder_.read("power").substr(0, 1); }
   void freeze() const { ::kill(child_.pid, SIGSTOP); }
+  // Another one at its address, which says the same about its power.
+  void replace_by(const std::string& guid) {
+    child_.end();
+    write_identity(guid);
+    start();
+  }
 
  private:
+  void write_identity(const std::string& guid) {
+    std::string lan = kLan;
+    std::string root = folder_.path();
+    root.pop_back();
+    replace_all(lan, "@PORT@", std::to_string(port_));
+    replace_all(lan, "@GUID@", guid);
+    replace_all(lan, "@FOLDER@", root);
+    folder_.write("lan.conf", lan);
+  }
+
   void start() {
     posix_spawn_file_actions_t actions;
     ::posix_spawn_file_actions_init(&actions);
@@ -235,7 +247,7 @@ TEST_CASE("a stop cuts a program off") {
   CHECK(output.error().code == ErrorCode::unavailable);
 }
 
-TEST_CASE("off is verified by two reads a second apart, with the identity before and after") {
+TEST_CASE("off is verified by two reads a second apart, each by the BMC that was bound") {
   const Bmc bmc;
   const auto fence = bmc.fence();
   CHECK(fence->identity({}) == std::string(kGuid));
@@ -261,6 +273,20 @@ TEST_CASE("a BMC of another host is not commanded") {
   CHECK(fence->off_verified("", {}).error().code == ErrorCode::denied);
   CHECK(bmc.power() == "1");
   CHECK(bmc.folder().read("log").find("set power") == std::string::npos);
+}
+
+TEST_CASE("a BMC that is exchanged between the command and the second read proves nothing") {
+  Bmc bmc;
+  const auto fence = bmc.fence("ipmitool", {5s, 5s, 3s, 4s});
+  auto proof = std::async(std::launch::async, [&fence] { return fence->off_verified(kGuid, {}); });
+  const SystemClock clock;
+  for (const Instant deadline = clock.now() + 30s; bmc.power() != "0" && clock.now() < deadline;)
+    std::this_thread::sleep_for(10ms);
+  bmc.replace_by("b123456789abcdefa123456789000003");
+  const Result<PowerOffProof> result = proof.get();
+  REQUIRE_FALSE(result.has_value());
+  CHECK(result.error().code == ErrorCode::denied);
+  CHECK(result.error().message.find("after the off command") != std::string::npos);
 }
 
 TEST_CASE("a BMC without a GUID can't be bound") {
