@@ -72,7 +72,7 @@ def make_cgroup(instance, unit):
             if is_unified():
                 _enable_controllers(path)
             parent, path = path, path / part
-            path.mkdir(exist_ok=True)
+            path.mkdir(parents=True, exist_ok=True)  # the last of the other labs may just have gone
             for setting in ("cpuset.cpus", "cpuset.mems"):
                 if root.name == "cpuset" and not (path / setting).read_text().strip():
                     (path / setting).write_text((parent / setting).read_text())
