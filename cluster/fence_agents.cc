@@ -68,7 +68,7 @@ class Ipmitool final : public Agent {
   // Both in one session, so that it is the same BMC which says who it is and that it is off.
   Result<Look> look(const std::stop_token& stop) override {
     const Result<std::string> text =
-        run({"exec", "/dev/stdin"}, times_.read, stop, "raw 0x06 0x37\nchassis power status\n");
+        run({"exec", "/proc/self/fd/0"}, times_.read, stop, "raw 0x06 0x37\nchassis power status\n");
     if (!text) return failure(text.error());
     const std::size_t second = std::min(text->find("Chassis"), text->size());
     const Result<PowerState> power = power_in(text->substr(second), name());
