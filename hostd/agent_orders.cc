@@ -113,16 +113,23 @@ Result<std::string> Agent::definition(const wire::Command& command, const VmSpec
   return xml;
 }
 
-// A QEMU that has just died may still be on libvirt's list.
+// A QEMU that has just died may still be on libvirt's list, and one that libvirt has lost may still run.
 Status Agent::wait_until_free(const VmId& vm) {
   const Instant deadline = parts_.clock.now() + kFreeBound;
   while (true) {
-    const Result<std::string> found = parts_.hypervisor.xml(vm);
-    if (!found && found.error().code == ErrorCode::not_found) return {};
+    const Result<std::string> domain = parts_.hypervisor.xml(vm);
+    if (!domain && domain.error().code != ErrorCode::not_found) return failure(domain.error());
+    const Result<std::vector<QemuProcess>> found = parts_.processes.scan();
     if (!found) return failure(found.error());
+    const auto process =
+        std::find_if(found->begin(), found->end(), [&vm](const auto& p) { return p.vm == vm; });
+    if (!domain && process == found->end()) return {};
     if (parts_.clock.now() >= deadline)
       return failure(ErrorCode::conflict,
-                     "libvirt has a domain with the VM's id that this host doesn't hold");
+                     domain
+                         ? "libvirt has a domain with the VM's id that this host doesn't hold"
+                         : "QEMU process " + std::to_string(process->pid) +
+                               ", which libvirt doesn't know, runs the VM already; look at it, then kill it");
     pause(kLookEvery);
   }
 }

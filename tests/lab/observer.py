@@ -95,11 +95,12 @@ class Observer:
         for pid in pids:
             if now - self._others.get(pid, now) > SETTLED_S:
                 continue
-            uuid = uuid_of(pid)
+            uuid = uuid_of(pid, self.instance.name)
             if uuid is None:
                 self._others.setdefault(pid, now)
-            elif uuid in seen and uuid_of(seen[uuid]) == uuid and uuid_of(pid) == uuid:
-                self._fault(f"two QEMU processes of VM {uuid}: pids {seen[uuid]} and {pid}")
+            elif uuid in seen and all(uuid_of(each, self.instance.name) == uuid for each in (seen[uuid], pid)):
+                states = " and ".join(f"{each} ({state_of(each)})" for each in (seen[uuid], pid))
+                self._fault(f"two QEMU processes of VM {uuid}: pids {states}")
             else:
                 seen[uuid] = pid
 
@@ -135,12 +136,24 @@ class Observer:
             self.faults.append(text)
 
 
-def uuid_of(pid):
-    """The VM that this process runs, if it is a living QEMU."""
+def uuid_of(pid, lab):
+    """The VM that this process runs, if it is a living QEMU, and not of another lab."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        if b"qemu-system" not in words[0] or b"-uuid" not in words:
+            return None
+        groups = Path(f"/proc/{pid}/cgroup").read_text()
     except OSError:
         return None
-    if b"qemu-system" not in words[0] or b"-uuid" not in words:
+    if "/bascule-lab/" in groups and f"/bascule-lab/{lab}/" not in groups:
         return None
     return words[words.index(b"-uuid") + 1].decode()
+
+
+def state_of(pid):
+    """Its state and the clock ticks since the boot at which it started (proc(5)), and the threads it still has."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return f"state {fields[0]}, {fields[17]} threads, started at {fields[19]}"
+    except OSError:
+        return "gone by now"

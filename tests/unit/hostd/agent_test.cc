@@ -33,6 +33,12 @@ TEST_CASE_FIXTURE(Host, "a volume that is missing later is no reason to make an 
   CHECK_FALSE(std::filesystem::exists(folder.path() + "/pool/web-1"));
 }
 
+TEST_CASE_FIXTURE(Host, "nothing starts beside a process of the VM that libvirt doesn't know") {
+  processes.add(kVm, "bascule-web-1");
+  CHECK(refusal(start(1)) == ErrorCode::conflict);
+  CHECK_FALSE(hypervisor.xml(kVm).has_value());
+}
+
 TEST_CASE_FIXTURE(Host, "commands of another cluster, boot, time or manager are refused") {
   wire::Command order = start(1);
   order.cluster = ClusterId("other");
