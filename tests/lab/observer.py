@@ -5,6 +5,7 @@ Faults it finds, whatever a test is looking at:
   - the reports of a VM come from boot A, then B, then A again: two copies run
   - so does the first block of its disk: two copies write
 """
+import contextlib
 import os
 import re
 import socket
@@ -16,7 +17,7 @@ from bascule_lab.instance import REPORT_PORT
 
 SAMPLE_S = 0.03
 SETTLED_S = 30  # a process this old that is not QEMU will not become it
-BLIND_S = 1.0   # a longer gap between two samples makes the observer's word worthless
+BLIND_S = 1.0   # a longer gap between two looks at the processes makes the observer's word worthless
 REPORT = re.compile(r"vm=(\S+) boot=(\S+) counter=(\d+)")
 
 
@@ -50,7 +51,8 @@ class Observer:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((instance.address("outside"), REPORT_PORT))
         self._socket.settimeout(0.2)
-        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._sample, self._listen)]
+        self._threads = [threading.Thread(target=work, daemon=True)
+                         for work in (self._sample, self._read_disks, self._listen)]
         for thread in self._threads:
             thread.start()
 
@@ -77,14 +79,21 @@ class Observer:
         return self.reports[vm].order[-1][2] if vm in self.reports else None
 
     def _sample(self):
+        with contextlib.suppress(OSError):  # of this thread alone: it must not wait for what it watches
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -15)
         last = time.monotonic()
         while not self._end.is_set():
             self._sample_processes()
-            self._sample_disks()
             now = time.monotonic()
             self.longest_gap = max(self.longest_gap, now - last)
             last = now
             self.samples += 1
+            self._end.wait(SAMPLE_S)
+
+    def _read_disks(self):
+        """Apart from the processes, as a read may wait for a busy disk."""
+        while not self._end.is_set():
+            self._sample_disks()
             self._end.wait(SAMPLE_S)
 
     def _sample_processes(self):
