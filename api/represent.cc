@@ -106,6 +106,9 @@ VmView vm_view(const State& state, const Policy& policy, const Vm& vm) {
   view.protected_ = record.spec.protected_;
   view.wanted_running = record.wanted_running;
   view.switchable_now = switchable_view(state, policy, vm);
+  view.volumes = vm.live.volumes;
+  view.complete_until = record.complete_until;
+  view.lost = record.lost;
   view.may_run = record.placement.may_run;
   view.memory_mib = record.spec.memory_mib;
   view.vcpus = record.spec.vcpus;

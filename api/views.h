@@ -198,6 +198,9 @@ struct VmView {
   bool protected_ = true;
   bool wanted_running = true;
   Answered switchable_now;
+  std::vector<wire::VolumeSeen> volumes;   // that the other site has a copy of, as the host last told
+  std::optional<WallTime> complete_until;  // what was written later was lost by the last switch
+  std::optional<Duration> lost;
   std::vector<Copy> may_run;
   std::uint32_t memory_mib = 0;
   std::uint32_t vcpus = 0;
@@ -223,6 +226,9 @@ void fields(V& v, VmView& x) {
   v("protected", x.protected_);
   v("wanted_running", x.wanted_running);
   v("switchable_now", x.switchable_now);
+  v("volumes", x.volumes);
+  v.optional("complete_until", x.complete_until);
+  v.optional("lost_ms", x.lost);
   v("may_run", x.may_run);
   v("memory_mib", x.memory_mib);
   v("vcpus", x.vcpus);

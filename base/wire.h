@@ -151,14 +151,56 @@ struct HostFault {
   std::string detail;
 };
 
+// A volume that was taken over from the other site's storage.
+struct VolumeTaken {
+  std::string pool;
+  std::string volume;
+  std::optional<WallTime> complete_until;  // what was written later is lost; absent: nothing is
+};
+template <class V>
+void fields(V& v, VolumeTaken& x) {
+  v("pool", x.pool);
+  v("volume", x.volume);
+  v.optional("complete_until", x.complete_until);
+}
+
 struct CommandReply {
   static constexpr std::string_view kType = "command_reply";
   ActionId action;
   std::optional<Error> error;          // absent: done
   std::optional<DomainReport> domain;  // the VM after it
+  std::vector<VolumeTaken> taken;      // by its start
 };
 
-using FromHost = std::variant<Hello, Heartbeat, DomainChanged, HostFault, CommandReply>;
+// How a mirrored volume of a guest that runs here is, at both sites.
+struct VolumeSeen {
+  std::string pool;
+  std::string volume;
+  std::string here;   // "primary", or what is wrong
+  std::string there;  // "follows", or what is wrong
+  bool well = false;  // the other site follows
+  bool lost = false;  // a newer generation, or the other site, has it: this guest is fenced
+  std::optional<WallTime> complete_until;  // what the other site has
+  std::optional<Duration> behind;          // how far it is behind
+};
+template <class V>
+void fields(V& v, VolumeSeen& x) {
+  v("pool", x.pool);
+  v("volume", x.volume);
+  v("here", x.here);
+  v("there", x.there);
+  v("well", x.well);
+  v.optional("lost", x.lost);
+  v.optional("complete_until", x.complete_until);
+  v.optional("behind_ms", x.behind);
+}
+struct VolumesSeen {
+  static constexpr std::string_view kType = "volumes_seen";
+  VmId vm;
+  std::vector<VolumeSeen> volumes;
+};
+
+using FromHost = std::variant<Hello, Heartbeat, DomainChanged, HostFault, CommandReply, VolumesSeen>;
 
 // ---- Manager to host ----
 
@@ -179,10 +221,32 @@ struct Welcome {
   std::vector<PeerAddress> peers;
 };
 
+// Where the data of mirrored volumes is, in relation to the host that starts the VM. Without a meaning in
+// pools that both sites see.
+enum class Takeover {
+  none,     // at this host's site already
+  forced,   // at the other site, which may be lost: what had not reached this one is given up
+  planned,  // at the other site: nothing may be lost, else the start is refused
+};
+constexpr auto enum_names(Takeover) {
+  return std::array{EnumName<Takeover>{Takeover::none, "none"},
+                    EnumName<Takeover>{Takeover::forced, "forced"},
+                    EnumName<Takeover>{Takeover::planned, "planned"}};
+}
+
 // Start this VM. Refused below or at its tombstone, without a lease (mode stop), past not_after, or if it
 // runs already with another generation.
 struct StartVm {
   static constexpr std::string_view kType = "start_vm";
+  VmSpec spec;
+  Takeover takeover = Takeover::none;
+  Generation ran;  // the last generation that ran: volumes that are older are not the VM's
+};
+
+// Make this site's copies of the VM's volumes follow the other site's; the reply comes when they are in step.
+// The guest runs on meanwhile, at the other site.
+struct FollowVolumes {
+  static constexpr std::string_view kType = "follow_volumes";
   VmSpec spec;
 };
 
@@ -223,7 +287,7 @@ struct Command {
   BootId boot_id;         // refused by any other boot
   Generation generation;  // of the VM
   Duration not_after{};   // on the host's own CLOCK_BOOTTIME, see Hello.clock
-  std::variant<StartVm, StopVm, ForbidVm, ForgetVm> order;
+  std::variant<StartVm, StopVm, ForbidVm, ForgetVm, FollowVolumes> order;
 };
 
 using FromManager = std::variant<Welcome, Command>;
@@ -321,6 +385,12 @@ void fields(V& v, CommandReply& x) {
   v("action", x.action);
   v.optional("error", x.error);
   v.optional("domain", x.domain);
+  v.optional("taken", x.taken);
+}
+template <class V>
+void fields(V& v, VolumesSeen& x) {
+  v("vm", x.vm);
+  v("volumes", x.volumes);
 }
 template <class V>
 void fields(V& v, PeerAddress& x) {
@@ -339,6 +409,12 @@ void fields(V& v, Welcome& x) {
 }
 template <class V>
 void fields(V& v, StartVm& x) {
+  v("spec", x.spec);
+  v.optional("takeover", x.takeover);
+  v.optional("ran", x.ran);
+}
+template <class V>
+void fields(V& v, FollowVolumes& x) {
   v("spec", x.spec);
 }
 template <class V>

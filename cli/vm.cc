@@ -97,6 +97,18 @@ void print_vm(Session& session, const std::string& body) {
   line("memory         ", text(vm, "memory_mib") + " MiB");
   line("vcpus          ", text(vm, "vcpus"));
   print_disks_and_nics(session, vm);
+  for (const Document& volume : elements(vm, "volumes")) {
+    const std::string behind = text(volume, "behind_ms");
+    line("copy           ",
+         text(volume, "pool") + ":" + text(volume, "volume") + " " + text(volume, "here") +
+             " here; there: " + text(volume, "there") + (behind.empty() ? "" : ", " + behind + " ms behind"),
+         flag(volume, "well") ? Tone::good : Tone::warning);
+  }
+  if (!text(vm, "lost_ms").empty())
+    line("lost           ",
+         "by the last switch, what was written after " + time_text(vm, "complete_until") + " (" +
+             text(vm, "lost_ms") + " ms)",
+         Tone::bad);
   line("kernel         ", text(vm, "kernel.kernel"));
   line("protected      ", flag(vm, "protected") ? "yes" : "no");
   line("priority       ", text(vm, "priority"));

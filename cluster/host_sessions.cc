@@ -131,6 +131,8 @@ Sessions::Refusal Sessions::hear(Session& session, wire::FromHost message) {
       return HostDomainChanged{from, std::move(body)};
     else if constexpr (std::is_same_v<Body, wire::HostFault>)
       return HostFaultReported{from, std::move(body)};
+    else if constexpr (std::is_same_v<Body, wire::VolumesSeen>)
+      return HostVolumesSeen{from, std::move(body)};
     else if constexpr (std::is_same_v<Body, wire::CommandReply>)
       return HostReplied{from, std::move(body)};
     else

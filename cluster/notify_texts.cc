@@ -53,6 +53,20 @@ constexpr std::array kEnglish = {
         "Bascule {cluster}: host {host} SILENT, nothing decided: {detail}. Next: check links, bascule "
         "explain "
         "host/{host}"},
+    Words{K::vms_switched_loss, S::critical, "{n} {n|VM|VMs} switched from {host} to {site}, {lost} lost",
+          "{n} {n|VM|VMs} of {host} {n|was|were} started at {site}:\n    {vms}\n\n"
+          "What was written in the last {lost} had not been copied there yet: it is lost.\n"
+          "Nothing moves back by itself.\n"
+          "Next: tell the customers; when {host} is repaired, see `bascule failback plan`.",
+          "Bascule {cluster}: {n} {n|VM|VMs} of {host} now {n|runs|run} at {site}, {lost} LOST: {vms}. Next: "
+          "tell "
+          "customers, repair, bascule failback plan"},
+    Words{K::copies_behind, S::warning, "The copy of {vms} doesn't follow",
+          "The other site lacks the latest data of {vms} (on {host}): {detail}.\n"
+          "A switch now would lose data.\n\n"
+          "Next: look at rbd-mirror, the link between the sites and the other Ceph cluster; see\n"
+          "`bascule vm show {vms}`.",
+          "Bascule {cluster}: the other site's copy of {vms} is BEHIND. Next: check rbd-mirror and the link"},
     Words{K::vms_switched, S::critical, "{n} {n|VM|VMs} switched from {host} to {site}",
           "{n} {n|VM|VMs} of {host} {n|was|were} started at {site}:\n    {vms}\n\n"
           "Nothing moves back by itself.\n"
@@ -158,6 +172,22 @@ constexpr std::array kFrench = {
           "détail. Bascule continue seul dès que la situation est claire.",
           "Bascule {cluster} : hôte {host} MUET, rien n’est décidé : {detail}. À faire : vérifier les liens, "
           "bascule explain host/{host}"},
+    Words{K::vms_switched_loss, S::critical,
+          "{n} VM {n|basculée|basculées} de {host} vers {site}, {lost} perdues",
+          "{n} VM de {host} {n|a été démarrée|ont été démarrées} à {site} :\n    {vms}\n\n"
+          "Ce qui a été écrit dans les dernières {lost} n’y était pas encore copié : c’est perdu.\n"
+          "Rien ne revient de soi-même.\n"
+          "À faire : prévenir les clients ; quand {host} sera réparé, voir `bascule failback plan`.",
+          "Bascule {cluster} : {n} VM de {host} {n|tourne|tournent} à {site}, {lost} PERDUES : {vms}. À "
+          "faire : "
+          "prévenir les clients, réparer, bascule failback plan"},
+    Words{K::copies_behind, S::warning, "La copie de {vms} ne suit plus",
+          "L’autre site n’a pas les dernières données de {vms} (sur {host}) : {detail}.\n"
+          "Une bascule maintenant perdrait des données.\n\n"
+          "À faire : vérifier rbd-mirror, le lien entre les sites et l’autre cluster Ceph ; voir\n"
+          "`bascule vm show {vms}`.",
+          "Bascule {cluster} : copie de {vms} sur l’autre site en RETARD. À faire : vérifier rbd-mirror, le "
+          "lien"},
     Words{K::vms_switched, S::critical, "{n} VM {n|basculée|basculées} de {host} vers {site}",
           "{n} VM de {host} {n|a été démarrée|ont été démarrées} à {site} :\n    {vms}\n\n"
           "Rien ne revient de soi-même.\n"
@@ -237,7 +267,7 @@ constexpr std::array kFrench = {
 static_assert(kEnglish.size() == enum_names(NoticeKind{}).size());
 static_assert(kFrench.size() == enum_names(NoticeKind{}).size());
 
-using Facts = std::array<std::pair<std::string_view, std::string>, 6>;
+using Facts = std::array<std::pair<std::string_view, std::string>, 7>;
 
 // "{n|VM was|VMs were}": the first for one (in French for none too), else the second.
 std::string_view choose(std::string_view choices, bool singular) {
@@ -294,7 +324,8 @@ Notice compose(NoticeKind kind, Language language, const NoticeFacts& facts) {
                          {"site", facts.site},
                          {"vms", facts.vms},
                          {"n", std::to_string(facts.n)},
-                         {"detail", facts.detail}}};
+                         {"detail", facts.detail},
+                         {"lost", facts.lost}}};
   const bool singular = facts.n == 1 || (facts.n == 0 && language == Language::fr);
   Notice notice;
   notice.severity = words->severity;

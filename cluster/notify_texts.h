@@ -30,6 +30,8 @@ constexpr auto enum_names(Language) {
 //   host_fault         host, detail
 //   fencing_not_ready  host, detail
 //   channel_dead       detail: mail or sms, and the error
+//   copies_behind      vms, host, detail
+//   vms_switched_loss  as vms_switched, and lost
 //   failback_done      vms, site, n
 //   failback_refused   vms, detail
 //   out_of_band        vms, host, detail
@@ -41,6 +43,7 @@ struct NoticeFacts {
   std::string vms;  // "web-1, web-2"; the mail shows all, the SMS as many as fit
   std::size_t n = 0;
   std::string detail;
+  std::string lost;  // "4.2 s"
 };
 
 // Subject, text and SMS of a kind; id, incident and time are the caller's. The SMS always fits one message.

@@ -37,6 +37,7 @@ Notice notice_of(const OutboxRecord& record, const OutboxOptions& options) {
   facts.site = fact(record, "site");
   facts.vms = fact(record, "vms");
   facts.detail = fact(record, "detail");
+  facts.lost = fact(record, "lost");
   const std::string n = fact(record, "n");
   std::from_chars(n.data(), n.data() + n.size(), facts.n);
   Notice notice = compose(record.kind, options.language, facts);

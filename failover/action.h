@@ -21,7 +21,7 @@ struct SendCommand {
   ActionId action;
   Copy to;
   Generation generation;
-  std::variant<wire::StartVm, wire::StopVm, wire::ForbidVm, wire::ForgetVm> order;
+  std::variant<wire::StartVm, wire::StopVm, wire::ForbidVm, wire::ForgetVm, wire::FollowVolumes> order;
 };
 struct PowerOff {
   ActionId action;
@@ -41,9 +41,10 @@ struct RevokeLease {
 enum class NoticeKind {
   host_lost,  // detection: sent before fencing ends
   site_lost,
-  fencing_held,  // a person is needed: attest-down
-  host_doubted,  // silent, but a peer sees it, or we hear nobody, or the brake holds: nothing is decided
-  vms_switched,  // digest of an incident
+  fencing_held,       // a person is needed: attest-down
+  host_doubted,       // silent, but a peer sees it, or we hear nobody, or the brake holds: nothing is decided
+  vms_switched,       // digest of an incident
+  vms_switched_loss,  // the same, and some of the last data is lost
   vm_failed,
   vm_restarted,   // in place
   host_returned,  // quarantined
@@ -51,6 +52,7 @@ enum class NoticeKind {
   host_fault,
   fencing_not_ready,
   channel_dead,
+  copies_behind,  // the other site's copy of a volume doesn't follow
   failback_done,
   failback_refused,
   out_of_band,
@@ -64,6 +66,7 @@ constexpr auto enum_names(NoticeKind) {
                     EnumName<N>{N::fencing_held, "fencing_held"},
                     EnumName<N>{N::host_doubted, "host_doubted"},
                     EnumName<N>{N::vms_switched, "vms_switched"},
+                    EnumName<N>{N::vms_switched_loss, "vms_switched_loss"},
                     EnumName<N>{N::vm_failed, "vm_failed"},
                     EnumName<N>{N::vm_restarted, "vm_restarted"},
                     EnumName<N>{N::host_returned, "host_returned"},
@@ -71,6 +74,7 @@ constexpr auto enum_names(NoticeKind) {
                     EnumName<N>{N::host_fault, "host_fault"},
                     EnumName<N>{N::fencing_not_ready, "fencing_not_ready"},
                     EnumName<N>{N::channel_dead, "channel_dead"},
+                    EnumName<N>{N::copies_behind, "copies_behind"},
                     EnumName<N>{N::failback_done, "failback_done"},
                     EnumName<N>{N::failback_refused, "failback_refused"},
                     EnumName<N>{N::out_of_band, "out_of_band"},
@@ -79,7 +83,8 @@ constexpr auto enum_names(NoticeKind) {
 }
 
 // Tell operations, by mail and SMS. Stored in the outbox in the same transaction as the step.
-// Facts by name: host, site, vms (comma-separated names, at most 10), n (number of VMs), detail.
+// Facts by name: host, site, vms (comma-separated names, at most 10), n (number of VMs), detail, lost ("4.2
+// s").
 struct Notify {
   NoticeKind kind = NoticeKind::test;
   std::optional<IncidentId> incident;

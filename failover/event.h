@@ -38,6 +38,11 @@ struct HostFaultReported {
   Copy from;
   wire::HostFault fault;
 };
+struct HostVolumesSeen {
+  static constexpr std::string_view kType = "host_volumes_seen";
+  Copy from;
+  wire::VolumesSeen seen;
+};
 struct HostReplied {
   static constexpr std::string_view kType = "host_replied";
   Copy from;
@@ -163,7 +168,7 @@ struct TestNotices {
 };
 
 using EventBody =
-    std::variant<HostHello, HostHeartbeat, HostDomainChanged, HostFaultReported, HostReplied,
+    std::variant<HostHello, HostHeartbeat, HostDomainChanged, HostFaultReported, HostVolumesSeen, HostReplied,
                  HostSessionClosed, PowerOffDone, PowerOnDone, BmcChecked, LeaseObserved, LeaseRevoked,
                  ChannelChanged, Tick, CreateVm, StartVmAsked, StopVmAsked, DeleteVm, ClearHost, PowerHost,
                  DrillHost, AttestDown, PlanFailback, ApproveFailback, TestNotices>;
@@ -201,6 +206,11 @@ template <class V>
 void fields(V& v, HostFaultReported& x) {
   v("from", x.from);
   v("fault", x.fault);
+}
+template <class V>
+void fields(V& v, HostVolumesSeen& x) {
+  v("from", x.from);
+  v("seen", x.seen);
 }
 template <class V>
 void fields(V& v, HostReplied& x) {

@@ -10,6 +10,7 @@
 #include "failover/placement.h"
 #include "failover/recovery.h"
 #include "failover/vm_life.h"
+#include "failover/volumes.h"
 
 namespace bascule {
 namespace {
@@ -65,6 +66,8 @@ Result<PlanItem> item_for(const State& state, const Vm& vm, PlacementWish& wish)
       "starts on {}; {}",
       item.from.host.value, item.generation.value, item.generation.next().value, item.to.host.value,
       choice.explanation);
+  if (has_copies(vm))
+    item.why_safe += fmt::format("; {}; home's copy is brought in step first", words_about_copies(vm));
   return item;
 }
 
@@ -136,17 +139,24 @@ void refuse_waiting(Turn& turn, FailbackPlan& plan, PlanItem& item, std::string 
            {{"plan", plan.id.value}, {"name", item.name}});
 }
 
+void stop_for_home(Turn& turn, Vm& vm, PlanItem& item) {
+  item.phase = PlanItemPhase::stopping;
+  turn.set_phase(vm, VmPhase::stopping, Reason::failback_approved, "shut down to be carried home");
+  turn.command(vm, CommandKind::stop, item.from, item.generation);
+}
+
 void begin_item(Turn& turn, FailbackPlan& plan, PlanItem& item) {
   Vm& vm = turn.state.vms.at(item.vm);
-  item.phase = PlanItemPhase::stopping;
+  const bool follows = vm.record.phase == VmPhase::running && has_copies(vm);
+  item.phase = follows ? PlanItemPhase::following : PlanItemPhase::stopping;
   vm.record.failback = plan.id;
   turn.touch(plan);
   turn.touch(vm);
   turn.log("begin_failback", vm, Reason::failback_approved, plan.reason,
            {{"plan", plan.id.value}, {"approved_by", plan.approved_by ? plan.approved_by->value : ""}});
   if (vm.record.phase == VmPhase::recovering) return advance(turn, vm);
-  turn.set_phase(vm, VmPhase::stopping, Reason::failback_approved, "shut down to be carried home");
-  turn.command(vm, CommandKind::stop, item.from, item.generation);
+  if (follows) return turn.command(vm, CommandKind::follow, item.to, item.generation);
+  stop_for_home(turn, vm, item);
 }
 
 // Starts waiting items, a few at a time.
@@ -156,7 +166,8 @@ void continue_plan(Turn& turn, const PlanId& id) {
   FailbackPlan& plan = found->second;
   for (std::size_t i = 0; i < plan.items.size(); ++i) {
     const auto under_way = std::count_if(plan.items.begin(), plan.items.end(), [](const PlanItem& item) {
-      return item.phase == PlanItemPhase::stopping || item.phase == PlanItemPhase::starting;
+      return item.phase == PlanItemPhase::following || item.phase == PlanItemPhase::stopping ||
+             item.phase == PlanItemPhase::starting;
     });
     if (plan.items[i].phase != PlanItemPhase::waiting || under_way >= kAtOnce) continue;
     const std::string stale = why_stale(turn.state, plan, plan.items[i], turn.now);
@@ -195,7 +206,7 @@ std::string why_stale(const State& state, const FailbackPlan& plan, const PlanIt
                        record.placement.generation.value, item.generation.value);
   if (!names_copy(record.placement.may_run, item.from)) return "it no longer runs where the plan saw it";
   if (!record.away || !record.wanted_running) return "it is no longer away, or was stopped";
-  const bool fresh = item.phase == PlanItemPhase::waiting;
+  const bool fresh = item.phase == PlanItemPhase::waiting || item.phase == PlanItemPhase::following;
   if (fresh && record.phase != VmPhase::running && record.phase != VmPhase::recovering)
     return fmt::format("it is {}", name_of(record.phase));
   const auto home = state.hosts.find(item.to.host);
@@ -277,10 +288,24 @@ void approve_failback(Turn& turn, const ApproveFailback& asked) {
   continue_plan(turn, plan.id);
 }
 
+void volumes_followed(Turn& turn, Vm& vm, const std::optional<Error>& error) {
+  turn.forget_command(vm);
+  FailbackPlan* plan = plan_of(turn, vm);
+  PlanItem* item = plan ? item_of(*plan, vm.record.spec.id) : nullptr;
+  if (!item || item->phase != PlanItemPhase::following) return;
+  if (error) return refuse_item(turn, vm, "home's copy can't follow: " + error->message);
+  turn.state.plan_expiry[plan->id] = turn.now + turn.policy.plan_validity;  // copying may have taken long
+  const std::string stale = why_stale(turn.state, *plan, *item, turn.now);
+  if (!stale.empty()) return refuse_item(turn, vm, stale);
+  turn.touch(*plan);
+  stop_for_home(turn, vm, *item);
+}
+
 void carry_home(Turn& turn, Vm& vm, StartElsewhere permit) {
   FailbackPlan* plan = plan_of(turn, vm);
   PlanItem* item = plan ? item_of(*plan, vm.record.spec.id) : nullptr;
-  const std::string stale = item ? why_stale(turn.state, *plan, *item, turn.now) : "the plan is gone";
+  std::string stale = item ? why_stale(turn.state, *plan, *item, turn.now) : "the plan is gone";
+  if (item && item->phase == PlanItemPhase::following) stale = "it ended before home's copy was in step";
   if (!item || !stale.empty()) {
     refuse_item(turn, vm, stale);
     turn.set_phase(vm, VmPhase::recovering, Reason::stays_away, stale);
@@ -320,14 +345,18 @@ namespace {
 void resume_item(Turn& turn, FailbackPlan& plan, PlanItem& item) {
   if (item.phase == PlanItemPhase::waiting)
     return refuse_waiting(turn, plan, item, "the manager was restarted before its turn: make a new plan");
-  if (item.phase != PlanItemPhase::stopping) return;
-  const std::string why = "the manager was restarted while it was shut down: it starts again where it was";
+  const bool following = item.phase == PlanItemPhase::following;
+  if (!following && item.phase != PlanItemPhase::stopping) return;
+  const std::string why =
+      following ? "the manager was restarted while home's copy was brought in step: make a new plan"
+                : "the manager was restarted while it was shut down: it starts again where it was";
   refuse_waiting(turn, plan, item, why);
   Vm* vm = turn.find_vm(item.vm);
   if (!vm || vm->record.failback != plan.id) return;
   vm->record.failback.reset();
-  vm->record.explanation = why;
   turn.touch(*vm);
+  if (following) return;
+  vm->record.explanation = why;
   advance(turn, *vm);
 }
 

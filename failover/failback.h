@@ -11,6 +11,8 @@ void plan_failback(Turn& turn, const PlanFailback& asked);
 void approve_failback(Turn& turn, const ApproveFailback& asked);
 
 // Every copy has ended: start it at home, or if the plan has become stale, where it was.
+// Home's copies of the VM's volumes are in step, or why not.
+void volumes_followed(Turn& turn, Vm& vm, const std::optional<Error>& error);
 void carry_home(Turn& turn, Vm& vm, StartElsewhere permit);
 void arrived_home(Turn& turn, Vm& vm);
 void refuse_item(Turn& turn, Vm& vm, const std::string& why);

@@ -11,6 +11,7 @@
 #include "failover/fence_host.h"
 #include "failover/recovery.h"
 #include "failover/vm_life.h"
+#include "failover/volumes.h"
 
 namespace bascule {
 namespace {
@@ -155,6 +156,10 @@ void on_heartbeat(Turn& turn, const HostHeartbeat& event) {
 
 void on_domain_changed(Turn& turn, const HostDomainChanged& event) {
   if (Host* host = speaker(turn, event.from)) on_domain(turn, *host, event.change.domain, event.change.cause);
+}
+
+void on_host_volumes(Turn& turn, const HostVolumesSeen& event) {
+  if (speaker(turn, event.from)) on_volumes_seen(turn, event.from, event.seen);
 }
 
 void on_host_fault(Turn& turn, const HostFaultReported& event) {

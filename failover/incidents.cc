@@ -48,7 +48,12 @@ void send_digest(Turn& turn, Incident& incident, IncidentLive& live) {
                     {"n", std::to_string(n)},
                     {"detail", fmt::format("{} of {} running again {} after the decision", n,
                                            incident.vms.size(), in_seconds(took))}};
-  turn.notify(NoticeKind::vms_switched, incident.id, std::move(facts));
+  std::optional<Duration> lost;
+  for (const VmId& id : incident.switched)
+    if (const Vm* vm = turn.find_vm(id); vm && vm->record.lost)
+      lost = std::max(lost.value_or(0s), *vm->record.lost);
+  if (lost) facts["lost"] = in_seconds(*lost);
+  turn.notify(lost ? NoticeKind::vms_switched_loss : NoticeKind::vms_switched, incident.id, std::move(facts));
   live.announced = n;
   live.digest_at = turn.now + kBetweenDigests;
 }

@@ -41,6 +41,7 @@ std::vector<std::string> problems_of(const Policy& p) {
   at_least(problems, "command_validity_ms", p.command_validity, 1s, "commands would be late on arrival");
   at_least(problems, "start_time_ms", p.start_time, 5s, "a start takes seconds");
   at_least(problems, "restart_window_ms", p.restart_window, 10s, "restarts would not be counted");
+  at_least(problems, "longest_behind_ms", p.longest_behind, 5s, "copying takes a moment");
   at_least(problems, "plan_validity_ms", p.plan_validity, 10s, "a person must read the plan");
   at_least(problems, "readiness_period_ms", p.readiness_period, 1s, "BMCs must not be flooded");
   if (p.restart_attempts < 1) problems.push_back("policy.restart_attempts: the least is 1");

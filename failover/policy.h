@@ -40,6 +40,9 @@ struct Policy {
   int restart_attempts = 3;         // of one VM within restart_window, then `failed` and paged
   Duration restart_window = 600s;
 
+  // Storage
+  Duration longest_behind = 60s;  // of the other site's copy of a volume, then people are told
+
   // People
   Duration plan_validity = 600s;  // of a failback plan
   Duration attest_validity = 600s;
@@ -88,6 +91,7 @@ void fields(V& v, Policy& x) {
   v.optional("shutdown_grace_ms", x.shutdown_grace);
   v.optional("restart_attempts", x.restart_attempts);
   v.optional("restart_window_ms", x.restart_window);
+  v.optional("longest_behind_ms", x.longest_behind);
   v.optional("plan_validity_ms", x.plan_validity);
   v.optional("attest_validity_ms", x.attest_validity);
   v.optional("readiness_period_ms", x.readiness_period);

@@ -44,6 +44,7 @@ enum class Reason {
   drill_failed,
   not_protected,  // the VM is not protected: it is not switched
   stopped_by_guest,
+  copies_behind,  // the other site's copy of a volume doesn't follow
   cleared,
   attested,
 };
@@ -85,6 +86,7 @@ constexpr auto enum_names(Reason) {
                     EnumName<R>{R::drill_failed, "drill_failed"},
                     EnumName<R>{R::not_protected, "not_protected"},
                     EnumName<R>{R::stopped_by_guest, "stopped_by_guest"},
+                    EnumName<R>{R::copies_behind, "copies_behind"},
                     EnumName<R>{R::cleared, "cleared"},
                     EnumName<R>{R::attested, "attested"}};
 }

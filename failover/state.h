@@ -179,6 +179,12 @@ struct VmRecord {
   std::vector<HostWordEvidence> words;  // hosts' own words about copies in may_run
   std::optional<IncidentId> incident;
   std::optional<PlanId> failback;  // being carried home by this plan
+  // Of volumes that each site has a copy of
+  Generation ran;                                  // the last that was seen running
+  wire::Takeover takeover = wire::Takeover::none;  // of the start under way
+  std::optional<WallTime> last_alive;              // before the fault; until it runs again
+  std::optional<WallTime> complete_until;          // what was written later was lost by the last switch
+  std::optional<Duration> lost;
 };
 template <class V>
 void fields(V& v, VmRecord& x) {
@@ -193,16 +199,24 @@ void fields(V& v, VmRecord& x) {
   v("words", x.words);
   v.optional("incident", x.incident);
   v.optional("failback", x.failback);
+  v.optional("ran", x.ran);
+  v.optional("takeover", x.takeover);
+  v.optional("last_alive", x.last_alive);
+  v.optional("complete_until", x.complete_until);
+  v.optional("lost_ms", x.lost);
 }
 
 struct VmLive {
   wire::DomainReport seen;         // as last reported by the owner
   std::optional<ActionId> action;  // outstanding command
   std::optional<Instant> action_deadline;
-  std::optional<RequestId> request;  // to answer when the operation ends
-  std::vector<Instant> restarts;     // within restart_window
-  std::set<HostId> avoid;            // refused or failed to start it lately
-  std::optional<Instant> deadline;   // its entry in State::vm_deadlines
+  std::optional<RequestId> request;       // to answer when the operation ends
+  std::vector<Instant> restarts;          // within restart_window
+  std::set<HostId> avoid;                 // refused or failed to start it lately
+  std::optional<Instant> deadline;        // its entry in State::vm_deadlines
+  std::vector<wire::VolumeSeen> volumes;  // as the owner last told
+  std::optional<Instant> behind_since;    // a copy doesn't follow
+  bool behind_told = false;
 };
 
 struct Vm {
@@ -244,12 +258,19 @@ constexpr auto enum_names(PlanPhase) {
                     EnumName<P>{P::running, "running"},   EnumName<P>{P::done, "done"},
                     EnumName<P>{P::refused, "refused"},   EnumName<P>{P::expired, "expired"}};
 }
-enum class PlanItemPhase { waiting, stopping, starting, home, refused };
+enum class PlanItemPhase {
+  waiting,
+  following,  // home's copies of the volumes are brought in step; the guest runs on
+  stopping,
+  starting,
+  home,
+  refused,
+};
 constexpr auto enum_names(PlanItemPhase) {
   using P = PlanItemPhase;
-  return std::array{EnumName<P>{P::waiting, "waiting"}, EnumName<P>{P::stopping, "stopping"},
-                    EnumName<P>{P::starting, "starting"}, EnumName<P>{P::home, "home"},
-                    EnumName<P>{P::refused, "refused"}};
+  return std::array{EnumName<P>{P::waiting, "waiting"},   EnumName<P>{P::following, "following"},
+                    EnumName<P>{P::stopping, "stopping"}, EnumName<P>{P::starting, "starting"},
+                    EnumName<P>{P::home, "home"},         EnumName<P>{P::refused, "refused"}};
 }
 struct PlanItem {
   VmId vm;
@@ -307,7 +328,7 @@ struct IncidentLive {
 // ---- The whole ----
 
 // A command that a host has not answered yet, or a power action that an operator waits for.
-enum class CommandKind { start, stop, forbid, forget, power };
+enum class CommandKind { start, stop, forbid, forget, follow, power };
 struct PendingAction {
   CommandKind kind = CommandKind::start;
   VmId vm;

@@ -89,6 +89,9 @@ void fields(V& v, VmLive& x) {
   v("restarts", x.restarts);
   set_field(v, "avoid", x.avoid);
   v.optional("deadline", x.deadline);
+  v("volumes", x.volumes);
+  v.optional("behind_since", x.behind_since);
+  v("behind_told", x.behind_told);
 }
 template <class V>
 void fields(V& v, Vm& x) {
@@ -106,9 +109,9 @@ void fields(V& v, IncidentLive& x) {
 
 constexpr auto enum_names(CommandKind) {
   using K = CommandKind;
-  return std::array{EnumName<K>{K::start, "start"}, EnumName<K>{K::stop, "stop"},
+  return std::array{EnumName<K>{K::start, "start"},   EnumName<K>{K::stop, "stop"},
                     EnumName<K>{K::forbid, "forbid"}, EnumName<K>{K::forget, "forget"},
-                    EnumName<K>{K::power, "power"}};
+                    EnumName<K>{K::follow, "follow"}, EnumName<K>{K::power, "power"}};
 }
 template <class V>
 void fields(V& v, PendingAction& x) {

@@ -20,6 +20,7 @@ void on(Turn& turn, const HostHello& e) { on_hello(turn, e.hello); }
 void on(Turn& turn, const HostHeartbeat& e) { on_heartbeat(turn, e); }
 void on(Turn& turn, const HostDomainChanged& e) { on_domain_changed(turn, e); }
 void on(Turn& turn, const HostFaultReported& e) { on_host_fault(turn, e); }
+void on(Turn& turn, const HostVolumesSeen& e) { on_host_volumes(turn, e); }
 void on(Turn& turn, const HostReplied& e) { on_host_replied(turn, e); }
 void on(Turn& turn, const HostSessionClosed& e) { on_session_closed(turn, e); }
 

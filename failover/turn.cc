@@ -17,11 +17,13 @@ Order order_of(const Vm& vm, CommandKind kind, const Policy& policy) {
   const VmSpec& spec = vm.record.spec;
   switch (kind) {
     case CommandKind::start:
-      return wire::StartVm{spec};
+      return wire::StartVm{spec, vm.record.takeover, vm.record.ran};
     case CommandKind::stop:
       return wire::StopVm{spec.id, wire::StopHow::shutdown, policy.shutdown_grace};
     case CommandKind::forget:
       return wire::ForgetVm{spec, true};
+    case CommandKind::follow:
+      return wire::FollowVolumes{spec};
     case CommandKind::forbid:
     case CommandKind::power:
       break;

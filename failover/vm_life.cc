@@ -8,6 +8,7 @@
 #include "failover/failback.h"
 #include "failover/incidents.h"
 #include "failover/recovery.h"
+#include "failover/volumes.h"
 
 namespace bascule {
 namespace {
@@ -56,6 +57,8 @@ void now_running(Turn& turn, Vm& vm, const wire::DomainReport& report) {
   turn.forget_command(vm);
   vm.live.avoid.clear();
   turn.state.unplaced.erase(vm.record.spec.id);
+  vm.record.ran = vm.record.placement.generation;
+  vm.record.takeover = wire::Takeover::none;
   const bool started = phase == VmPhase::starting;
   const Reason reason = started ? vm.record.reason : Reason::host_back;
   turn.set_phase(vm, VmPhase::running, reason,
@@ -209,6 +212,8 @@ void launch(Turn& turn, StartElsewhere permit, const HostId& to, Reason reason, 
   Turn::Facts facts = facts_of(permit);
   facts["host"] = to.value;
   facts["generation"] = std::to_string(permit.next_generation().value);
+  note_last_alive(turn, vm);
+  record.takeover = takeover_for(turn, vm, host, reason);
   turn.state.unplaced.erase(record.spec.id);
   record.placement.generation = permit.next_generation();
   record.placement.owner = to;
@@ -263,8 +268,10 @@ void on_reply(Turn& turn, const Copy& from, const wire::CommandReply& reply) {
   }
   if (command.kind == CommandKind::stop) return stop_answered(turn, *vm, reply);
   if (command.kind == CommandKind::forget) return forget_answered(turn, *vm, reply);
+  if (command.kind == CommandKind::follow) return volumes_followed(turn, *vm, reply.error);
   if (vm->record.phase != VmPhase::starting || command.generation != vm->record.placement.generation) return;
   if (reply.error) return start_failed(turn, *vm, from, *reply.error);
+  note_taken(turn, *vm, reply.taken);
   wire::DomainReport report{command.vm, command.generation, DomainState::running, ""};
   now_running(turn, *vm, reply.domain.value_or(report));
 }

@@ -124,8 +124,9 @@ bool Agent::is_new(const ActionId& action) {
   return true;
 }
 
-void Agent::answer(const ActionId& action, Status status, std::optional<wire::DomainReport> domain) {
-  wire::CommandReply reply{action, std::nullopt, std::move(domain)};
+void Agent::answer(const ActionId& action, Status status, std::optional<wire::DomainReport> domain,
+                   std::vector<wire::VolumeTaken> taken) {
+  wire::CommandReply reply{action, std::nullopt, std::move(domain), std::move(taken)};
   if (!status) reply.error = status.error();
   log(status ? LogLevel::info : LogLevel::warning, "agent", "answered",
       {{"action", action}, {"outcome", status ? std::string("done") : status.error().message}});
@@ -135,7 +136,7 @@ void Agent::answer(const ActionId& action, Status status, std::optional<wire::Do
 }
 
 void Agent::refuse(const wire::Command& command, ErrorCode code, const std::string& why) {
-  parts_.tell(wire::CommandReply{command.action, Error{code, why}, std::nullopt});
+  parts_.tell(wire::CommandReply{command.action, Error{code, why}, std::nullopt, {}});
 }
 
 void Agent::obey(const wire::Command& command) {
@@ -153,18 +154,20 @@ void Agent::obey(const wire::Command& command) {
        {"order", std::visit([](const auto& order) { return std::string(order.kType); }, command.order)},
        {"vm", vm},
        {"generation", command.generation}});
-  if (!claim(vm, 15s))
+  const bool claims = !std::holds_alternative<wire::FollowVolumes>(command.order);
+  if (claims && !claim(vm, 15s))
     return answer(command.action, failure(ErrorCode::timeout, "the VM is being worked on"), {});
   Reply reply;
   {
-    const Claim held(*this, vm);
+    std::optional<Claim> held;
+    if (claims) held.emplace(*this, vm);
     if (const Status allowed = check(command); !allowed)
       reply = failure(allowed.error());
     else
       reply = std::visit([&](const auto& order) { return carry_out(command, order); }, command.order);
   }
   if (!reply) return answer(command.action, failure(reply.error()), report(vm));
-  if (*reply) answer(command.action, {}, **reply);
+  if (*reply) answer(command.action, {}, (*reply)->domain, std::move((*reply)->taken));
 }
 
 // ---- Faults ----

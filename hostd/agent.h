@@ -19,6 +19,7 @@
 #include "base/time.h"
 #include "base/wire.h"
 #include "hostd/device_policy.h"
+#include "hostd/domain_xml.h"
 #include "hostd/hypervisor.h"
 #include "hostd/lease_view.h"
 #include "hostd/qemu_processes.h"
@@ -70,6 +71,7 @@ class Agent {
   void watch_processes();  // one round; waits up to half a second for an end
   void survey();           // one round over libvirt's domains
   void enforce_policy();   // one round over libvirt's domains
+  void tend_storage();     // one round over the pools and the guests' volumes; blocks on the storage
   // A fault stands until it is cleared; one that tells of something that was dealt with passes by itself.
   enum class Lasting { standing, passing };
   void raise(const std::string& kind, const std::string& what, const std::optional<VmId>& vm,
@@ -102,7 +104,17 @@ class Agent {
     Agent* agent_;
     VmId vm_;
   };
-  using Reply = Result<std::optional<wire::DomainReport>>;  // nothing: it comes later
+  struct Done {
+    wire::DomainReport domain;
+    std::vector<wire::VolumeTaken> taken;
+  };
+  using Reply = Result<std::optional<Done>>;  // nothing: it comes later
+  // What a start needs, once the volumes are open.
+  struct Prepared {
+    std::string xml;
+    std::vector<DiskSecret> secrets;
+    std::vector<wire::VolumeTaken> taken;
+  };
 
   // agent.cc
   bool claim(const VmId& vm, Duration wait);
@@ -113,7 +125,8 @@ class Agent {
   wire::DomainReport report(const VmId& vm) const;
   void set_guest(const VmId& vm, Guest guest);
   std::optional<Guest> guest(const VmId& vm) const;
-  void answer(const ActionId& action, Status status, std::optional<wire::DomainReport> domain);
+  void answer(const ActionId& action, Status status, std::optional<wire::DomainReport> domain,
+              std::vector<wire::VolumeTaken> taken = {});
   bool is_new(const ActionId& action);
   void pause(Duration time);  // between two looks at something that gives no notice
 
@@ -124,10 +137,12 @@ class Agent {
   Reply carry_out(const wire::Command& command, const wire::StopVm& order);
   Reply carry_out(const wire::Command& command, const wire::ForbidVm& order);
   Reply carry_out(const wire::Command& command, const wire::ForgetVm& order);
-  Result<std::string> definition(const wire::Command& command, const VmSpec& spec);
-  Status prepare_disk(const Disk& disk, Generation generation, std::vector<DiskSource>& sources);
+  Reply carry_out(const wire::Command& command, const wire::FollowVolumes& order);
+  Result<Prepared> prepare(const wire::Command& command, const wire::StartVm& order);
+  Status prepare_disk(const Disk& disk, const Taking& taking, DomainPlan& plan,
+                      std::vector<wire::VolumeTaken>& taken);
   Status wait_until_free(const VmId& vm);
-  Status run(const wire::Command& command, const VmSpec& spec, const std::string& xml);
+  Status run(const wire::Command& command, const VmSpec& spec, const Prepared& prepared);
   Status check_running_policy(const VmId& vm);
   Status make_gone(const VmId& vm);
   Status end_up_to(const VmId& vm, Generation generation);
@@ -146,6 +161,12 @@ class Agent {
   void stop_stranger(const VmId& vm, Generation generation, const std::string& name, std::uint64_t seen_at);
   void enforce_on(const Domain& domain, std::uint64_t seen_at);
 
+  // agent_storage.cc
+  std::vector<DomainIdentity::Volume> volumes_of(const VmId& vm, Generation generation);
+  void close_volumes(const std::map<VmId, Generation>& running);
+  void tend_volumes(const VmId& vm, Generation generation);
+  void stop_fenced(const VmId& vm, Generation generation, const std::string& volume);
+
   const HostIdentity identity_;
   const AgentParts parts_;
 
@@ -163,6 +184,14 @@ class Agent {
   };
   std::map<std::string, Fault> faults_;
   std::optional<Instant> libvirt_lost_;
+  // The storage pump's own.
+  struct Tended {
+    Generation generation;
+    std::vector<DomainIdentity::Volume> volumes;
+    wire::VolumesSeen told;
+    Instant told_at;
+  };
+  std::map<VmId, Tended> tended_;
   std::map<ActionId, std::optional<wire::CommandReply>> actions_;  // nothing: in progress
   std::deque<ActionId> action_order_;
 };

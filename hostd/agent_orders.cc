@@ -49,53 +49,59 @@ Agent::Reply Agent::carry_out(const wire::Command& command, const wire::StartVm&
     if (known->generation != command.generation)
       return failure(ErrorCode::conflict,
                      spec.name + " runs here with generation " + numbered(known->generation));
-    if (known->state == wire::DomainState::running) return std::optional(report(spec.id));
+    if (known->state == wire::DomainState::running) return Done{report(spec.id), {}};
     // Left paused by an earlier life of this daemon, between its start and its first instruction.
     if (const Status allowed = check_time_and_lease(command); !allowed) return failure(allowed.error());
     if (const Status resumed = parts_.hypervisor.resume(spec.id); !resumed) return failure(resumed.error());
     set_guest(spec.id, {command.generation, wire::DomainState::running, "", known->guard_stops, {}, {}});
-    return std::optional(report(spec.id));
+    return Done{report(spec.id), {}};
   }
   if (command.generation <= parts_.tombstones.record(spec.id).forbidden)
     return failure(ErrorCode::conflict, "generation " + numbered(command.generation) + " of " + spec.name +
                                             " is forbidden on this host");
   // The volumes first: should this start fail, the next one, perhaps elsewhere, finds them.
-  const Result<std::string> xml = definition(command, spec);
-  if (!xml) return failure(xml.error());
+  const Result<Prepared> prepared = prepare(command, order);
+  if (!prepared) return failure(prepared.error());
   if (const Status allowed = check_time_and_lease(command); !allowed) return failure(allowed.error());
   if (const Status free = wait_until_free(spec.id); !free) return failure(free.error());
-  if (const Status running = run(command, spec, *xml); !running)
+  if (const Status running = run(command, spec, *prepared); !running)
     return failure(running.error().within("starting " + spec.name));
-  return std::optional(report(spec.id));
+  return Done{report(spec.id), prepared->taken};
 }
 
 // The VM's volumes are made at its very first start only: later, a volume that is missing means that the pool
 // is not the one that the guest wrote to, and an empty disk in its place would hide that.
-Status Agent::prepare_disk(const Disk& disk, Generation generation, std::vector<DiskSource>& sources) {
+Status Agent::prepare_disk(const Disk& disk, const Taking& taking, DomainPlan& plan,
+                           std::vector<wire::VolumeTaken>& taken) {
   const auto pool = parts_.pools.find(disk.pool);
   if (pool == parts_.pools.end())
     return failure(ErrorCode::not_found, "this host has no pool \"" + disk.pool + "\"; see its hostd.toml");
   const Result<bool> there = pool->second->exists(disk.volume);
   if (!there) return failure(there.error());
-  if (!*there && generation.value > 1)
+  if (!*there && taking.generation.value > 1)
     return failure(ErrorCode::unavailable,
                    "volume " + disk.volume + " is missing from pool " + disk.pool +
                        "; is the right storage mounted? If the VM never ran, delete it and create it anew");
   if (!*there)
-    if (const Status created = pool->second->create(disk); !created) return created;
-  Result<DiskSource> source = pool->second->source(disk.volume);
-  if (!source) return failure(source.error());
-  sources.push_back(std::move(*source));
+    if (const Status created = pool->second->create({disk, taking.vm, plan.spec.protected_}); !created)
+      return created;
+  Result<OpenedVolume> opened = pool->second->open(disk.volume, taking);
+  if (!opened) return failure(opened.error());
+  plan.disks.push_back(std::move(opened->source));
+  if (opened->taken) taken.push_back(std::move(*opened->taken));
   return {};
 }
 
-Result<std::string> Agent::definition(const wire::Command& command, const VmSpec& spec) {
+Result<Agent::Prepared> Agent::prepare(const wire::Command& command, const wire::StartVm& order) {
+  const VmSpec& spec = order.spec;
+  Prepared prepared;
   DomainPlan plan;
   plan.spec = spec;
   plan.generation = command.generation;
   plan.domain_type = identity_.domain_type;
+  const Taking taking{spec.id, command.generation, order.ran, order.takeover};
   for (const Disk& disk : spec.disks)
-    if (const Status ready = prepare_disk(disk, command.generation, plan.disks); !ready)
+    if (const Status ready = prepare_disk(disk, taking, plan, prepared.taken); !ready)
       return failure(ready.error());
   if (spec.kernel) {
     const auto pool = parts_.pools.find(spec.kernel->pool);
@@ -107,10 +113,11 @@ Result<std::string> Agent::definition(const wire::Command& command, const VmSpec
     if (!spec.kernel->initrd.empty())
       plan.initrd_path = pool->second->file_path(spec.kernel->initrd).value_or("");
   }
-  std::string xml = domain_xml(plan);
-  if (const std::vector<Violation> violations = check_device_policy(xml); !violations.empty())
+  prepared.xml = domain_xml(plan);
+  prepared.secrets = disk_secrets(plan);
+  if (const std::vector<Violation> violations = check_device_policy(prepared.xml); !violations.empty())
     return failure(ErrorCode::policy, describe(violations));
-  return xml;
+  return prepared;
 }
 
 // A QEMU that has just died may still be on libvirt's list, and one that libvirt has lost may still run.
@@ -136,12 +143,12 @@ Status Agent::wait_until_free(const VmId& vm) {
 
 // Paused first: everything that may have changed while libvirt worked is looked at again before the guest's
 // first instruction.
-Status Agent::run(const wire::Command& command, const VmSpec& spec, const std::string& xml) {
+Status Agent::run(const wire::Command& command, const VmSpec& spec, const Prepared& prepared) {
   if (const Status held = parts_.tombstones.hold(spec.id, command.generation); !held) return held;
   const Result<wire::LeaseFile> lease = parts_.read_lease();
   Guest fresh{command.generation, wire::DomainState::starting, "", lease ? lease->stops : 0, {}, {}};
   set_guest(spec.id, fresh);
-  Status done = parts_.hypervisor.start_paused(xml);
+  Status done = parts_.hypervisor.start_paused(prepared.xml, prepared.secrets);
   if (done) done = check_running_policy(spec.id);
   if (done) done = check_time_and_lease(command);
   if (done && parts_.tombstones.record(spec.id).held != command.generation)
@@ -225,12 +232,12 @@ Agent::Reply Agent::carry_out(const wire::Command& command, const wire::StopVm& 
                                             " runs here, newer than " + numbered(command.generation));
   if (!known || order.how == wire::StopHow::kill) {
     if (const Status ended = end_up_to(order.vm, command.generation); !ended) return failure(ended.error());
-    return std::optional(report(order.vm));
+    return Done{report(order.vm), {}};
   }
   if (const Status asked = parts_.hypervisor.shutdown(order.vm); !asked) return failure(asked.error());
   const std::lock_guard lock(mutex_);
   stops_[order.vm] = {command.action, parts_.clock.now() + order.grace};
-  return std::optional<wire::DomainReport>();
+  return std::optional<Done>();
 }
 
 Agent::Reply Agent::carry_out(const wire::Command& command, const wire::ForbidVm& order) {
@@ -239,7 +246,7 @@ Agent::Reply Agent::carry_out(const wire::Command& command, const wire::ForbidVm
     return failure(forbidden.error());
   if (const Status ended = end_up_to(order.vm, command.generation); !ended) return failure(ended.error());
   // True of these generations even when a newer one runs here.
-  return std::optional(wire::DomainReport{order.vm, command.generation, wire::DomainState::gone, ""});
+  return Done{{order.vm, command.generation, wire::DomainState::gone, ""}, {}};
 }
 
 Agent::Reply Agent::carry_out(const wire::Command& command, const wire::ForgetVm& order) {
@@ -255,7 +262,19 @@ Agent::Reply Agent::carry_out(const wire::Command& command, const wire::ForgetVm
   }
   if (const Status forgotten = parts_.tombstones.forget(order.spec.id); !forgotten)
     return failure(forgotten.error());
-  return std::optional(report(order.spec.id));
+  return Done{report(order.spec.id), {}};
+}
+
+// Touches no domain: the guest runs at the other site, and whatever this host is told meanwhile is obeyed.
+Agent::Reply Agent::carry_out(const wire::Command&, const wire::FollowVolumes& order) {
+  for (const Disk& disk : order.spec.disks) {
+    const auto pool = parts_.pools.find(disk.pool);
+    if (pool == parts_.pools.end())
+      return failure(ErrorCode::not_found, "this host has no pool \"" + disk.pool + "\"; see its hostd.toml");
+    if (const Status follows = pool->second->follow(disk.volume, order.spec.id); !follows)
+      return failure(follows.error());
+  }
+  return Done{report(order.spec.id), {}};
 }
 
 }  // namespace bascule::hostd

@@ -8,6 +8,7 @@
 #include "base/config_load.h"
 #include "hostd/storage_dir.h"
 #include "hostd/storage_nbd.h"
+#include "hostd/storage_rbd.h"
 
 namespace bascule::hostd {
 
@@ -16,11 +17,29 @@ struct HostFile {
   std::optional<Capacity> capacity;
 };
 template <class V>
+void fields(V& v, CephAddress& x) {
+  v("conf", x.conf);
+  v("user", x.user);
+  v("keyring", x.keyring);
+  v("pool", x.pool);
+}
+template <class V>
 void fields(V& v, PoolConfig& x) {
   v("name", x.name);
   v("kind", x.kind);
   v.optional("path", x.path);
   v.optional("url", x.url);
+  v.optional("local", x.local);
+  v.optional("remote", x.remote);
+  v.optional("snapshot_every_s", x.snapshot_every_s);
+}
+
+void check_ceph(const CephAddress& ceph, const std::string& path, const ConfigProblem& problem) {
+  if (!ceph.conf.starts_with('/')) problem(path + ".conf", "must be an absolute path");
+  if (!ceph.keyring.starts_with('/')) problem(path + ".keyring", "must be an absolute path");
+  if (!is_valid_name(ceph.user))
+    problem(path + ".user", "must be the name of a Ceph client, without \"client.\"");
+  if (!is_valid_name(ceph.pool)) problem(path + ".pool", "must be the name of a Ceph pool");
 }
 template <class V>
 void fields(V& v, HostFile& x) {
@@ -43,8 +62,14 @@ void check_pool(const PoolConfig& pool, const std::string& path, const ConfigPro
     if (!pool.path.starts_with('/')) problem(path + ".path", "must be an absolute path");
   } else if (pool.kind == "nbd") {
     if (!parse_nbd_url(pool.url)) problem(path + ".url", "must be nbd://address:port");
+  } else if (pool.kind == "rbd") {
+    if (!pool.local) problem(path + ".local", "is needed: the Ceph cluster of this site");
+    if (pool.local) check_ceph(*pool.local, path + ".local", problem);
+    if (pool.remote) check_ceph(*pool.remote, path + ".remote", problem);
+    if (pool.snapshot_every_s < 1 || pool.snapshot_every_s > 86400)
+      problem(path + ".snapshot_every_s", "must be 1 to 86400");
   } else {
-    problem(path + ".kind", "must be \"dir\" or \"nbd\"");
+    problem(path + ".kind", "must be \"dir\", \"nbd\" or \"rbd\"");
   }
 }
 
@@ -92,11 +117,16 @@ Capacity machine_capacity(const std::string& meminfo_path) {
   return capacity;
 }
 
-StoragePools make_pools(const std::vector<PoolConfig>& pools) {
+StoragePools make_pools(const std::vector<PoolConfig>& pools, const Clock& clock) {
   StoragePools made;
   for (const PoolConfig& pool : pools) {
     if (pool.kind == "dir")
       made.emplace(pool.name, make_dir_pool(pool.name, pool.path));
+    else if (pool.kind == "rbd")
+      made.emplace(
+          pool.name,
+          make_rbd_pool(pool.name, {*pool.local, pool.remote, std::chrono::seconds(pool.snapshot_every_s)},
+                        clock));
     else if (const std::optional<NbdAddress> address = parse_nbd_url(pool.url))
       made.emplace(pool.name, make_nbd_pool(pool.name, *address));
   }

@@ -8,15 +8,19 @@
 #include "base/model.h"
 #include "base/net/tls.h"
 #include "base/result.h"
+#include "hostd/ceph.h"
 #include "hostd/storage.h"
 
 namespace bascule::hostd {
 
 struct PoolConfig {
   std::string name;
-  std::string kind;  // "dir" or "nbd"
-  std::string path;  // of a dir
-  std::string url;   // of an nbd: "nbd://address:port"
+  std::string kind;                     // "dir", "nbd" or "rbd"
+  std::string path;                     // of a dir
+  std::string url;                      // of an nbd: "nbd://address:port"
+  std::optional<CephAddress> local;     // of an rbd: the cluster of this site
+  std::optional<CephAddress> remote;    // and of the other, which follows
+  std::uint32_t snapshot_every_s = 10;  // of an rbd: how old the other site's copy may get
 };
 
 struct HostConfig {
@@ -38,6 +42,6 @@ Result<HostConfig> load_host_config(const std::string& path);
 // What guests may use when the configuration doesn't say: all but 2 GiB or a tenth of memory, all processors.
 Capacity machine_capacity(const std::string& meminfo_path = "/proc/meminfo");
 
-StoragePools make_pools(const std::vector<PoolConfig>& pools);
+StoragePools make_pools(const std::vector<PoolConfig>& pools, const Clock& clock);
 
 }  // namespace bascule::hostd

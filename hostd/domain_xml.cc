@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "base/ensure.h"
+#include "base/sha256.h"
 
 namespace bascule::hostd {
 namespace {
@@ -34,6 +35,11 @@ void add_metadata(Node domain, const DomainPlan& plan) {
   Node vm = add(add(domain, "metadata"), "bascule:vm");
   set(vm, "xmlns:bascule", std::string(kMetadataNamespace));
   set(vm, "generation", std::to_string(plan.generation.value));
+  for (const Disk& disk : plan.spec.disks) {
+    Node volume = add(vm, "bascule:volume");
+    set(volume, "pool", disk.pool);
+    set(volume, "name", disk.volume);
+  }
 }
 
 void add_boot(Node domain, const DomainPlan& plan) {
@@ -81,6 +87,26 @@ void add_source(Node disk, const NbdSource& nbd) {
   Node host = add(source, "host");
   set(host, "name", nbd.host);
   set(host, "port", std::to_string(nbd.port));
+}
+
+// Of one guest's life: a UUID of version 8, made of the client's name.
+std::string secret_uuid(const std::string& client) {
+  std::string hex = sha256_hex("bascule secret " + client).substr(0, 32);
+  hex[12] = '8';
+  hex[16] = 'a';
+  return hex.substr(0, 8) + "-" + hex.substr(8, 4) + "-" + hex.substr(12, 4) + "-" + hex.substr(16, 4) + "-" +
+         hex.substr(20);
+}
+
+void add_source(Node disk, const RbdSource& rbd) {
+  Node auth = add(disk, "auth");
+  set(auth, "username", rbd.client);
+  Node secret = add_typed(auth, "secret", "ceph");
+  set(secret, "uuid", secret_uuid(rbd.client));
+  Node source = add(disk, "source");
+  set(source, "protocol", "rbd");
+  set(source, "name", rbd.pool + "/" + rbd.image);
+  set(add(source, "config"), "file", rbd.conf);
 }
 
 void add_disk(Node devices, const Disk& spec, const DiskSource& source, std::size_t index) {
@@ -160,14 +186,22 @@ std::string domain_xml(const DomainPlan& plan) {
   return text.str();
 }
 
+std::vector<DiskSecret> disk_secrets(const DomainPlan& plan) {
+  std::vector<DiskSecret> secrets;
+  for (const DiskSource& disk : plan.disks)
+    if (const auto* rbd = std::get_if<RbdSource>(&disk))
+      if (secrets.empty() || secrets.back().usage != rbd->client)  // one client for all disks of a pool
+        secrets.push_back({secret_uuid(rbd->client), rbd->client, rbd->key});
+  return secrets;
+}
+
 namespace {
-Generation generation_in(const Node& element) {
+bool is_ours(const Node& element) {
   for (const pugi::xml_attribute attribute : element.attributes()) {
     const std::string_view name = attribute.name();
-    if (name.starts_with("xmlns") && attribute.value() == kMetadataNamespace)
-      return Generation(element.attribute("generation").as_ullong());
+    if (name.starts_with("xmlns") && attribute.value() == kMetadataNamespace) return true;
   }
-  return {};
+  return false;
 }
 }  // namespace
 
@@ -178,8 +212,13 @@ DomainIdentity identity_of(const std::string& xml) {
   const Node domain = document.child("domain");
   identity.vm = VmId(domain.child_value("uuid"));
   identity.name = domain.child_value("name");
-  for (const Node element : domain.child("metadata"))
-    identity.generation = std::max(identity.generation, generation_in(element));
+  for (const Node element : domain.child("metadata")) {
+    if (!is_ours(element)) continue;
+    identity.generation =
+        std::max(identity.generation, Generation(element.attribute("generation").as_ullong()));
+    for (const Node volume : element)
+      identity.volumes.push_back({volume.attribute("pool").value(), volume.attribute("name").value()});
+  }
   return identity;
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/model.h"
+#include "hostd/hypervisor.h"
 #include "hostd/storage.h"
 
 namespace bascule::hostd {
@@ -22,6 +23,8 @@ struct DomainPlan {
 };
 
 std::string domain_xml(const DomainPlan& plan);
+// The keys that the definition names by uuid: the hypervisor must know them while the guest is started.
+std::vector<DiskSecret> disk_secrets(const DomainPlan& plan);
 
 // Stable over every move: from the VM's id and the interface's place, locally administered.
 std::string derived_mac(const VmId& vm, std::size_t index);
@@ -31,6 +34,11 @@ struct DomainIdentity {
   VmId vm;
   std::string name;
   Generation generation;
+  struct Volume {
+    std::string pool;
+    std::string volume;
+  };
+  std::vector<Volume> volumes;
 };
 DomainIdentity identity_of(const std::string& xml);
 

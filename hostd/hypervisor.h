@@ -12,10 +12,19 @@
 
 #include "base/id.h"
 #include "base/result.h"
+#include "base/secret.h"
 
 namespace bascule::hostd {
 
 enum class RunState { running, paused, paused_io_error, dying };
+
+// A key of a disk, in the hypervisor's memory while the guest is started: never in argv, definitions or on
+// disk.
+struct DiskSecret {
+  std::string uuid;
+  std::string usage;  // its unique name
+  Secret key;         // base64
+};
 
 // A domain that has a QEMU process.
 struct Domain {
@@ -53,8 +62,9 @@ class Hypervisor {
   virtual void subscribe(HypervisorEvents events) = 0;  // once, before the first call
   virtual bool connected() const = 0;
   virtual Result<std::vector<Domain>> list() = 0;
-  virtual Result<std::string> xml(const VmId& vm) = 0;      // the live definition
-  virtual Status start_paused(const std::string& xml) = 0;  // transient; the guest has not run yet
+  virtual Result<std::string> xml(const VmId& vm) = 0;  // the live definition
+  // Transient; the guest has not run yet.
+  virtual Status start_paused(const std::string& xml, const std::vector<DiskSecret>& secrets) = 0;
   virtual Status resume(const VmId& vm) = 0;
   virtual Status shutdown(const VmId& vm) = 0;  // asks the guest; returns at once
   virtual Status kill(const VmId& vm) = 0;      // returns when QEMU is gone

@@ -87,7 +87,7 @@ Result<std::string> FakeHypervisor::xml(const VmId& vm) {
   return found->second.xml;
 }
 
-Status FakeHypervisor::start_paused(const std::string& xml) {
+Status FakeHypervisor::start_paused(const std::string& xml, const std::vector<DiskSecret>&) {
   const DomainIdentity identity = identity_of(xml);
   {
     std::unique_lock lock(mutex_);

@@ -39,7 +39,7 @@ class FakeHypervisor final : public Hypervisor {
   bool connected() const override;
   Result<std::vector<Domain>> list() override;
   Result<std::string> xml(const VmId& vm) override;
-  Status start_paused(const std::string& xml) override;
+  Status start_paused(const std::string& xml, const std::vector<DiskSecret>& secrets) override;
   Status resume(const VmId& vm) override;
   Status shutdown(const VmId& vm) override;
   Status kill(const VmId& vm) override;

@@ -3,6 +3,8 @@
 #include <libvirt/libvirt-qemu.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
 
 #include <algorithm>
 #include <array>
@@ -39,6 +41,14 @@ struct FreeText {
 };
 using Connection = std::shared_ptr<virConnect>;
 using DomainHandle = std::unique_ptr<virDomain, FreeDomain>;
+// Unknown to libvirtd again when it goes.
+struct ForgetSecret {
+  void operator()(virSecretPtr secret) const {
+    virSecretUndefine(secret);
+    virSecretFree(secret);
+  }
+};
+using SecretHandle = std::unique_ptr<virSecret, ForgetSecret>;
 using Text = std::unique_ptr<char, FreeText>;
 
 std::string last_error_text() {
@@ -67,6 +77,29 @@ Error last_error(const std::string& what, const Connection& connection) {
     default:
       return {ErrorCode::internal, text};
   }
+}
+
+std::string decode_base64(const std::string& text) {
+  std::string bytes(text.size(), '\0');
+  const int size =
+      EVP_DecodeBlock(reinterpret_cast<unsigned char*>(bytes.data()),
+                      reinterpret_cast<const unsigned char*>(text.data()), static_cast<int>(text.size()));
+  const auto padding = static_cast<std::size_t>(std::count(text.begin(), text.end(), '='));
+  bytes.resize(size < 0 ? 0 : static_cast<std::size_t>(size) - padding);
+  return bytes;
+}
+
+// Private, and only in libvirtd's memory; nothing on failure.
+SecretHandle define(const Connection& connection, const DiskSecret& secret) {
+  const std::string xml = "<secret ephemeral='yes' private='yes'><uuid>" + secret.uuid +
+                          "</uuid><usage type='ceph'><name>" + secret.usage + "</name></usage></secret>";
+  SecretHandle made(virSecretDefineXML(connection.get(), xml.c_str(), 0));
+  std::string key = decode_base64(secret.key.reveal());
+  if (made &&
+      virSecretSetValue(made.get(), reinterpret_cast<const unsigned char*>(key.data()), key.size(), 0) < 0)
+    made.reset();
+  OPENSSL_cleanse(key.data(), key.size());
+  return made;
 }
 
 VmId id_of(virDomainPtr domain) {
@@ -170,10 +203,15 @@ class Libvirt final : public Hypervisor {
                        });
   }
 
-  Status start_paused(const std::string& xml) override {
+  Status start_paused(const std::string& xml, const std::vector<DiskSecret>& secrets) override {
     const Result<Use> use = take();
     if (!use) return failure(use.error());
     const Connection& connection = use->connection();
+    std::vector<SecretHandle> held;
+    for (const DiskSecret& secret : secrets) {
+      held.push_back(define(connection, secret));
+      if (!held.back()) return failure(last_error("handing a disk's key to libvirtd", connection));
+    }
     const DomainHandle domain(virDomainCreateXML(connection.get(), xml.c_str(), VIR_DOMAIN_START_PAUSED));
     if (!domain) return failure(last_error("starting a domain", connection));
     return {};

@@ -25,6 +25,7 @@ using namespace bascule::hostd;
 constexpr const char* kExceptionFile = "/etc/bascule/allow-devices";
 constexpr Duration kSurveyEvery = 1s;
 constexpr Duration kPolicyEvery = 2s;
+constexpr Duration kStorageEvery = 1s;
 constexpr std::size_t kWorkers = 8;
 constexpr std::size_t kWaitingOrders = 1024;
 
@@ -49,7 +50,7 @@ int run(const HostConfig& config) {
 
   SystemClock clock;
   SystemRandom random;
-  StoragePools pools = make_pools(config.pool);
+  StoragePools pools = make_pools(config.pool, clock);
   const std::unique_ptr<QemuProcesses> processes = make_qemu_processes();
   const std::unique_ptr<Hypervisor> libvirt = make_libvirt(config.libvirt_uri);
   const Result<std::unique_ptr<PeerProbe>> probe =
@@ -77,6 +78,7 @@ int run(const HostConfig& config) {
                         survey.wake();
                       }});
   Pump watch(0s, [&agent] { agent.watch_processes(); });
+  Pump storage(kStorageEvery, [&agent] { agent.tend_storage(); });
   Pump ports(kPolicyEvery, [&devices] { devices.look(); });
   session.start(agent, **probe, workers);
   log(LogLevel::info, "hostd", "running", {{"host", config.host}, {"boot", boot}});

@@ -9,6 +9,8 @@
 
 #include "base/model.h"
 #include "base/result.h"
+#include "base/secret.h"
+#include "base/wire.h"
 
 namespace bascule::hostd {
 
@@ -20,7 +22,32 @@ struct NbdSource {
   std::uint16_t port = 10809;
   std::string export_name;
 };
-using DiskSource = std::variant<FileSource, NbdSource>;
+struct RbdSource {
+  std::string conf;  // of its cluster, readable by QEMU
+  std::string pool;
+  std::string image;
+  std::string client;  // "bascule.<vm>.<generation>": this guest's own, so that fencing it hits no other
+  Secret key;
+};
+using DiskSource = std::variant<FileSource, NbdSource, RbdSource>;
+
+struct NewVolume {
+  Disk disk;
+  VmId owner;
+  bool mirrored = false;  // followed by the other site's storage, where the pool can
+};
+
+// For whom a volume is opened.
+struct Taking {
+  VmId vm;
+  Generation generation;  // that will run
+  Generation ran;         // the last that did
+  wire::Takeover takeover = wire::Takeover::none;
+};
+struct OpenedVolume {
+  DiskSource source;
+  std::optional<wire::VolumeTaken> taken;  // when it came from the other site's storage
+};
 
 // All members may be called from any thread; they block on the storage. Volume names are single path
 // components (is_valid_name), anything else is `invalid`.
@@ -32,11 +59,22 @@ class StoragePool {
   virtual Status ready() const = 0;
   virtual Result<bool> exists(const std::string& volume) const = 0;
   // All or nothing: a volume that could not be finished is removed. `conflict` when it exists.
-  virtual Status create(const Disk& disk) = 0;
+  virtual Status create(const NewVolume& volume) = 0;
   virtual Status remove(const std::string& volume) = 0;  // no error when there is none
-  virtual Result<DiskSource> source(const std::string& volume) const = 0;
+  // Makes the volume this generation's own, writable at this site, and tells where QEMU finds it. The caller
+  // has proved that no copy of the VM runs: whoever still has it open is fenced.
+  virtual Result<OpenedVolume> open(const std::string& volume, const Taking& taking) = 0;
   // Where a kernel or initial RAM disk lies on this host; `invalid` in pools that have no files.
   virtual Result<std::string> file_path(const std::string& volume) const = 0;
+  // Regularly, while a guest of this host uses it: keeps the other site's copy fresh, and tells how it is.
+  // Nothing where both sites use one storage.
+  virtual std::optional<wire::VolumeSeen> tend(const std::string& volume, Generation generation) = 0;
+  // The guest of that generation has ended here: what it wrote last is copied too, and its client can't come
+  // back. Best effort: whatever opens the volume next doesn't rely on it.
+  virtual void close(const std::string& volume, const VmId& vm, Generation generation) = 0;
+  // Makes this site's copy follow the other's, which has the newer data, and returns when it is in step. What
+  // was here is kept under another name. May take long; `conflict` where it would lose the newer data.
+  virtual Status follow(const std::string& volume, const VmId& vm) = 0;
 };
 
 using StoragePools = std::map<std::string, std::unique_ptr<StoragePool>>;

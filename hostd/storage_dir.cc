@@ -65,7 +65,8 @@ class DirPool final : public StoragePool {
 
   // Made under another name, which no volume can have, and renamed when complete: a crash leaves no half
   // volume.
-  Status create(const Disk& disk) override {
+  Status create(const NewVolume& volume) override {
+    const Disk& disk = volume.disk;
     const Result<bool> there = exists(disk.volume);
     if (!there) return failure(there.error());
     if (*there) return failure(ErrorCode::conflict, "pool " + name_ + ": " + disk.volume + " exists already");
@@ -89,11 +90,15 @@ class DirPool final : public StoragePool {
     return failure(system_error("pool " + name_ + ": removing " + volume));
   }
 
-  Result<DiskSource> source(const std::string& volume) const override {
+  // Both sites see the directory: there is nothing to take over.
+  Result<OpenedVolume> open(const std::string& volume, const Taking&) override {
     const Result<std::string> path = file_path(volume);
     if (!path) return failure(path.error());
-    return FileSource{*path};
+    return OpenedVolume{FileSource{*path}, {}};
   }
+  std::optional<wire::VolumeSeen> tend(const std::string&, Generation) override { return std::nullopt; }
+  void close(const std::string&, const VmId&, Generation) override {}
+  Status follow(const std::string&, const VmId&) override { return {}; }
 
   Result<std::string> file_path(const std::string& volume) const override {
     if (is_valid_name(volume)) return path_ + "/" + volume;
@@ -102,27 +107,27 @@ class DirPool final : public StoragePool {
 
  private:
   static Status make_raw(const std::string& path, std::uint64_t size_mib) {
-    const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file < 0) return failure(system_error("creating " + path));
     Status done;
     if (ftruncate(file, static_cast<off_t>(size_mib * 1024 * 1024)) != 0)
       done = failure(system_error("sizing " + path));
-    close(file);
+    ::close(file);
     return done;
   }
 
   // link() instead of rename(): it refuses when the other site made the volume in the meantime.
   Status finish(const std::string& unfinished, const std::string& volume) const {
-    const int file = open(unfinished.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    const int file = ::open(unfinished.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     const bool synced = file >= 0 && fsync(file) == 0;
-    if (file >= 0) close(file);
+    if (file >= 0) ::close(file);
     if (!synced) return failure(system_error("syncing " + unfinished));
     if (link(unfinished.c_str(), (path_ + "/" + volume).c_str()) != 0)
       return failure(system_error("naming " + volume));
     unlink(unfinished.c_str());
-    const int folder = open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int folder = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     const bool kept = folder >= 0 && fsync(folder) == 0;
-    if (folder >= 0) close(folder);
+    if (folder >= 0) ::close(folder);
     if (!kept) return failure(system_error("syncing " + path_));
     return {};
   }

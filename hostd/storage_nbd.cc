@@ -15,16 +15,19 @@ class NbdPool final : public StoragePool {
     if (const Status named = check(volume); !named) return failure(named.error());
     return true;
   }
-  Status create(const Disk&) override {
+  Status create(const NewVolume&) override {
     return failure(ErrorCode::invalid, "pool " + name_ + " is an NBD server: its exports are made there");
   }
   Status remove(const std::string&) override {
     return failure(ErrorCode::invalid, "pool " + name_ + " is an NBD server: its exports are removed there");
   }
-  Result<DiskSource> source(const std::string& volume) const override {
+  Result<OpenedVolume> open(const std::string& volume, const Taking&) override {
     if (const Status named = check(volume); !named) return failure(named.error());
-    return NbdSource{address_.host, address_.port, volume};
+    return OpenedVolume{NbdSource{address_.host, address_.port, volume}, {}};
   }
+  std::optional<wire::VolumeSeen> tend(const std::string&, Generation) override { return std::nullopt; }
+  void close(const std::string&, const VmId&, Generation) override {}
+  Status follow(const std::string&, const VmId&) override { return {}; }
   Result<std::string> file_path(const std::string&) const override {
     return failure(ErrorCode::invalid, "pool " + name_ + " is an NBD server and has no files");
   }

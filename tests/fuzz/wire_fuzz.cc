@@ -50,10 +50,16 @@ std::vector<std::string> good_messages() {
   start.spec.nics.push_back({"br0", "52:54:00:00:00:07"});
   start.spec.kernel = KernelBoot{"metro", "vmlinuz", "initrd", "console=ttyS0"};
   command.order = start;
-  const wire::CommandReply reply{ActionId("a"), Error{ErrorCode::timeout, "late"}, {}};
+  const wire::CommandReply reply{
+      ActionId("a"), Error{ErrorCode::timeout, "late"}, {}, {{"gold", "web-1", WallTime{9}}}};
+  const VmId vm("00000000-0000-4000-8000-000000000001");
+  const wire::VolumesSeen seen{vm, {{"gold", "web-1", "primary", "follows", true, false, WallTime{9}, 5ms}}};
+  wire::Command follow = command;
+  follow.order = wire::FollowVolumes{start.spec};
   return {
       json::encode_text(wire::FromHost(hello)),      json::encode_text(wire::FromHost(wire::Heartbeat{})),
       json::encode_text(wire::FromHost(reply)),      json::encode_text(wire::FromManager(wire::Welcome{})),
+      json::encode_text(wire::FromHost(seen)),       json::encode_text(wire::FromManager(follow)),
       json::encode_text(wire::FromManager(command)), json::encode_text(wire::LeaseRequest{}),
       json::encode_text(wire::LeaseReply{}),         json::encode_text(wire::LeaseFile{})};
 }

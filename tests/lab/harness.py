@@ -2,7 +2,7 @@
 
 The lab is named "test", or $BASCULE_TEST_LAB with its network $BASCULE_TEST_NET, so that two can be used at once.
 A test is a function test_*(lab) in a file *_test.py of this directory; its attribute `policy`, if any, has lines of the
-manager's [policy]. It fails by an exception (`expect`, `wait`), or by whatever the observer saw meanwhile.
+manager's [policy], and `storage` = "rbd" gives it a Ceph cluster at each site. It fails by an exception (`expect`, `wait`), or by whatever the observer saw meanwhile.
 """
 import contextlib
 import io
@@ -34,12 +34,12 @@ def expect(condition, what):
 
 
 class Lab:
-    def __init__(self, bin_dir, policy=()):
+    def __init__(self, bin_dir, policy=(), storage="dir"):
         self.instance = make_instance(NAME, NET, bin_dir)
         lifecycle.down(self.instance, quiet=True)
         self.notes = []
         with contextlib.redirect_stdout(io.StringIO()):
-            lifecycle.up(self.instance, policy)
+            lifecycle.up(self.instance, policy, storage)
         self.observer = Observer(self.instance)
 
     def close(self):

@@ -103,6 +103,8 @@ void give(World& world, const std::string& line) {
     machine.powered = !has(words, "dark");
   } else if (words[0] == "policy")
     set_policy(world.policy, words);
+  else if (line == "volumes are mirrored")
+    world.mirrored = true;
   else if (line == "doubles are expected")
     world.doubles_expected = true;
   else
@@ -158,7 +160,11 @@ bool happens_to_site(World& world, const Words& w) {
       machine.to_manager = machine.to_peers = false;
       if (has(w, "bmc-dead")) machine.bmc_alive = false;
     }
-  } else if (w[0] == "manager-cut" || w[0] == "manager-heal") {
+  } else if (w[0] == "storage-down")
+    world.storage_down.insert(SiteId(w[1]));
+  else if (w[0] == "storage-up")
+    world.storage_down.erase(SiteId(w[1]));
+  else if (w[0] == "manager-cut" || w[0] == "manager-heal") {
     for (auto& [id, machine] : world.machines) machine.to_manager = w[0] == "manager-heal";
   } else if (w[0] == "lose-lease-answers")
     world.lease_answers_lost = std::stoi(w[1]);

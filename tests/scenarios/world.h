@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,8 @@ class World {
   std::map<std::string, Answer> answers;
   bool manager_runs = true;
   int lease_answers_lost = 0;     // of those to come
+  bool mirrored = false;          // each site has a copy of all volumes
+  std::set<SiteId> storage_down;  // sites whose copies can't be reached
   bool doubles_expected = false;  // a BMC lies, or somebody starts copies by hand
 
   World() {
@@ -131,9 +134,7 @@ class World {
       return;
     }
     const State before = state;
-    const WallTime wall{1'764'000'000'000 +
-                        std::chrono::duration_cast<std::chrono::milliseconds>(now.since_start).count()};
-    Outcome outcome = step(std::move(state), {std::move(body), wall}, now, policy);
+    Outcome outcome = step(std::move(state), {std::move(body), wall()}, now, policy);
     for (std::string& words : broken_invariants(before, outcome)) wrong(std::move(words));
     state = std::move(outcome.next);
     for (const AuditRecord& record : outcome.audit) note(record);
@@ -314,14 +315,15 @@ class World {
     Machine& machine = machines.at(command.to.host);
     const HostId id = command.to.host;
     Duration takes = 100ms;
-    wire::CommandReply reply{command.action, std::nullopt, std::nullopt};
+    wire::CommandReply reply{command.action, std::nullopt, std::nullopt, {}};
     if (const auto* start = std::get_if<wire::StartVm>(&command.order)) {
       const auto grave = machine.tombstones.find(start->spec.id);
       if (machine.refuses_start ||
           (grave != machine.tombstones.end() && grave->second >= command.generation)) {
         reply.error = Error{ErrorCode::unavailable, "qemu refused"};
       } else {
-        machine.domains[start->spec.id] = command.generation;
+        reply.error = take_volumes(*start, id, reply.taken);
+        if (!reply.error) machine.domains[start->spec.id] = command.generation;
         takes = 400ms;
       }
     } else if (const auto* stop = std::get_if<wire::StopVm>(&command.order)) {
@@ -332,6 +334,9 @@ class World {
         takes = 600ms;
         machine.domains.erase(stop->vm);
       }
+    } else if (std::holds_alternative<wire::FollowVolumes>(command.order)) {
+      takes = 2s;
+      if (!storage_down.empty()) reply.error = Error{ErrorCode::unavailable, "the other site's copy is away"};
     } else if (const auto* forbid = std::get_if<wire::ForbidVm>(&command.order)) {
       Generation& grave = machine.tombstones[forbid->vm];
       grave = std::max(grave, command.generation);
@@ -339,9 +344,45 @@ class World {
       if (domain != machine.domains.end() && domain->second <= command.generation)
         machine.domains.erase(domain);
     }
-    schedule(takes, [this, id, to = command.to, reply] {
-      if (speaks(id) && copy_of(id) == to) send(HostReplied{to, reply});
+    schedule(takes, [this, id, to = command.to, reply, order = command.order] {
+      if (!speaks(id) || copy_of(id) != to) return;
+      send(HostReplied{to, reply});
+      const auto* start = std::get_if<wire::StartVm>(&order);
+      if (mirrored && start && !reply.error) send(HostVolumesSeen{to, {start->spec.id, {copy_seen()}}});
     });
+  }
+
+  SiteId site_of(const HostId& id) const {
+    for (const auto& host : inventory.hosts)
+      if (host.id == id) return host.site;
+    return {};
+  }
+  wire::VolumeSeen copy_seen() const {
+    const bool follows = storage_down.empty();
+    return {"gold", "disk", "primary", follows ? "follows" : "away", follows, false, {}, {}};
+  }
+  // As a host does with volumes that each site has a copy of: which of them is newest decides, not what is
+  // asked.
+  std::optional<Error> take_volumes(const wire::StartVm& start, const HostId& id,
+                                    std::vector<wire::VolumeTaken>& taken) {
+    if (!mirrored) return std::nullopt;
+    const SiteId here = site_of(id);
+    const auto [newest, first] = newest_.emplace(start.spec.id, here);
+    if (first || newest->second == here) return std::nullopt;
+    if (start.takeover == wire::Takeover::none)
+      return Error{ErrorCode::conflict, "this site's copy only follows the other site's"};
+    const bool gives_up = !storage_down.contains(newest->second);
+    if (!gives_up && start.takeover == wire::Takeover::planned)
+      return Error{ErrorCode::unavailable, "the other site's copy is away"};
+    wire::VolumeTaken word{"gold", "disk", {}};
+    if (!gives_up) word.complete_until = WallTime{wall().unix_ms - 8000};
+    taken.push_back(word);
+    newest->second = here;
+    return std::nullopt;
+  }
+  WallTime wall() const {
+    return {1'764'000'000'000 +
+            std::chrono::duration_cast<std::chrono::milliseconds>(now.since_start).count()};
   }
 
   void act(const PowerOff& off) {
@@ -402,7 +443,7 @@ class World {
   void act(const Notify& notice) {
     notices.push_back(notice);
     std::string line = fmt::format("notify {}", name_of(notice.kind));
-    for (const char* key : {"host", "site", "vms"}) {
+    for (const char* key : {"host", "site", "vms", "lost"}) {
       const auto fact = notice.facts.find(key);
       if (fact != notice.facts.end() && !fact->second.empty())
         line += fmt::format(" {}={}", key, fact->second);
@@ -417,6 +458,7 @@ class World {
   }
 
   Instant began_;
+  std::map<VmId, SiteId> newest_;  // where the newest copy of each VM's volumes is
   std::map<std::pair<Instant, std::uint64_t>, std::function<void()>> queue_;
   std::uint64_t sequence_ = 0;
   int managers_ = 1, requests_ = 0, vms_ = 0;

@@ -222,7 +222,7 @@ void Host::obey(const wire::Command& command) {
           stop(command, order);
         else if constexpr (std::is_same_v<Order, wire::ForbidVm>)
           forbid(command, order.vm);
-        else
+        else  // its storage is one that both sites see
           reply(command, std::nullopt, nullptr);
       },
       command.order);

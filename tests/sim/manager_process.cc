@@ -201,6 +201,8 @@ void ManagerProcess::hear(const HostId& host, std::uint64_t number, const wire::
     post(HostDomainChanged{from, *change});
   else if (const auto* fault = std::get_if<wire::HostFault>(&message))
     post(HostFaultReported{from, *fault});
+  else if (const auto* seen = std::get_if<wire::VolumesSeen>(&message))
+    post(HostVolumesSeen{from, *seen});
   else if (const auto* reply = std::get_if<wire::CommandReply>(&message))
     post(HostReplied{from, *reply});
 }

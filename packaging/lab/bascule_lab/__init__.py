@@ -10,6 +10,7 @@ From the bottom up:
   watchdog      the hardware watchdog of a host, outside its namespaces
   bmc           a BMC per host (ipmi_sim), with its faults
   san           NBD volumes without locks
+  ceph          a Ceph cluster per site, mirrored
   sinks         the SMTP relay and SMS gateway that receive notices
   lifecycle     up, down, status
   product       Bascule through its CLI: commissioning, demo guests

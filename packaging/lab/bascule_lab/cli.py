@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from . import bmc, lifecycle, machine, network, process, product, sinks
+from . import bmc, ceph, lifecycle, machine, network, process, product, sinks
 from .instance import HOSTS, MACHINES, SITES, LabError, make_instance, require_machine, site_of
 
 CUTS = "HOST | witness | sites | site:SITE | witness:SITE"
@@ -85,6 +85,21 @@ def do_site(lab, args):
         else:
             bmc.set_on(lab, host, False)
         machine.power_cut(lab, host)
+    if ceph.is_wanted(lab):
+        ceph.kill(lab, args.site)
+
+
+def do_ceph(lab, args):
+    if not ceph.is_wanted(lab):
+        raise LabError(f"lab {lab.name} has no Ceph: make it with bascule-lab up --storage rbd")
+    if args.site not in SITES:
+        raise LabError(f"no site {args.site!r} in the lab; there are: {', '.join(SITES)}")
+    if args.what == "start":
+        ceph.start(lab, args.site)
+    elif args.what == "kill":
+        ceph.kill(lab, args.site, args.daemon)
+    else:
+        ceph.freeze(lab, args.site, args.what == "freeze", args.daemon)
 
 
 def do_bmc(lab, args):
@@ -164,7 +179,7 @@ def do_logs(lab, args):
 
 
 def do_up(lab, args):
-    lifecycle.up(lab, args.policy)
+    lifecycle.up(lab, args.policy, args.storage)
 
 
 def do_down(lab, args):
@@ -172,7 +187,7 @@ def do_down(lab, args):
 
 
 def do_demo(lab, args):
-    product.demo(lab, lifecycle.Steps())
+    product.demo(lab, lifecycle.Steps(), "gold" if ceph.is_wanted(lab) else "metro")
 
 
 def do_status(lab, args):
@@ -204,7 +219,8 @@ def make_parser():
     as_json = (("--json",), {"action": "store_true"})
     set_mode = (("--set",), {"choices": ("ok", "reject", "hang"), "help": "how it answers from now on"})
     verb("up", do_up, "make the lab, or complete it",
-         (("--policy",), {"action": "append", "default": [], "metavar": "LINE", "help": "a line of [policy]"}))
+         (("--policy",), {"action": "append", "default": [], "metavar": "LINE", "help": "a line of [policy]"}),
+         (("--storage",), {"choices": ("dir", "rbd"), "default": "dir", "help": "rbd: two mirrored Ceph clusters too"}))
     verb("demo", do_demo, "commission the hosts and make the guests web-1 and web-2")
     verb("down", do_down, "remove the lab: nothing is left")
     verb("status", do_status, "machines, services, BMCs, cuts", as_json)
@@ -227,6 +243,9 @@ def make_parser():
     verb("dog", do_dog, "a watchdog that works, or a broken one", host, (("state",), {"choices": ("on", "off")}))
     verb("manager", do_manager, "start, stop (orderly) or kill the manager",
          (("what",), {"choices": ("start", "stop", "kill")}))
+    verb("ceph", do_ceph, "a site's Ceph cluster, or one daemon of it: mon.a, osd.0, rbd-mirror",
+         (("what",), {"choices": ("start", "kill", "freeze", "thaw")}), site,
+         (("daemon",), {"nargs": "?", "metavar": "DAEMON"}))
     verb("mail", do_sink, "mail received", as_json, set_mode)
     verb("sms", do_sink, "SMS received", as_json, set_mode)
     verb("observe", do_observe, "every QEMU process by VM, seen from outside", as_json)

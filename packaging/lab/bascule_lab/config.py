@@ -76,7 +76,15 @@ def host_uuid(instance, host):
     return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{host}.{instance.name}.bascule-lab"))
 
 
-def write_host(instance, host):
+def _rbd_pool(host):
+    """The pool "gold": a Ceph pool at each site, that follow each other."""
+    sites = {"local": site_of(host), "remote": SITES[1 - SITES.index(site_of(host))]}
+    return '\n[[pool]]\nname = "gold"\nkind = "rbd"\nsnapshot_every_s = 5\n' + "".join(
+        f'[pool.{which}]\nconf = "/etc/ceph/{site}.conf"\nuser = "bascule"\n'
+        f'keyring = "/etc/ceph/{site}.client.bascule.keyring"\npool = "vms"\n' for which, site in sites.items())
+
+
+def write_host(instance, host, storage="dir"):
     """hostd.toml and guard.toml."""
     etc = instance.machine_dir(host) / "etc/bascule"
     _install_certificate(instance, host, "host", etc, "host")
@@ -88,7 +96,7 @@ def write_host(instance, host):
         f'libvirt_uri = "qemu:///system"\ndomain_type = "qemu"\n\n{_tls("host")}\n'
         '[capacity]\nmemory_mib = 4096\nvcpus = 16\n\n'
         '[[pool]]\nname = "metro"\nkind = "dir"\npath = "/srv/bascule/metro"\n\n'
-        f'[[pool]]\nname = "san"\nkind = "nbd"\nurl = "nbd://{instance.address("san")}:{SAN_PORT}"\n')
+        f'[[pool]]\nname = "san"\nkind = "nbd"\nurl = "nbd://{instance.address("san")}:{SAN_PORT}"\n' + (_rbd_pool(host) if storage == "rbd" else ""))
     (etc / "guard.toml").write_text(
         f'cluster = "{instance.name}"\nhost = "{host}"\nrun_dir = "/run/bascule"\nmanager = ["{manager}:7445"]\n\n'
         f'{_tls("guard")}\n[watchdog]\ndevice = "/dev/watchdog"\ntimeout_s = {WATCHDOG_TIMEOUT_S}\n'

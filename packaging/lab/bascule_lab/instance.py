@@ -73,10 +73,13 @@ class Instance:
         return f"bl-{self.name}"
 
     def address(self, what):
-        """The IPv4 address of a machine, "outside", "sinks", "san", or of a BMC as "bmc:HOST"."""
+        """The IPv4 address of a machine, "outside", "sinks", "san", of a BMC as "bmc:HOST", of a site's storage as
+        "ceph:SITE"."""
         fixed = {"outside": "0.1", WITNESS: "0.2", "sinks": "0.3", "san": "0.4"}
         if what in fixed:
             return f"{self.net}.{fixed[what]}"
+        if what.startswith("ceph:"):
+            return f"{self.net}.{SITES.index(what[5:]) + 1}.200"
         host = what.removeprefix("bmc:")
         site, number = host.rsplit("-", 1)
         last = (110 if what.startswith("bmc:") else 10) + int(number)

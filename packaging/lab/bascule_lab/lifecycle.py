@@ -7,8 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from . import bmc, config, guest, machine, network, pki, process, san, sinks
-from .instance import HOSTS, MACHINES, PACKAGE_DIR, STATE_ROOT, WITNESS, LabError
+from . import bmc, ceph, config, guest, machine, network, pki, process, san, sinks
+from .instance import HOSTS, MACHINES, PACKAGE_DIR, SITES, STATE_ROOT, WITNESS, LabError
 
 NEEDED = {"libvirtd": "libvirt-daemon-system", "virsh": "libvirt-clients", "qemu-system-x86_64": "qemu-system-x86",
           "qemu-storage-daemon": "qemu-utils", "ipmi_sim": "openipmi", "ipmitool": "ipmitool",
@@ -46,7 +46,7 @@ def _is_complete(instance):
     return marker.exists() and marker.read_text() == _this_boot() and network.exists(instance, "fabric")
 
 
-def _write_files(instance, policy):
+def _write_files(instance, policy, storage):
     instance.state.mkdir(parents=True)
     instance.state.chmod(0o700)
     (instance.state / "instance.json").write_text(
@@ -61,7 +61,7 @@ def _write_files(instance, policy):
         pki.issue(instance.pki, host, "guard", instance.address(host))
         config.write_base_system(instance, host)
         config.write_libvirt(instance, host)
-        config.write_host(instance, host)
+        config.write_host(instance, host, storage)
         bmc.create(instance, host)
     config.write_base_system(instance, WITNESS)
     config.write_manager(instance, policy)
@@ -79,14 +79,14 @@ def start_sinks(instance):
     process.write_pid(pid_file, pid)
 
 
-def _create(instance, step, policy):
+def _create(instance, step, policy, storage):
     if instance.state.exists():
         step("removing what an unfinished or lost lab left behind")
         down(instance, quiet=True)
     step("guest image: Debian's cloud kernel and a busybox initramfs")
     guest.ensure_image()
     step("certificates and configuration files")
-    _write_files(instance, policy)
+    _write_files(instance, policy, storage)
     step(f"network {instance.net}.0.0/16: two sites, a witness, and this machine at {instance.address('outside')}")
     network.create(instance)
     step("mail relay, SMS gateway, SAN, and a BMC per host")
@@ -94,25 +94,34 @@ def _create(instance, step, policy):
     san.start(instance)
     for host in HOSTS:
         bmc.start(instance, host)
+    if storage == "rbd":
+        step("a Ceph cluster at each site, mirrored both ways")
+        ceph.create(instance)
+        for host in HOSTS:
+            ceph.write_client_files(instance, instance.machine_dir(host) / "etc")
     step(f"machines {', '.join(MACHINES)}")
     for each in MACHINES:
         machine.boot(instance, each)
 
 
-def up(instance, policy=()):
+def up(instance, policy=(), storage="dir"):
     """Make the lab, or complete what is missing of it. Hosts that were crashed or powered off on purpose stay so."""
     _check_machine()
     step = Steps()
     if not _is_complete(instance):
-        _create(instance, step, policy)
+        _create(instance, step, policy, storage)
     else:
         if policy:
             raise LabError(f"lab {instance.name} is up: a policy is chosen when it is made; bascule-lab down first")
+        if storage == "rbd" and not ceph.is_wanted(instance):
+            raise LabError(f"lab {instance.name} is up without Ceph: bascule-lab down first")
         step(f"lab {instance.name} is up")
         start_sinks(instance)
         san.start(instance)
         for host in HOSTS:
             bmc.start(instance, host)
+        for site in SITES if ceph.is_wanted(instance) else ():
+            ceph.start(instance, site)
         machine.boot(instance, WITNESS)
     for host in HOSTS:
         if machine.init_pid(instance, host) and not (instance.machine_dir(host) / "frozen").exists():

@@ -97,6 +97,11 @@ def unplug(instance, machine):
     run("ip", "-n", instance.namespace("fabric"), "link", "set", machine, "down", check=False)
 
 
+def plug(instance, machine):
+    """Set the machine's port up again."""
+    run("ip", "-n", instance.namespace("fabric"), "link", "set", machine, "up")
+
+
 def detach_machine(instance, machine):
     run("ip", "-n", instance.namespace("fabric"), "link", "del", machine, check=False)
     if exists(instance, machine):

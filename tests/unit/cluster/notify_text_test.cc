@@ -28,7 +28,8 @@ TEST_CASE("GSM 7-bit: counting, transliterating, cutting") {
 }
 
 TEST_CASE("every notice in every language says what, where and what next within one SMS") {
-  const NoticeFacts usual{"demo", "paris-1", "lyon", "web-1, web-2, db-1", 3, "BMC 198.18.1.111: no answer"};
+  const NoticeFacts usual{"demo", "paris-1", "lyon", "web-1, web-2, db-1", 3, "BMC 198.18.1.111: no answer",
+                          "4.2 s"};
   NoticeFacts vast = usual;
   for (int i = 0; i < 200; ++i) vast.vms += ", €{vm}-" + std::to_string(i);
   vast.detail = vast.vms;
@@ -57,7 +58,7 @@ TEST_CASE("every notice in every language says what, where and what next within 
 }
 
 TEST_CASE("one VM is not several") {
-  NoticeFacts one{"demo", "paris-1", "lyon", "web-1", 1, ""};
+  NoticeFacts one{"demo", "paris-1", "lyon", "web-1", 1, "", ""};
   const auto subject = [&](NoticeKind kind, Language language) {
     return compose(kind, language, one).subject;
   };

@@ -38,7 +38,7 @@ struct Forged {
     r.placement.owner = HostId(host);
     r.placement.may_run = {at(host)};
     outcome.actions.push_back(
-        SendCommand{ActionId("a"), at(host), r.placement.generation, wire::StartVm{r.spec}});
+        SendCommand{ActionId("a"), at(host), r.placement.generation, wire::StartVm{r.spec, {}, {}}});
   }
   void proof() {
     record().words.push_back(

@@ -95,7 +95,7 @@ struct Host {
   }
   wire::Command start(std::uint64_t generation) {
     wire::Command order = command(generation);
-    order.order = wire::StartVm{spec()};
+    order.order = wire::StartVm{spec(), {}, {}};
     return order;
   }
   wire::Command stop(std::uint64_t generation, wire::StopHow how, Duration grace = 10s) {

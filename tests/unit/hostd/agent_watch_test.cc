@@ -108,7 +108,7 @@ TEST_CASE_FIXTURE(RunningHost, "what ended while no daemon ran is told by the ne
 TEST_CASE_FIXTURE(RunningHost, "a start of a generation that isn't held is stopped and told") {
   const std::string old = *hypervisor.xml(kVm);
   must(forbid(1));
-  REQUIRE(hypervisor.start_paused(old).has_value());
+  REQUIRE(hypervisor.start_paused(old, {}).has_value());
   REQUIRE(hypervisor.resume(kVm).has_value());
   agent->survey();
   CHECK(processes.scan()->empty());

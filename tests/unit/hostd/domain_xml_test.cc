@@ -42,6 +42,18 @@ DomainPlan nbd_plan() {
   return plan;
 }
 
+DomainPlan rbd_plan() {
+  DomainPlan plan;
+  plan.spec = small_vm();
+  plan.generation = Generation(3);
+  plan.spec.disks = {{"gold", "web-1-root", 64, DiskFormat::raw},
+                     {"gold", "web-1-data", 64, DiskFormat::raw}};
+  const std::string client = "bascule." + plan.spec.id.value + ".3";
+  for (const Disk& disk : plan.spec.disks)
+    plan.disks.push_back(RbdSource{"/etc/ceph/paris.conf", "vms", disk.volume, client, Secret("c2VjcmV0")});
+  return plan;
+}
+
 // BASCULE_UPDATE_GOLDEN=1 writes the files anew; look at the difference before committing it.
 void check_golden(const std::string& name, const std::string& text) {
   const std::string path = std::string(BASCULE_SOURCE_DIR) + "/tests/golden/domain_xml/" + name + ".xml";
@@ -52,11 +64,23 @@ void check_golden(const std::string& name, const std::string& text) {
 TEST_CASE("definitions are those of the golden files") {
   check_golden("kernel", domain_xml(kernel_plan()));
   check_golden("nbd", domain_xml(nbd_plan()));
+  check_golden("rbd", domain_xml(rbd_plan()));
+}
+
+TEST_CASE("a disk's key is handed over apart from the definition, once per client") {
+  const std::string xml = domain_xml(rbd_plan());
+  const std::vector<DiskSecret> secrets = disk_secrets(rbd_plan());
+  REQUIRE(secrets.size() == 1);
+  CHECK(secrets[0].key.reveal() == "c2VjcmV0");
+  CHECK(xml.find("c2VjcmV0") == std::string::npos);
+  CHECK(xml.find("uuid=\"" + secrets[0].uuid + "\"") != std::string::npos);
+  CHECK(disk_secrets(nbd_plan()).empty());
 }
 
 TEST_CASE("a definition of ours keeps the device policy") {
   CHECK(check_device_policy(domain_xml(kernel_plan())).empty());
   CHECK(check_device_policy(domain_xml(nbd_plan())).empty());
+  CHECK(check_device_policy(domain_xml(rbd_plan())).empty());
 }
 
 TEST_CASE("a definition says who it is") {
@@ -64,6 +88,9 @@ TEST_CASE("a definition says who it is") {
   CHECK(identity.vm == small_vm().id);
   CHECK(identity.name == "bascule-web-1");
   CHECK(identity.generation == Generation(7));
+  REQUIRE(identity.volumes.size() == 2);
+  CHECK(identity.volumes[1].pool == "metro");
+  CHECK(identity.volumes[1].volume == "web-1-data");
   CHECK(identity_of("<domain><metadata><vm generation='9'/></metadata></domain>").generation == Generation());
   CHECK(identity_of("no xml").vm.empty());
 }

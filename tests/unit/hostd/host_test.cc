@@ -221,7 +221,7 @@ TEST_CASE("hostd.toml: defaults, capacity, and every problem at once") {
   CHECK(config->domain_type == "kvm");
   CHECK(config->tls.certificate == "b");
   CHECK(config->capacity.memory_mib > 0);
-  CHECK(make_pools(config->pool).contains("metro"));
+  CHECK(make_pools(config->pool, SystemClock()).contains("metro"));
 
   test::write_file(
       path,

@@ -11,11 +11,11 @@ TEST_CASE("a directory pool makes, finds and removes volumes") {
   test::TemporaryFolder folder;
   const auto pool = make_dir_pool("metro", folder.path());
   CHECK_FALSE(*pool->exists("a"));
-  REQUIRE(pool->create({"metro", "a", 8, DiskFormat::raw}).has_value());
+  REQUIRE(pool->create({{"metro", "a", 8, DiskFormat::raw}, {}, false}).has_value());
   CHECK(*pool->exists("a"));
   CHECK(std::filesystem::file_size(folder.path() + "/a") == 8 * 1024 * 1024);
-  CHECK(pool->create({"metro", "a", 8, DiskFormat::raw}).error().code == ErrorCode::conflict);
-  CHECK(std::get<FileSource>(*pool->source("a")).path == folder.path() + "/a");
+  CHECK(pool->create({{"metro", "a", 8, DiskFormat::raw}, {}, false}).error().code == ErrorCode::conflict);
+  CHECK(std::get<FileSource>(pool->open("a", {})->source).path == folder.path() + "/a");
   REQUIRE(pool->remove("a").has_value());
   CHECK(pool->remove("a").has_value());
   CHECK_FALSE(*pool->exists("a"));
@@ -25,7 +25,7 @@ TEST_CASE("a directory pool makes, finds and removes volumes") {
 TEST_CASE("a qcow2 volume is made by qemu-img") {
   test::TemporaryFolder folder;
   const auto pool = make_dir_pool("metro", folder.path());
-  const Status created = pool->create({"metro", "a", 8, DiskFormat::qcow2});
+  const Status created = pool->create({{"metro", "a", 8, DiskFormat::qcow2}, {}, false});
   REQUIRE_MESSAGE(created.has_value(), created.error().message);
   CHECK(test::read_file(folder.path() + "/a").substr(0, 3) == "QFI");
 }
@@ -36,8 +36,8 @@ TEST_CASE("no name leads out of the pool") {
   std::filesystem::create_directory(folder.path() + "/pool");
   test::write_file(folder.path() + "/precious", "x");
   for (const char* name : {"../precious", "/etc/passwd", "..", ".", "", "a/b", ".hidden"}) {
-    CHECK(pool->source(name).error().code == ErrorCode::invalid);
-    CHECK(pool->create({"metro", name, 1, DiskFormat::raw}).error().code == ErrorCode::invalid);
+    CHECK(pool->open(name, {}).error().code == ErrorCode::invalid);
+    CHECK(pool->create({{"metro", name, 1, DiskFormat::raw}, {}, false}).error().code == ErrorCode::invalid);
     CHECK(pool->remove(name).error().code == ErrorCode::invalid);
   }
   std::filesystem::create_symlink("../precious", folder.path() + "/pool/link");
@@ -50,13 +50,13 @@ TEST_CASE("a pool that isn't there is not an empty pool") {
   const auto pool = make_dir_pool("metro", "/nonexistent/pool");
   CHECK(pool->ready().error().code == ErrorCode::unavailable);
   CHECK(pool->exists("a").error().code == ErrorCode::unavailable);
-  CHECK(pool->create({"metro", "a", 1, DiskFormat::raw}).error().code == ErrorCode::unavailable);
+  CHECK(pool->create({{"metro", "a", 1, DiskFormat::raw}, {}, false}).error().code == ErrorCode::unavailable);
 }
 
 TEST_CASE("a volume that could not be finished leaves nothing") {
   test::TemporaryFolder folder;
   const auto pool = make_dir_pool("metro", folder.path());
-  CHECK_FALSE(pool->create({"metro", "huge", 1ULL << 43, DiskFormat::raw}).has_value());
+  CHECK_FALSE(pool->create({{"metro", "huge", 1ULL << 43, DiskFormat::raw}, {}, false}).has_value());
   CHECK(std::filesystem::is_empty(folder.path()));
 }
 
@@ -64,12 +64,12 @@ TEST_CASE("an NBD pool is data only") {
   const auto address = parse_nbd_url("nbd://198.18.0.4:10810/");
   REQUIRE(address.has_value());
   const auto pool = make_nbd_pool("san", *address);
-  const NbdSource source = std::get<NbdSource>(*pool->source("web-1"));
+  const NbdSource source = std::get<NbdSource>(pool->open("web-1", {})->source);
   CHECK(source.host == "198.18.0.4");
   CHECK(source.port == 10810);
   CHECK(source.export_name == "web-1");
-  CHECK(pool->create({"san", "web-1", 1, DiskFormat::raw}).error().code == ErrorCode::invalid);
-  CHECK(pool->source("../x").error().code == ErrorCode::invalid);
+  CHECK(pool->create({{"san", "web-1", 1, DiskFormat::raw}, {}, false}).error().code == ErrorCode::invalid);
+  CHECK(pool->open("../x", {}).error().code == ErrorCode::invalid);
   for (const char* url :
        {"", "nbd://", "http://a:1", "nbd://a:0", "nbd://a:70000", "nbd://a:1x", "nbd://a/b"})
     CHECK_FALSE(parse_nbd_url(url).has_value());

@@ -1,0 +1,24 @@
+// Volumes that each site has a copy of: which way a start must fetch them, what a switch lost, how the copies
+// are.
+#pragma once
+
+#include "failover/turn.h"
+
+namespace bascule {
+
+// What a start on that host means for the VM's volumes. Of the record, so that a repeated command says the
+// same.
+wire::Takeover takeover_for(const Turn& turn, const Vm& vm, const Host& to, Reason reason);
+
+// The VM's host fell silent: from then on nothing of it was written. Kept until the VM runs again.
+void note_last_alive(Turn& turn, Vm& vm);
+
+// The answer to a start: which data came along, and how much of the last is lost.
+void note_taken(Turn& turn, Vm& vm, const std::vector<wire::VolumeTaken>& taken);
+
+void on_volumes_seen(Turn& turn, const Copy& from, const wire::VolumesSeen& seen);
+
+bool has_copies(const Vm& vm);                 // some volume is mirrored, as its host says
+std::string words_about_copies(const Vm& vm);  // for a plan; empty when there are none
+
+}  // namespace bascule

@@ -1,0 +1,464 @@
+#include "hostd/ceph.h"
+
+#include <condition_variable>
+#include <cstring>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <rados/librados.hpp>
+#include <rbd/librbd.hpp>
+#include <set>
+#include <sstream>
+
+#include "base/log.h"
+#include "hostd/bounded_call.h"
+
+namespace bascule::hostd {
+namespace {
+
+constexpr Duration kBound = 10s;
+constexpr Duration kLongBound = 60s;
+constexpr Duration kLookBound = 4s;
+constexpr int kMostCalls = 64;
+constexpr const char* kCanary = "bascule.canary";
+constexpr std::uint64_t kFeatures = RBD_FEATURE_LAYERING | RBD_FEATURE_EXCLUSIVE_LOCK |
+                                    RBD_FEATURE_OBJECT_MAP | RBD_FEATURE_FAST_DIFF | RBD_FEATURE_DEEP_FLATTEN;
+constexpr std::uint32_t kBlocklistSeconds = 10u * 365 * 86400;  // it fences until it expires: never, then
+constexpr int kTagsRead = 64;
+
+// Operation timeouts alone never heal: the objecter looks for a dead OSD again only after its own timeout.
+constexpr const char* kOptions[][2] = {{"client_mount_timeout", "3"},    {"rados_mon_op_timeout", "3"},
+                                       {"rados_osd_op_timeout", "3"},    {"objecter_timeout", "2"},
+                                       {"objecter_tick_interval", "1"},  {"rbd_cache", "false"},
+                                       {"rbd_default_clone_format", "2"}};
+
+Error error_of(int code, const std::string& what) {
+  const std::string text = what + ": " + std::strerror(-code);
+  switch (-code) {
+    case ENOENT:
+      return {ErrorCode::not_found, text};
+    case EEXIST:
+    case EBUSY:
+    case EROFS:
+    case ENOTEMPTY:
+    case EINVAL:
+      return {ErrorCode::conflict, text};
+    case EACCES:
+    case EPERM:
+      return {ErrorCode::denied,
+              text + "; does the keyring have the capabilities that docs/install.md lists?"};
+    case ENOSPC:
+    case EDQUOT:
+      return {ErrorCode::exhausted, text};
+    case ESHUTDOWN:
+      return {ErrorCode::unavailable, text + " (this host is on the cluster's blocklist)"};
+    case ETIMEDOUT:
+      return {ErrorCode::unavailable,
+              text + "; do its monitors and OSDs run, and does the network reach them?"};
+    default:
+      return {ErrorCode::unavailable, text};
+  }
+}
+
+Status status_of(int code, const std::string& what) {
+  if (code >= 0) return {};
+  return failure(error_of(code, what));
+}
+
+// Of an answer; some monitors append an empty list to a full one.
+Result<nlohmann::json> first_value(const std::string& text) {
+  std::istringstream stream(text);
+  nlohmann::json value;
+  try {
+    if (!text.empty()) stream >> value;
+  } catch (const nlohmann::json::exception& problem) {
+    return failure(ErrorCode::internal, std::string("Ceph's answer is no JSON: ") + problem.what());
+  }
+  return value;
+}
+
+}  // namespace
+
+// A connection, closed when the last call that uses it has ended.
+struct Ceph::Handle {
+  librados::Rados cluster;
+  librados::IoCtx pool;
+  librbd::RBD rbd;
+  bool connected = false;
+
+  ~Handle() {
+    pool.close();
+    if (connected) cluster.shutdown();
+  }
+
+  static Result<std::shared_ptr<Handle>> connect(const CephAddress& address) {
+    auto made = std::make_shared<Handle>();
+    const std::string what = "connecting to Ceph by " + address.conf;
+    if (const int r = made->cluster.init(address.user.c_str()); r < 0) return failure(error_of(r, what));
+    if (const int r = made->cluster.conf_read_file(address.conf.c_str()); r < 0)
+      return failure(error_of(r, "reading " + address.conf));
+    made->cluster.conf_set("keyring", address.keyring.c_str());
+    for (const auto& option : kOptions) made->cluster.conf_set(option[0], option[1]);
+    if (const int r = made->cluster.connect(); r < 0) return failure(error_of(r, what));
+    made->connected = true;
+    if (const int r = made->cluster.ioctx_create(address.pool.c_str(), made->pool); r < 0)
+      return failure(error_of(r, "Ceph pool " + address.pool));
+    return made;
+  }
+
+  Result<nlohmann::json> command(const nlohmann::json& request) {
+    ceph::bufferlist in, out;
+    std::string words;
+    const std::string what = "ceph " + request.value("prefix", "");
+    if (const int r = cluster.mon_command(request.dump(), in, &out, &words); r < 0)
+      return failure(error_of(r, what));
+    return first_value(out.to_str());
+  }
+};
+
+struct Ceph::Shared {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::shared_ptr<Handle> handle;
+  bool looked = false;
+  Status ready = failure(ErrorCode::unavailable, "not looked at yet");
+  BoundedCalls calls{kMostCalls};
+};
+
+Ceph::Ceph(CephAddress address) : address_(std::move(address)), shared_(std::make_unique<Shared>()) {}
+Ceph::~Ceph() = default;
+
+std::shared_ptr<Ceph::Handle> Ceph::handle() const {
+  const std::lock_guard lock(shared_->mutex);
+  return shared_->handle;
+}
+
+Status Ceph::ready() const {
+  std::unique_lock lock(shared_->mutex);
+  shared_->changed.wait_for(lock, kLookBound, [this] { return shared_->looked; });
+  return shared_->ready;
+}
+
+void Ceph::look() {
+  using Connected = std::shared_ptr<Handle>;
+  const Connected old = handle();
+  const auto round = [old, address = address_]() -> Result<Connected> {
+    Connected used = old;
+    if (!used) {
+      Result<Connected> fresh = Handle::connect(address);
+      if (!fresh) return failure(fresh.error());
+      used = std::move(*fresh);
+    }
+    ceph::bufferlist out, in;
+    out.append("well");
+    const std::string what = "Ceph pool " + address.pool + " by " + address.conf;
+    if (const int r = used->pool.write_full(kCanary, out); r < 0)
+      return failure(error_of(r, "writing to " + what));
+    if (const int r = used->pool.read(kCanary, in, 4, 0); r < 0)
+      return failure(error_of(r, "reading from " + what));
+    return used;
+  };
+  const Result<Connected> found =
+      shared_->calls.run<Connected>(kLookBound, "Ceph by " + address_.conf, round);
+  const std::lock_guard lock(shared_->mutex);
+  shared_->ready = found ? Status() : Status(failure(found.error()));
+  shared_->looked = true;
+  shared_->changed.notify_all();
+  if (found) shared_->handle = *found;
+  // A handle heals by itself, except from being fenced.
+  if (!found && found.error().message.find("blocklist") != std::string::npos) shared_->handle.reset();
+}
+
+template <class T, class Call>
+Result<T> Ceph::with_handle(Duration bound, const std::string& what, Call call) const {
+  const std::shared_ptr<Handle> used = handle();
+  if (!used) {
+    const Status state = ready();
+    return failure(state ? Error{ErrorCode::unavailable, what + ": not connected yet"}
+                         : state.error().within(what));
+  }
+  return shared_->calls.run<T>(bound, what, [used, call]() -> Result<T> { return call(*used); });
+}
+
+template <class Call>
+Status Ceph::with_image(Duration bound, const std::string& what, const std::string& name, Call call) const {
+  const std::string words = what + " " + address_.pool + "/" + name;
+  return with_handle<void>(bound, words, [name, call, words](Handle& handle) -> Status {
+    librbd::Image image;
+    if (const int r = handle.rbd.open(handle.pool, image, name.c_str()); r < 0)
+      return failure(error_of(r, words));
+    return status_of(call(handle, image), words);
+  });
+}
+
+// ---- Images ----
+
+namespace {
+
+void read_mirroring(librbd::Image& image, ImageState& state) {
+  librbd::mirror_image_global_status_t status;
+  if (image.mirror_image_get_global_status(&status, sizeof status) < 0) return;
+  if (status.info.state != RBD_MIRROR_IMAGE_ENABLED) return;
+  state.role = status.info.primary ? ImageRole::primary : ImageRole::replica;
+  for (const auto& site : status.site_statuses) {
+    if (!site.mirror_uuid.empty()) continue;  // what other sites say of theirs
+    state.following = site.up && site.state == MIRROR_IMAGE_STATUS_STATE_REPLAYING;
+    if (!state.following) state.problem = site.description;
+  }
+}
+
+std::int64_t milliseconds(const timespec& time) { return time.tv_sec * 1000LL + time.tv_nsec / 1'000'000; }
+
+void read_newest_point(librbd::Image& image, ImageState& state) {
+  std::vector<librbd::snap_info_t> snapshots;
+  if (image.snap_list(snapshots) < 0) return;
+  for (const auto& snapshot : snapshots) {  // oldest first
+    librbd::snap_mirror_namespace_t mirror;
+    if (image.snap_get_mirror_namespace(snapshot.id, &mirror, sizeof mirror) < 0 || !mirror.complete)
+      continue;
+    timespec taken{};
+    if (image.snap_get_timestamp(snapshot.id, &taken) < 0) continue;
+    const bool own = mirror.state == RBD_SNAP_MIRROR_STATE_PRIMARY ||
+                     mirror.state == RBD_SNAP_MIRROR_STATE_PRIMARY_DEMOTED;
+    state.newest = MirrorPoint{own ? snapshot.id : mirror.primary_snap_id, {milliseconds(taken)}};
+  }
+}
+
+void read_tags(librbd::Image& image, ImageState& state) {
+  std::map<std::string, ceph::bufferlist> found;
+  if (image.metadata_list("bascule.", kTagsRead, &found) < 0) return;
+  for (auto& [key, value] : found)
+    if (key.starts_with("bascule.")) state.tags[key] = value.to_str();
+}
+
+int write_tags(librbd::Image& image, const std::map<std::string, std::string>& tags) {
+  for (const auto& [key, value] : tags)
+    if (const int r = image.metadata_set(key, value); r < 0) return r;
+  return 0;
+}
+
+}  // namespace
+
+Result<ImageState> Ceph::image(const std::string& name) const {
+  const std::string what = "image " + address_.pool + "/" + name;
+  return with_handle<ImageState>(kBound, what, [name, what](Handle& handle) -> Result<ImageState> {
+    librbd::Image image;
+    if (const int r = handle.rbd.open_read_only(handle.pool, image, name.c_str(), nullptr); r < 0)
+      return failure(error_of(r, what));
+    ImageState state;
+    if (const int r = image.size(&state.size_bytes); r < 0) return failure(error_of(r, what));
+    read_mirroring(image, state);
+    read_newest_point(image, state);
+    read_tags(image, state);
+    return state;
+  });
+}
+
+// Made under a name that no volume can have, and renamed when complete: a crash leaves no half image under
+// its name.
+Status Ceph::create(const std::string& name, std::uint64_t bytes,
+                    const std::map<std::string, std::string>& tags, bool mirrored) {
+  const std::string what = "creating image " + address_.pool + "/" + name;
+  return with_handle<void>(kBound, what, [=](Handle& handle) -> Status {
+    const std::string unfinished = "." + name + ".unfinished";
+    handle.rbd.remove(handle.pool, unfinished.c_str());
+    int order = 22;
+    int r = handle.rbd.create2(handle.pool, unfinished.c_str(), bytes, kFeatures, &order);
+    if (r >= 0) {
+      librbd::Image image;
+      r = handle.rbd.open(handle.pool, image, unfinished.c_str());
+      if (r >= 0) r = write_tags(image, tags);
+    }
+    if (r >= 0) r = handle.rbd.rename(handle.pool, unfinished.c_str(), name.c_str());
+    if (r < 0) {
+      handle.rbd.remove(handle.pool, unfinished.c_str());
+      return failure(error_of(r, what));
+    }
+    if (!mirrored) return {};
+    librbd::Image image;
+    r = handle.rbd.open(handle.pool, image, name.c_str());
+    if (r >= 0) r = image.mirror_image_enable2(RBD_MIRROR_IMAGE_MODE_SNAPSHOT);
+    if (r >= 0) return {};
+    image.close();
+    handle.rbd.remove(handle.pool, name.c_str());
+    return failure(error_of(r, what + ", mirrored (`rbd mirror pool enable` sets a pool up for it)"));
+  });
+}
+
+Status Ceph::mirror(const std::string& name) {
+  return with_image(kBound, "mirroring", name, [](Handle&, librbd::Image& image) {
+    librbd::mirror_image_info_t info;
+    const int r = image.mirror_image_get_info(&info, sizeof info);
+    if (r >= 0 && info.state == RBD_MIRROR_IMAGE_ENABLED) return 0;
+    return image.mirror_image_enable2(RBD_MIRROR_IMAGE_MODE_SNAPSHOT);
+  });
+}
+
+Status Ceph::set_tags(const std::string& name, const std::map<std::string, std::string>& tags) {
+  return with_image(kBound, "tagging", name,
+                    [tags](Handle&, librbd::Image& image) { return write_tags(image, tags); });
+}
+
+Status Ceph::remove(const std::string& name, Duration grace) {
+  const std::string what = "removing image " + address_.pool + "/" + name;
+  const auto seconds =
+      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(grace).count());
+  return with_handle<void>(kBound, what, [=](Handle& handle) -> Status {
+    const int r = handle.rbd.trash_move(handle.pool, name.c_str(), seconds);
+    return r == -ENOENT ? Status() : status_of(r, what);
+  });
+}
+
+Status Ceph::rename(const std::string& name, const std::string& to) {
+  const std::string what = "renaming image " + address_.pool + "/" + name + " to " + to;
+  return with_handle<void>(kBound, what, [=](Handle& handle) {
+    return status_of(handle.rbd.rename(handle.pool, name.c_str(), to.c_str()), what);
+  });
+}
+
+// ---- Mirroring ----
+
+Status Ceph::take_mirror_snapshot(const std::string& name) {
+  return with_image(kBound, "taking a mirror snapshot of", name, [](Handle&, librbd::Image& image) {
+    std::uint64_t id = 0;
+    return image.mirror_image_create_snapshot(&id);
+  });
+}
+
+Status Ceph::demote(const std::string& name) {
+  return with_image(kLongBound, "demoting", name,
+                    [](Handle&, librbd::Image& image) { return image.mirror_image_demote(); });
+}
+
+Status Ceph::promote(const std::string& name, bool force) {
+  return with_image(kLongBound, "promoting", name,
+                    [force](Handle&, librbd::Image& image) { return image.mirror_image_promote(force); });
+}
+
+Status Ceph::stop_mirroring(const std::string& name) {
+  return with_image(kBound, "ending the mirroring of", name,
+                    [](Handle&, librbd::Image& image) { return image.mirror_image_disable(true); });
+}
+
+namespace {
+
+int write_what_is_there(librbd::Image& image) {
+  if (const int r = image.lock_acquire(RBD_LOCK_MODE_EXCLUSIVE); r < 0) return r;
+  ceph::bufferlist block;
+  if (const ssize_t n = image.read(0, 512, block); n < 0) return static_cast<int>(n);
+  if (const ssize_t n = image.write(0, block.length(), block); n < 0) return static_cast<int>(n);
+  return image.flush();
+}
+
+void break_lock(librbd::Image& image) {
+  rbd_lock_mode_t mode = RBD_LOCK_MODE_EXCLUSIVE;
+  std::list<std::string> owners;
+  if (image.lock_get_owners(&mode, &owners) < 0) return;
+  for (const std::string& owner : owners) {
+    log(LogLevel::warning, "ceph", "lock_broken", {{"owner", owner}});
+    image.lock_break(RBD_LOCK_MODE_EXCLUSIVE, owner);
+  }
+}
+
+}  // namespace
+
+Status Ceph::prove_writable(const std::string& name) {
+  const std::string what = "writing to image " + address_.pool + "/" + name;
+  return with_handle<void>(kLongBound, what, [name, what](Handle& handle) -> Status {
+    int r = 0;
+    for (int tries = 0; tries < 100; ++tries) {
+      librbd::Image image;
+      r = handle.rbd.open(handle.pool, image, name.c_str());
+      if (r >= 0) r = write_what_is_there(image);
+      if (r >= 0) return {};
+      if (r != -EBUSY && r != -EROFS && r != -EAGAIN) break;
+      if (tries >= 2) break_lock(image);
+      pause_before_asking_again();
+    }
+    return failure(error_of(r, what));
+  });
+}
+
+// ---- Fencing ----
+
+namespace {
+
+// Clients of the rbd-mirror daemons: they watch these objects of the pool. Of this site's and of the other's.
+std::set<std::string> mirror_daemons(librados::IoCtx& pool) {
+  std::set<std::string> addresses;
+  for (const char* object : {"rbd_mirroring", "rbd_mirror_leader"}) {
+    std::list<obj_watch_t> watchers;
+    if (pool.list_watchers(object, &watchers) < 0) continue;
+    for (const obj_watch_t& watcher : watchers) addresses.insert(watcher.addr);
+  }
+  return addresses;
+}
+
+int clients_of(librbd::Image& image, std::set<std::string>& addresses) {
+  std::list<librbd::image_watcher_t> watchers;
+  if (const int r = image.list_watchers(watchers); r < 0) return r;
+  for (const auto& watcher : watchers) addresses.insert(watcher.addr);
+  std::list<librbd::locker_t> lockers;
+  bool exclusive = false;
+  std::string tag;
+  if (const int r = image.list_lockers(&lockers, &exclusive, &tag); r < 0 && r != -ENOENT) return r;
+  for (const auto& locker : lockers) addresses.insert(locker.address);
+  return 0;
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> Ceph::fence(const std::string& name) {
+  using Addresses = std::vector<std::string>;
+  const std::string what = "fencing the clients of image " + address_.pool + "/" + name;
+  return with_handle<Addresses>(kBound, what, [name, what](Handle& handle) -> Result<Addresses> {
+    std::set<std::string> found;
+    {
+      librbd::Image image;
+      if (const int r = handle.rbd.open_read_only(handle.pool, image, name.c_str(), nullptr); r < 0)
+        return failure(error_of(r, what));
+      if (const int r = clients_of(image, found); r < 0) return failure(error_of(r, what));
+    }
+    for (const std::string& daemon : mirror_daemons(handle.pool)) found.erase(daemon);
+    if (found.empty()) return Addresses();
+    for (const std::string& address : found)
+      if (const int r = handle.cluster.blocklist_add(address, kBlocklistSeconds); r < 0)
+        return failure(error_of(r, what));
+    // Our next operation carries the map with the entries: from then on no OSD takes a write of theirs.
+    if (const int r = handle.cluster.wait_for_latest_osdmap(); r < 0) return failure(error_of(r, what));
+    const Result<nlohmann::json> listed =
+        handle.command({{"prefix", "osd blocklist ls"}, {"format", "json"}});
+    if (!listed) return failure(listed.error());
+    std::set<std::string> missing = found;
+    for (const auto& entry : *listed) missing.erase(entry.value("addr", ""));
+    if (!missing.empty())
+      return failure(ErrorCode::internal, what + ": the blocklist lacks " + *missing.begin());
+    return Addresses(found.begin(), found.end());
+  });
+}
+
+Result<Secret> Ceph::client_key(const std::string& client) {
+  const std::string what = "the key of client." + client;
+  return with_handle<Secret>(
+      kBound, what, [client, what, pool = address_.pool](Handle& handle) -> Result<Secret> {
+        const Result<nlohmann::json> answer =
+            handle.command({{"prefix", "auth get-or-create"},
+                            {"entity", "client." + client},
+                            {"caps", {"mon", "profile rbd", "osd", "profile rbd pool=" + pool}},
+                            {"format", "json"}});
+        if (!answer) return failure(answer.error().within(what));
+        if (!answer->is_array() || answer->empty())
+          return failure(ErrorCode::internal, what + ": no key in the answer");
+        return Secret((*answer)[0].value("key", ""));
+      });
+}
+
+Status Ceph::remove_client(const std::string& client) {
+  return with_handle<void>(kBound, "removing client." + client, [client](Handle& handle) -> Status {
+    const Result<nlohmann::json> answer =
+        handle.command({{"prefix", "auth rm"}, {"entity", "client." + client}});
+    if (!answer && answer.error().code != ErrorCode::not_found) return failure(answer.error());
+    return {};
+  });
+}
+
+}  // namespace bascule::hostd

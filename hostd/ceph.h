@@ -1,0 +1,108 @@
+// Ceph: one pool of one Ceph cluster, through librados and librbd, in Bascule's words. Their types stay in
+// ceph*.cc.
+//
+// All members may be called from any thread. Each ends within its bound, whatever the cluster does: 10 s, 60
+// s for a promotion and for what waits for other clients. Errors: not_found, conflict (its state forbids it),
+// denied (cephx), unavailable (the cluster doesn't answer), timeout (it may still take effect), exhausted
+// (the pool is full).
+//
+// Sources: librbd.hpp of Ceph 16.2; docs.ceph.com "RBD Mirroring", "librados".
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/secret.h"
+#include "base/time.h"
+
+namespace bascule::hostd {
+
+struct CephAddress {
+  std::string conf;     // "/etc/ceph/paris.conf": readable by QEMU too
+  std::string user;     // "bascule" for client.bascule
+  std::string keyring;  // 0600
+  std::string pool;
+};
+
+enum class ImageRole {
+  plain,    // not mirrored
+  primary,  // may be written; the other cluster follows it
+  replica,  // follows the other cluster's
+};
+
+// A state of the primary that is complete on this cluster.
+struct MirrorPoint {
+  std::uint64_t primary_snapshot = 0;  // its id on the primary's cluster
+  WallTime at;  // when it was taken, on a primary; on a replica, when its copying began
+};
+
+struct ImageState {
+  std::uint64_t size_bytes = 0;
+  ImageRole role = ImageRole::plain;
+  std::map<std::string, std::string>
+      tags;                           // ours: "bascule.vm", "bascule.generation"; they travel to the replica
+  std::optional<MirrorPoint> newest;  // the newest complete mirror snapshot
+  bool following = false;             // of a replica: rbd-mirror copies, and is well
+  std::string problem;                // what rbd-mirror says when it doesn't
+};
+
+class Ceph {
+ public:
+  explicit Ceph(CephAddress address);
+  ~Ceph();
+
+  const CephAddress& address() const { return address_; }
+  // As the last look() found it; `unavailable` with the reason. Waits for the first.
+  Status ready() const;
+  // Writes and reads the canary object, connecting anew where that helps. For a thread of its own.
+  void look();
+
+  // ---- Images ----
+  Result<ImageState> image(const std::string& name) const;
+  // All or nothing. `mirrored` in snapshot mode.
+  Status create(const std::string& name, std::uint64_t bytes, const std::map<std::string, std::string>& tags,
+                bool mirrored);
+  Status mirror(const std::string& name);  // no error when it is mirrored already
+  Status set_tags(const std::string& name, const std::map<std::string, std::string>& tags);
+  // Into the trash, from where `rbd trash restore` brings it back within `grace`. No error when there is
+  // none.
+  Status remove(const std::string& name, Duration grace);
+  Status rename(const std::string& name, const std::string& to);
+
+  // ---- Mirroring ----
+  Status take_mirror_snapshot(const std::string& name);
+  Status demote(const std::string& name);
+  // Not forced, it is a conflict until the other side's demotion has arrived.
+  Status promote(const std::string& name, bool force);
+  Status stop_mirroring(const std::string& name);
+  // A real write of what is there already, with the exclusive lock. Whoever keeps the lock, after two tries,
+  // is blocklisted: call it only where no guest may run. A promotion that returned success may leave an image
+  // read-only as long as the local rbd-mirror has the lock.
+  Status prove_writable(const std::string& name);
+
+  // ---- Fencing ----
+  // Blocklists whoever has the image open but the rbd-mirror daemons, and reads it back. Returns the
+  // addresses.
+  Result<std::vector<std::string>> fence(const std::string& name);
+  // The key of a client of its own ("bascule.<vm>.<generation>"), made if there is none.
+  Result<Secret> client_key(const std::string& client);
+  Status remove_client(const std::string& client);  // no error when there is none
+
+ private:
+  struct Handle;
+  template <class T, class Call>
+  Result<T> with_handle(Duration bound, const std::string& what, Call call) const;
+  template <class Call>
+  Status with_image(Duration bound, const std::string& what, const std::string& name, Call call) const;
+  std::shared_ptr<Handle> handle() const;
+
+  struct Shared;
+  const CephAddress address_;
+  const std::unique_ptr<Shared> shared_;
+};
+
+}  // namespace bascule::hostd

@@ -1,0 +1,319 @@
+#include "hostd/storage_rbd.h"
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <mutex>
+
+#include "base/log.h"
+#include "hostd/bounded_call.h"
+#include "hostd/pump.h"
+
+namespace bascule::hostd {
+namespace {
+
+constexpr Duration kLookEvery = 1s;
+constexpr Duration kGrace = 7 * 24h;              // of a removed volume, in the trash
+constexpr Duration kArrives = 20s;                // a demotion at the other site, when a fault moves the VM
+constexpr Duration kArrivesPlanned = 120s;        // the same, when nothing may be lost
+constexpr Duration kFollows = 1800s;              // a whole copy
+constexpr std::uint64_t kGenerationsRevoked = 4;  // before the one that starts
+constexpr const char* kVmTag = "bascule.vm";
+constexpr const char* kGenerationTag = "bascule.generation";
+
+std::string client_of(const VmId& vm, std::uint64_t generation) {
+  return "bascule." + vm.value + "." + std::to_string(generation);
+}
+
+Generation generation_of(const ImageState& image) {
+  const auto tag = image.tags.find(kGenerationTag);
+  std::uint64_t value = 0;
+  if (tag != image.tags.end())
+    std::from_chars(tag->second.data(), tag->second.data() + tag->second.size(), value);
+  return Generation(value);
+}
+
+class RbdPool final : public StoragePool {
+ public:
+  RbdPool(std::string name, const RbdPoolConfig& config, const Clock& clock)
+      : name_(std::move(name)), clock_(clock), snapshot_every_(config.snapshot_every), local_(config.local) {
+    if (config.remote) remote_ = std::make_unique<Ceph>(*config.remote);
+    local_look_ = std::make_unique<Pump>(kLookEvery, [this] { local_.look(); });
+    if (remote_) remote_look_ = std::make_unique<Pump>(kLookEvery, [this] { remote_->look(); });
+  }
+
+  const std::string& name() const override { return name_; }
+  Status ready() const override {
+    if (const Status state = local_.ready(); !state) return failure(state.error().within("pool " + name_));
+    return {};
+  }
+
+  Result<bool> exists(const std::string& volume) const override {
+    if (const Status named = check(volume); !named) return failure(named.error());
+    const Result<ImageState> image = local_.image(volume);
+    if (image) return true;
+    if (image.error().code == ErrorCode::not_found) return false;
+    return failure(image.error().within("pool " + name_));
+  }
+
+  Status create(const NewVolume& volume) override {
+    if (const Status named = check(volume.disk.volume); !named) return failure(named.error());
+    if (volume.disk.format != DiskFormat::raw)
+      return failure(ErrorCode::invalid, "pool " + name_ + " is Ceph RBD: its volumes have format raw");
+    const Result<bool> there = exists(volume.disk.volume);
+    if (!there) return failure(there.error());
+    if (*there)
+      return failure(ErrorCode::conflict,
+                     "pool " + name_ + ": image " + volume.disk.volume + " exists already");
+    const Status made =
+        local_.create(volume.disk.volume, volume.disk.size_mib << 20,
+                      {{kVmTag, volume.owner.value}, {kGenerationTag, "0"}}, volume.mirrored && remote_);
+    return made ? made : failure(made.error().within("pool " + name_));
+  }
+
+  Status remove(const std::string& volume) override {
+    if (const Status named = check(volume); !named) return failure(named.error());
+    const Result<ImageState> here = local_.image(volume);
+    if (!here && here.error().code != ErrorCode::not_found) return failure(here.error());
+    // A replica goes with its primary, and can't go alone.
+    const bool elsewhere = !here || here->role == ImageRole::replica;
+    if (elsewhere && remote_) return remote_->remove(volume, kGrace);
+    return local_.remove(volume, kGrace);
+  }
+
+  Result<OpenedVolume> open(const std::string& volume, const Taking& taking) override {
+    if (const Status named = check(volume); !named) return failure(named.error());
+    const std::string what = "opening volume " + volume + " of pool " + name_;
+    std::optional<wire::VolumeTaken> taken;
+    if (const Status here = bring_here(volume, taking, taken); !here)
+      return failure(here.error().within(what));
+    if (const Status fenced = fence_clients(local_, volume, taking); !fenced)
+      return failure(fenced.error().within(what));
+    if (const Status writable = local_.prove_writable(volume); !writable)
+      return failure(writable.error().within(what));
+    const Status tagged =
+        local_.set_tags(volume, {{kGenerationTag, std::to_string(taking.generation.value)}});
+    if (!tagged) return failure(tagged.error().within(what));
+    const std::string client = client_of(taking.vm, taking.generation.value);
+    Result<Secret> key = local_.client_key(client);
+    if (!key) return failure(key.error().within(what));
+    const CephAddress& place = local_.address();
+    return OpenedVolume{RbdSource{place.conf, place.pool, volume, client, std::move(*key)}, std::move(taken)};
+  }
+
+  Result<std::string> file_path(const std::string&) const override {
+    return failure(ErrorCode::invalid, "pool " + name_ + " is Ceph RBD and has no files");
+  }
+
+  std::optional<wire::VolumeSeen> tend(const std::string& volume, Generation generation) override {
+    wire::VolumeSeen seen{name_, volume, "", "", false, false, {}, {}};
+    if (const Status usable = local_.ready(); !usable) {
+      seen.here = usable.error().message;
+      return seen;
+    }
+    const Result<ImageState> here = local_.image(volume);
+    if (!here) {
+      seen.here = here.error().message;
+      return seen;
+    }
+    constexpr const char* kWords[] = {"not mirrored", "primary", "replica"};
+    seen.here = kWords[static_cast<std::size_t>(here->role)];
+    seen.lost = here->role == ImageRole::replica || generation_of(*here) > generation;
+    if (here->role == ImageRole::plain || !remote_) return seen;
+    if (here->role == ImageRole::primary) snapshot_if_due(volume, seen);
+    look_there(volume, generation_of(*here), seen);
+    return seen;
+  }
+
+  void close(const std::string& volume, const VmId& vm, Generation generation) override {
+    const Result<ImageState> here = local_.image(volume);
+    if (!here || generation_of(*here) != generation) return;
+    Status done = here->role == ImageRole::primary ? local_.take_mirror_snapshot(volume) : Status();
+    if (done) done = local_.remove_client(client_of(vm, generation.value));
+    if (!done)
+      log(LogLevel::warning, "storage", "close_failed", {{"volume", volume}, {"why", done.error().message}});
+  }
+
+  Status follow(const std::string& volume, const VmId& vm) override {
+    if (const Status named = check(volume); !named) return failure(named.error());
+    const std::string what = "making volume " + volume + " of pool " + name_ + " follow the other site";
+    if (!remote_) return {};
+    const Result<ImageState> there = remote_->image(volume);
+    if (!there) return failure(there.error().within(what));
+    if (there->role == ImageRole::plain) return {};
+    if (there->role != ImageRole::primary)
+      return failure(ErrorCode::conflict, what + ": the other site's copy is no primary");
+    if (const Status ours = check_owner(volume, *there, vm); !ours) return ours;
+    if (const Status aside = set_stale_copy_aside(volume, generation_of(*there)); !aside)
+      return failure(aside.error().within(what));
+    if (const Status asked = remote_->take_mirror_snapshot(volume); !asked)
+      return failure(asked.error().within(what));
+    const Result<ImageState> goal = remote_->image(volume);
+    if (!goal) return failure(goal.error().within(what));
+    const Status followed = wait_for_point(volume, goal->newest ? goal->newest->primary_snapshot : 0);
+    return followed ? followed : failure(followed.error().within(what));
+  }
+
+ private:
+  static Status check(const std::string& volume) {
+    if (is_valid_name(volume)) return {};
+    return failure(ErrorCode::invalid, "\"" + volume + "\" is no name of a volume");
+  }
+
+  Status check_owner(const std::string& volume, const ImageState& image, const VmId& vm) const {
+    const auto tag = image.tags.find(kVmTag);
+    if (tag != image.tags.end() && tag->second == vm.value) return {};
+    return failure(ErrorCode::conflict, "image " + volume + " of pool " + name_ +
+                                            (tag == image.tags.end() ? " was not made by Bascule"
+                                                                     : " belongs to VM " + tag->second) +
+                                            "; give the VM another volume, or import the image");
+  }
+
+  // ---- Opening ----
+
+  // Whoever has the image open, and the clients of earlier generations, so that they can't open it again.
+  Status fence_clients(Ceph& cluster, const std::string& volume, const Taking& taking) {
+    for (std::uint64_t back = 1; back <= kGenerationsRevoked && back < taking.generation.value; ++back) {
+      const Status removed = cluster.remove_client(client_of(taking.vm, taking.generation.value - back));
+      if (!removed) return removed;
+    }
+    const Result<std::vector<std::string>> fenced = cluster.fence(volume);
+    if (!fenced) return failure(fenced.error());
+    for (const std::string& address : *fenced)
+      log(LogLevel::info, "storage", "fenced",
+          {{"conf", cluster.address().conf}, {"volume", volume}, {"client", address}});
+    return {};
+  }
+
+  Status bring_here(const std::string& volume, const Taking& taking,
+                    std::optional<wire::VolumeTaken>& taken) {
+    const Result<ImageState> here = local_.image(volume);
+    if (!here) return failure(here.error());
+    if (const Status ours = check_owner(volume, *here, taking.vm); !ours) return ours;
+    if (here->role == ImageRole::replica && taking.takeover == wire::Takeover::none)
+      return failure(ErrorCode::conflict, "this site's copy only follows the other site's");
+    if (here->role != ImageRole::replica) return check_newest(*here, taking);
+    wire::VolumeTaken word{name_, volume, {}};
+    const bool planned = taking.takeover == wire::Takeover::planned;
+    const Status clean = take_cleanly(volume, taking, planned ? kArrivesPlanned : kArrives);
+    if (!clean && planned) return clean;
+    if (!clean) {
+      log(LogLevel::warning, "storage", "forced", {{"volume", volume}, {"why", clean.error().message}});
+      if (here->newest) word.complete_until = here->newest->at;
+      if (const Status forced = local_.promote(volume, true); !forced) return forced;
+    }
+    taken = word;
+    return {};
+  }
+
+  // A copy that is primary here already: of this site's last guest, or of a start of ours that failed later.
+  Status check_newest(const ImageState& here, const Taking& taking) const {
+    const Generation had = generation_of(here);
+    const bool newest = taking.takeover == wire::Takeover::none ? had >= taking.ran : had > taking.ran;
+    if (newest) return {};
+    return failure(ErrorCode::conflict,
+                   "this site's copy is older than what generation " + std::to_string(taking.ran.value) +
+                       " of the VM wrote (it has generation " + std::to_string(had.value) +
+                       "); the newer data is at the other site");
+  }
+
+  // The other site gives the volume up, and all that it had arrives here first.
+  Status take_cleanly(const std::string& volume, const Taking& taking, Duration bound) {
+    if (!remote_) return failure(ErrorCode::unavailable, "the other site's storage is not configured");
+    const Result<ImageState> there = remote_->image(volume);
+    if (!there) return failure(there.error());
+    if (there->role == ImageRole::primary) {
+      if (const Status fenced = fence_clients(*remote_, volume, taking); !fenced) return fenced;
+      if (const Status demoted = remote_->demote(volume); !demoted) return demoted;
+    }
+    const Instant deadline = clock_.now() + bound;
+    while (true) {
+      const Status promoted = local_.promote(volume, false);
+      if (promoted) return {};
+      if (clock_.now() >= deadline)
+        return failure(promoted.error().within("the other site's last changes didn't arrive"));
+      pause_before_asking_again();
+    }
+  }
+
+  // ---- Tending ----
+
+  void snapshot_if_due(const std::string& volume, wire::VolumeSeen& seen) {
+    const Instant now = clock_.now();
+    {
+      const std::lock_guard lock(mutex_);
+      const auto last = snapshots_.find(volume);
+      if (last != snapshots_.end() && now - last->second < snapshot_every_) return;
+      snapshots_[volume] = now;
+    }
+    if (const Status done = local_.take_mirror_snapshot(volume); !done) seen.here = done.error().message;
+  }
+
+  void look_there(const std::string& volume, Generation ours, wire::VolumeSeen& seen) {
+    const Result<ImageState> there = remote_->image(volume);
+    if (!there) {
+      seen.there = there.error().message;
+      return;
+    }
+    if (there->role == ImageRole::primary)
+      seen.there = generation_of(*there) < ours ? "an older primary, to be overwritten on the way home"
+                                                : "primary too: look at it before anything is moved";
+    else
+      seen.there = there->following ? "follows" : there->problem;
+    seen.well = there->role == ImageRole::replica && there->following;
+    if (there->role != ImageRole::replica || !there->newest) return;
+    seen.complete_until = there->newest->at;
+    seen.behind = std::chrono::milliseconds(
+        std::max<std::int64_t>(0, clock_.wall().unix_ms - there->newest->at.unix_ms));
+  }
+
+  // ---- The way home ----
+
+  // A copy here that doesn't follow is the data of before the fault, with whatever nobody else has. It is
+  // renamed, not overwritten; rbd-mirror then makes a new copy of the other site's.
+  Status set_stale_copy_aside(const std::string& volume, Generation newest) {
+    const Result<ImageState> here = local_.image(volume);
+    if (!here && here.error().code == ErrorCode::not_found) return {};
+    if (!here) return failure(here.error());
+    if (here->role == ImageRole::replica && here->problem.find("split-brain") == std::string::npos) return {};
+    if (generation_of(*here) >= newest)
+      return failure(ErrorCode::conflict,
+                     "this site's copy is not older than the other's: nothing is overwritten");
+    const std::string kept = volume + ".kept." + std::to_string(clock_.wall().unix_ms / 1000);
+    if (const Status ended = local_.stop_mirroring(volume); !ended) return ended;
+    if (const Status renamed = local_.rename(volume, kept); !renamed) return renamed;
+    log(LogLevel::info, "storage", "kept", {{"volume", volume}, {"as", kept}});
+    return {};
+  }
+
+  Status wait_for_point(const std::string& volume, std::uint64_t snapshot) {
+    const Instant deadline = clock_.now() + kFollows;
+    std::string why = "no copy yet";
+    while (clock_.now() < deadline) {
+      const Result<ImageState> here = local_.image(volume);
+      if (here && here->following && here->newest && here->newest->primary_snapshot >= snapshot) return {};
+      why = !here ? here.error().message : here->problem.empty() ? "it is being copied" : here->problem;
+      pause_before_asking_again();
+    }
+    return failure(ErrorCode::timeout, "it is not in step yet: " + why);
+  }
+
+  const std::string name_;
+  const Clock& clock_;
+  const Duration snapshot_every_;
+  Ceph local_;
+  std::unique_ptr<Ceph> remote_;
+  std::mutex mutex_;
+  std::map<std::string, Instant> snapshots_;  // when each volume's last was taken
+  std::unique_ptr<Pump> local_look_;
+  std::unique_ptr<Pump> remote_look_;
+};
+
+}  // namespace
+
+std::unique_ptr<StoragePool> make_rbd_pool(const std::string& name, const RbdPoolConfig& config,
+                                           const Clock& clock) {
+  return std::make_unique<RbdPool>(name, config, clock);
+}
+
+}  // namespace bascule::hostd

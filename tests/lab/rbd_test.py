@@ -1,0 +1,75 @@
+"""Guests on Ceph RBD, a cluster at each site: volumes are switched with their guests, and brought home without loss."""
+import time
+
+from bascule_lab import product
+
+from harness import GUESTS, expect
+
+
+def rbd_ready(lab, names=("web-1",)):
+    """Commissioned hosts, and guests on the pool "gold" whose copies at lyon follow."""
+    product.wait_for_hosts(lab.instance)
+    product.commission(lab.instance, ("paris-1", "paris-2", "lyon-1", "lyon-2"))
+    for name in names:
+        product.create_guest(lab.instance, name, GUESTS[name], pool="gold")
+    for name in names:
+        lab.wait_for_answer(name)
+        lab.wait(lambda n=name: follows(lab, n), 60, f"the copy of {name} at lyon follows")
+
+
+def follows(lab, name):
+    volumes = lab.vm(name)["volumes"]
+    return bool(volumes) and all(v["here"] == "primary" and v["well"] and "complete_until" in v for v in volumes)
+
+
+def move_home(lab, name, timeout_s=180):
+    old = lab.boot(name)
+    plan = lab.bascule("failback", "plan")
+    lab.bascule("failback", "approve", plan["id"], "--digest", plan["digest"], "--yes", "--reason", "paris is well again")
+    lab.wait_for_new_boot(name, old, timeout_s)
+    expect(lab.site(name) == "paris", f"{name} should be home")
+
+
+def test_rbd_host_crash_loses_nothing(lab):
+    """A host dies, both clusters live: its volume is given up by one site and taken by the other, with all its data."""
+    rbd_ready(lab)
+    old, before = lab.boot("web-1"), len(lab.texts())
+    began = time.monotonic()
+    lab.verb("crash", lab.where("web-1"))
+    lab.wait_for_new_boot("web-1", old, 60)
+    lab.note(f"crash -> HTTP from lyon {time.monotonic() - began:.1f} s")
+    vm = lab.vm("web-1")
+    expect(vm["away"] and vm["site"] == "lyon", f"web-1 should be away at lyon: {vm}")
+    expect("lost_ms" not in vm, f"nothing should be lost: {vm}")
+    lab.wait(lambda: len(lab.texts()) > before + 1, 20, "an SMS about the switch")
+
+
+test_rbd_host_crash_loses_nothing.storage = "rbd"
+
+
+def test_rbd_site_dark_and_home(lab):
+    """The whole site dies with its cluster: forced promotion, the loss is told; the way home loses nothing."""
+    rbd_ready(lab)
+    old = lab.boot("web-1")
+    began = time.monotonic()
+    lab.verb("poweroff", "paris")
+    lab.wait_for_new_boot("web-1", old, 90)
+    lab.note(f"site lost -> HTTP from lyon {time.monotonic() - began:.1f} s")
+    vm = lab.vm("web-1")
+    expect(vm["away"] and "lost_ms" in vm, f"the loss should be known: {vm}")
+    lab.note(f"lost {vm['lost_ms']} ms")
+    expect(vm["lost_ms"] < 10_000, "with a snapshot every 5 s no more than that and a little is lost")
+
+    lab.verb("ceph", "start", "paris")
+    for host in ("paris-1", "paris-2"):
+        lab.verb("heal", host)
+    lab.wait(lambda: all(lab.hosts()[h]["session"] for h in ("paris-1", "paris-2")), 60, "paris is back")
+    for host in ("paris-1", "paris-2"):
+        lab.bascule("host", "clear", host, "--reason", "power of the site is back")
+    lab.stays(lambda: lab.site("web-1") == "lyon", 5, "nothing comes back by itself")
+    began = time.monotonic()
+    move_home(lab, "web-1")
+    lab.note(f"approved -> home {time.monotonic() - began:.1f} s")
+
+
+test_rbd_site_dark_and_home.storage = "rbd"
