@@ -335,7 +335,7 @@ Status Ceph::promote(const std::string& name, bool force) {
 }
 
 Status Ceph::stop_mirroring(const std::string& name) {
-  return with_image(kBound, "ending the mirroring of", name,
+  return with_image(kLongBound, "ending the mirroring of", name,
                     [](Handle&, librbd::Image& image) { return image.mirror_image_disable(true); });
 }
 

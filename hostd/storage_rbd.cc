@@ -279,6 +279,9 @@ class RbdPool final : public StoragePool {
     if (generation_of(*here) >= newest)
       return failure(ErrorCode::conflict,
                      "this site's copy is not older than the other's: nothing is overwritten");
+    // A client that died with its host would keep the image's lock for half a minute.
+    if (const Result<std::vector<std::string>> fenced = local_.fence(volume); !fenced)
+      return failure(fenced.error());
     const std::string kept = volume + ".kept." + std::to_string(clock_.wall().unix_ms / 1000);
     if (const Status ended = local_.stop_mirroring(volume); !ended) return ended;
     if (const Status renamed = local_.rename(volume, kept); !renamed) return renamed;
