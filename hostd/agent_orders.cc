@@ -258,7 +258,8 @@ Agent::Reply Agent::carry_out(const wire::Command& command, const wire::ForgetVm
   for (const Disk& disk : order.spec.disks) {
     const auto pool = parts_.pools.find(disk.pool);
     if (!order.delete_volumes || pool == parts_.pools.end()) continue;
-    if (const Status removed = pool->second->remove(disk.volume); !removed) return failure(removed.error());
+    if (const Status removed = pool->second->remove(disk.volume, order.spec.id); !removed)
+      return failure(removed.error());
   }
   if (const Status forgotten = parts_.tombstones.forget(order.spec.id); !forgotten)
     return failure(forgotten.error());

@@ -50,7 +50,7 @@ Error error_of(int code, const std::string& what) {
     case EDQUOT:
       return {ErrorCode::exhausted, text};
     case ESHUTDOWN:
-      return {ErrorCode::unavailable, text + " (this host is on the cluster's blocklist)"};
+      return {ErrorCode::denied, text + " (this connection is on the cluster's blocklist)"};
     case ETIMEDOUT:
       return {ErrorCode::unavailable,
               text + "; do its monitors and OSDs run, and does the network reach them?"};
@@ -165,7 +165,7 @@ void Ceph::look() {
   shared_->changed.notify_all();
   if (found) shared_->handle = *found;
   // A handle heals by itself, except from being fenced.
-  if (!found && found.error().message.find("blocklist") != std::string::npos) shared_->handle.reset();
+  if (!found && found.error().code == ErrorCode::denied) shared_->handle.reset();
 }
 
 template <class T, class Call>
@@ -312,6 +312,25 @@ Status Ceph::rename(const std::string& name, const std::string& to) {
   const std::string what = "renaming image " + address_.pool + "/" + name + " to " + to;
   return with_handle<void>(kBound, what, [=](Handle& handle) {
     return status_of(handle.rbd.rename(handle.pool, name.c_str(), to.c_str()), what);
+  });
+}
+
+Result<std::vector<std::string>> Ceph::list() const {
+  using Names = std::vector<std::string>;
+  const std::string what = "listing the images of " + address_.pool;
+  return with_handle<Names>(kBound, what, [what](Handle& handle) -> Result<Names> {
+    std::vector<librbd::image_spec_t> images;
+    if (const int r = handle.rbd.list2(handle.pool, &images); r < 0) return failure(error_of(r, what));
+    Names names;
+    for (const auto& image : images) names.push_back(image.name);
+    return names;
+  });
+}
+
+Status Ceph::purge_trash(WallTime now) {
+  const std::string what = "purging the trash of " + address_.pool;
+  return with_handle<void>(kLongBound, what, [now, what](Handle& handle) {
+    return status_of(handle.rbd.trash_purge(handle.pool, now.unix_ms / 1000, -1), what);
   });
 }
 

@@ -3,8 +3,8 @@
 //
 // All members may be called from any thread. Each ends within its bound, whatever the cluster does: 10 s, 60
 // s for a promotion and for what waits for other clients. Errors: not_found, conflict (its state forbids it),
-// denied (cephx), unavailable (the cluster doesn't answer), timeout (it may still take effect), exhausted
-// (the pool is full).
+// denied (cephx, blocklist), unavailable (the cluster doesn't answer), timeout (it may still take effect),
+// exhausted (the pool is full).
 //
 // Sources: librbd.hpp of Ceph 16.2; docs.ceph.com "RBD Mirroring", "librados".
 #pragma once
@@ -72,6 +72,8 @@ class Ceph {
   // none.
   Status remove(const std::string& name, Duration grace);
   Status rename(const std::string& name, const std::string& to);
+  Result<std::vector<std::string>> list() const;
+  Status purge_trash(WallTime now);  // what has outlived its grace
 
   // ---- Mirroring ----
   Status take_mirror_snapshot(const std::string& name);

@@ -60,7 +60,8 @@ class StoragePool {
   virtual Result<bool> exists(const std::string& volume) const = 0;
   // All or nothing: a volume that could not be finished is removed. `conflict` when it exists.
   virtual Status create(const NewVolume& volume) = 0;
-  virtual Status remove(const std::string& volume) = 0;  // no error when there is none
+  // No error when there is none. What can be told to be somebody else's is left alone.
+  virtual Status remove(const std::string& volume, const VmId& owner) = 0;
   // Makes the volume this generation's own, writable at this site, and tells where QEMU finds it. The caller
   // has proved that no copy of the VM runs: whoever still has it open is fenced.
   virtual Result<OpenedVolume> open(const std::string& volume, const Taking& taking) = 0;

@@ -82,7 +82,7 @@ class DirPool final : public StoragePool {
     return {};
   }
 
-  Status remove(const std::string& volume) override {
+  Status remove(const std::string& volume, const VmId&) override {
     const Result<bool> there = exists(volume);
     if (!there) return failure(there.error());
     if (!*there) return {};

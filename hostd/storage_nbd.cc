@@ -18,7 +18,7 @@ class NbdPool final : public StoragePool {
   Status create(const NewVolume&) override {
     return failure(ErrorCode::invalid, "pool " + name_ + " is an NBD server: its exports are made there");
   }
-  Status remove(const std::string&) override {
+  Status remove(const std::string&, const VmId&) override {
     return failure(ErrorCode::invalid, "pool " + name_ + " is an NBD server: its exports are removed there");
   }
   Result<OpenedVolume> open(const std::string& volume, const Taking&) override {

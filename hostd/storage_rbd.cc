@@ -13,7 +13,9 @@ namespace bascule::hostd {
 namespace {
 
 constexpr Duration kLookEvery = 1s;
-constexpr Duration kGrace = 7 * 24h;              // of a removed volume, in the trash
+constexpr Duration kTidyEvery = 1h;
+constexpr std::string_view kKeptMark = ".kept.";  // and seconds since 1970
+constexpr Duration kGrace = 7 * 24h;              // of a removed volume, and of a copy that was set aside
 constexpr Duration kArrives = 20s;                // a demotion at the other site, when a fault moves the VM
 constexpr Duration kArrivesPlanned = 120s;        // the same, when nothing may be lost
 constexpr Duration kFollows = 1800s;              // a whole copy
@@ -39,6 +41,7 @@ class RbdPool final : public StoragePool {
       : name_(std::move(name)), clock_(clock), snapshot_every_(config.snapshot_every), local_(config.local) {
     if (config.remote) remote_ = std::make_unique<Ceph>(*config.remote);
     local_look_ = std::make_unique<Pump>(kLookEvery, [this] { local_.look(); });
+    tidy_ = std::make_unique<Pump>(kTidyEvery, [this] { tidy(); });
     if (remote_) remote_look_ = std::make_unique<Pump>(kLookEvery, [this] { remote_->look(); });
   }
 
@@ -71,14 +74,21 @@ class RbdPool final : public StoragePool {
     return made ? made : failure(made.error().within("pool " + name_));
   }
 
-  Status remove(const std::string& volume) override {
+  Status remove(const std::string& volume, const VmId& owner) override {
     if (const Status named = check(volume); !named) return failure(named.error());
     const Result<ImageState> here = local_.image(volume);
     if (!here && here.error().code != ErrorCode::not_found) return failure(here.error());
     // A replica goes with its primary, and can't go alone.
-    const bool elsewhere = !here || here->role == ImageRole::replica;
-    if (elsewhere && remote_) return remote_->remove(volume, kGrace);
-    return local_.remove(volume, kGrace);
+    const bool elsewhere = remote_ && (!here || here->role == ImageRole::replica);
+    Ceph& cluster = elsewhere ? *remote_ : local_;
+    const Result<ImageState> image = elsewhere ? cluster.image(volume) : here;
+    if (!image && image.error().code == ErrorCode::not_found) return {};
+    if (!image) return failure(image.error());
+    if (const Status ours = check_owner(volume, *image, owner); !ours) {
+      log(LogLevel::warning, "storage", "not_removed", {{"volume", volume}, {"why", ours.error().message}});
+      return {};
+    }
+    return cluster.remove(volume, kGrace);
   }
 
   Result<OpenedVolume> open(const std::string& volume, const Taking& taking) override {
@@ -220,6 +230,7 @@ class RbdPool final : public StoragePool {
   // The other site gives the volume up, and all that it had arrives here first.
   Status take_cleanly(const std::string& volume, const Taking& taking, Duration bound) {
     if (!remote_) return failure(ErrorCode::unavailable, "the other site's storage is not configured");
+    if (const Status reached = remote_->ready(); !reached) return reached;
     const Result<ImageState> there = remote_->image(volume);
     if (!there) return failure(there.error());
     if (there->role == ImageRole::primary) {
@@ -250,6 +261,10 @@ class RbdPool final : public StoragePool {
   }
 
   void look_there(const std::string& volume, Generation ours, wire::VolumeSeen& seen) {
+    if (const Status reached = remote_->ready(); !reached) {
+      seen.there = reached.error().message;
+      return;
+    }
     const Result<ImageState> there = remote_->image(volume);
     if (!there) {
       seen.there = there.error().message;
@@ -282,7 +297,7 @@ class RbdPool final : public StoragePool {
     // A client that died with its host would keep the image's lock for half a minute.
     if (const Result<std::vector<std::string>> fenced = local_.fence(volume); !fenced)
       return failure(fenced.error());
-    const std::string kept = volume + ".kept." + std::to_string(clock_.wall().unix_ms / 1000);
+    const std::string kept = volume + std::string(kKeptMark) + std::to_string(clock_.wall().unix_ms / 1000);
     if (const Status ended = local_.stop_mirroring(volume); !ended) return ended;
     if (const Status renamed = local_.rename(volume, kept); !renamed) return renamed;
     log(LogLevel::info, "storage", "kept", {{"volume", volume}, {"as", kept}});
@@ -301,6 +316,30 @@ class RbdPool final : public StoragePool {
     return failure(ErrorCode::timeout, "it is not in step yet: " + why);
   }
 
+  // Copies that were set aside, and removed volumes, go when their time is over.
+  void tidy() {
+    const WallTime now = clock_.wall();
+    const auto grace = std::chrono::duration_cast<std::chrono::milliseconds>(kGrace).count();
+    const Result<std::vector<std::string>> images = local_.list();
+    for (const std::string& image : images.value_or(std::vector<std::string>())) {
+      const std::size_t mark = image.rfind(kKeptMark);
+      if (mark == std::string::npos) continue;
+      std::int64_t since = 0;
+      const char* digits = image.data() + mark + kKeptMark.size();
+      const auto parsed = std::from_chars(digits, image.data() + image.size(), since);
+      const bool whole = parsed.ec == std::errc() && parsed.ptr == image.data() + image.size();
+      if (!whole || since * 1000 + grace > now.unix_ms) continue;
+      const Result<ImageState> state = local_.image(image);
+      if (!state || !state->tags.contains(kVmTag)) continue;  // named like ours
+      const Status removed = local_.remove(image, 0s);
+      log(LogLevel::info, "storage", "kept_no_longer",
+          {{"image", image}, {"outcome", removed ? std::string("done") : removed.error().message}});
+    }
+    if (const Status purged = local_.purge_trash(now); !purged)
+      log(LogLevel::warning, "storage", "trash_not_purged",
+          {{"pool", name_}, {"why", purged.error().message}});
+  }
+
   const std::string name_;
   const Clock& clock_;
   const Duration snapshot_every_;
@@ -310,6 +349,7 @@ class RbdPool final : public StoragePool {
   std::map<std::string, Instant> snapshots_;  // when each volume's last was taken
   std::unique_ptr<Pump> local_look_;
   std::unique_ptr<Pump> remote_look_;
+  std::unique_ptr<Pump> tidy_;
 };
 
 }  // namespace

@@ -1,9 +1,10 @@
 """Guests on Ceph RBD, a cluster at each site: volumes are switched with their guests, and brought home without loss."""
+import json
 import time
 
-from bascule_lab import product
+from bascule_lab import ceph, guest, product
 
-from harness import GUESTS, expect
+from harness import GUESTS, LabError, expect
 
 
 def rbd_ready(lab, names=("web-1",)):
@@ -73,3 +74,58 @@ def test_rbd_site_dark_and_home(lab):
 
 
 test_rbd_site_dark_and_home.storage = "rbd"
+
+
+def storage_faults(lab, host):
+    return [fault for fault in lab.hosts()[host]["faults"] if fault.startswith("storage")]
+
+
+def test_rbd_frozen_cluster_is_said_and_heals(lab):
+    """A cluster that hangs is a fault within seconds, holds up nobody else, and is well again by itself."""
+    rbd_ready(lab)
+    old = lab.boot("web-1")
+    began = time.monotonic()
+    lab.verb("ceph", "freeze", "lyon")
+    lab.wait(lambda: storage_faults(lab, "lyon-1"), 10, "the fault of lyon-1's pool")
+    lab.note(f"frozen -> fault {time.monotonic() - began:.1f} s")
+    lab.wait(lambda: not lab.vm("web-1")["volumes"][0]["well"], 20, "web-1's copy is said not to follow")
+    expect(lab.boot("web-1") == old, "web-1 runs on")
+    expect(all(lab.hosts()[host]["session"] for host in ("paris-1", "lyon-1")), "no host is doubted for it")
+    began = time.monotonic()
+    lab.verb("ceph", "thaw", "lyon")
+    lab.wait(lambda: not storage_faults(lab, "lyon-1"), 10, "the end of the fault")
+    lab.note(f"thawed -> well {time.monotonic() - began:.1f} s")
+    lab.wait(lambda: follows(lab, "web-1"), 60, "web-1's copy follows again")
+
+
+test_rbd_frozen_cluster_is_said_and_heals.storage = "rbd"
+
+
+def test_rbd_bad_input(lab):
+    """Images of others, formats that a pool doesn't know: refused with a reason, nothing is made or changed."""
+    product.wait_for_hosts(lab.instance)
+
+    def images(site):
+        return set(ceph.command(lab.instance, site, "rbd", "ls", ceph.POOL).split())
+
+    def refused(words, **disk):
+        spec = guest.vm_spec(lab.instance, "bad", GUESTS["web-1"], pool="gold")
+        spec["disks"][0] |= disk
+        path = lab.instance.state / "bad.json"
+        path.write_text(json.dumps(spec))
+        try:
+            lab.bascule("vm", "create", "--file", str(path))
+        except LabError as error:
+            expect(words in str(error), f"it should say \"{words}\": {error}")
+        else:
+            expect(False, f"{disk} should be refused")
+        lab.bascule("vm", "delete", "bad")
+
+    ceph.command(lab.instance, "paris", "rbd", "create", f"{ceph.POOL}/theirs", "--size", "16")
+    refused("was not made by Bascule", volume="theirs")
+    refused("have format raw", format="qcow2")
+    refused("no pool", pool="silver")
+    expect(images("paris") == {"theirs"} and images("lyon") == set(), f"nothing more is there: {images('paris')}")
+
+
+test_rbd_bad_input.storage = "rbd"

@@ -16,8 +16,8 @@ TEST_CASE("a directory pool makes, finds and removes volumes") {
   CHECK(std::filesystem::file_size(folder.path() + "/a") == 8 * 1024 * 1024);
   CHECK(pool->create({{"metro", "a", 8, DiskFormat::raw}, {}, false}).error().code == ErrorCode::conflict);
   CHECK(std::get<FileSource>(pool->open("a", {})->source).path == folder.path() + "/a");
-  REQUIRE(pool->remove("a").has_value());
-  CHECK(pool->remove("a").has_value());
+  REQUIRE(pool->remove("a", {}).has_value());
+  CHECK(pool->remove("a", {}).has_value());
   CHECK_FALSE(*pool->exists("a"));
   CHECK(std::filesystem::is_empty(folder.path()));
 }
@@ -38,11 +38,11 @@ TEST_CASE("no name leads out of the pool") {
   for (const char* name : {"../precious", "/etc/passwd", "..", ".", "", "a/b", ".hidden"}) {
     CHECK(pool->open(name, {}).error().code == ErrorCode::invalid);
     CHECK(pool->create({{"metro", name, 1, DiskFormat::raw}, {}, false}).error().code == ErrorCode::invalid);
-    CHECK(pool->remove(name).error().code == ErrorCode::invalid);
+    CHECK(pool->remove(name, {}).error().code == ErrorCode::invalid);
   }
   std::filesystem::create_symlink("../precious", folder.path() + "/pool/link");
   CHECK(pool->exists("link").error().code == ErrorCode::invalid);
-  CHECK(pool->remove("link").error().code == ErrorCode::invalid);
+  CHECK(pool->remove("link", {}).error().code == ErrorCode::invalid);
   CHECK(test::read_file(folder.path() + "/precious") == "x");
 }
 
