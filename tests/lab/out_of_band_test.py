@@ -19,6 +19,14 @@ def virsh(lab, host, *argv, xml=None):
     return done.stdout
 
 
+def create_by_hand(lab, host, xml, *options):
+    """It may be gone before virsh is done: that Bascule did it is told by notice and audit."""
+    try:
+        virsh(lab, host, "create", "/dev/stdin", *options, xml=xml)
+    except Failure as stopped_already:
+        lab.note(str(stopped_already))
+
+
 def reasons(lab):
     return [entry["reason"] for entry in lab.bascule("events")["items"]]
 
@@ -33,10 +41,7 @@ def test_away_vm_started_by_hand_on_the_returned_host(lab):
     lab.verb("heal", host)
     lab.wait(lambda: "evidence_host_word" in reasons(lab), 30, f"{host} is back and forbids the old generation")
     told = len(lab.texts())
-    try:
-        virsh(lab, host, "create", "/dev/stdin", "--paused", xml=xml)
-    except Failure as stopped_already:  # it may be gone before virsh is done; that Bascule did it, the SMS tells
-        lab.note(str(stopped_already))
+    create_by_hand(lab, host, xml, "--paused")
     lab.wait(lambda: not lab.service_pids(host, "qemu"), 10, "the copy on the old host is stopped")
     lab.wait(lambda: len(lab.texts()) > told, 15, "operations are told")
     expect(lab.boot("web-1") == away, "the copy at lyon should run on untouched")
@@ -47,7 +52,7 @@ def test_away_vm_started_by_hand_on_the_returned_host(lab):
 def test_domain_with_usb_behind_a_lying_definition(lab):
     """USB by an appended QEMU command line, which the devices of the XML don't show: a fault, and stopped."""
     lab.wait_for_hosts()
-    virsh(lab, "lyon-1", "create", "/dev/stdin", xml=USB_GUEST.format(kernel=guest.KERNEL))
+    create_by_hand(lab, "lyon-1", USB_GUEST.format(kernel=guest.KERNEL))
     lab.wait(lambda: not lab.service_pids("lyon-1", "qemu"), 10, "the domain is stopped")
     lab.wait(lambda: "device_policy" in reasons(lab), 10, "it is in the audit")
     lab.wait(lambda: any("stranger" in text["text"] for text in lab.texts()), 15, "operations are told")
