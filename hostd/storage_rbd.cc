@@ -274,7 +274,9 @@ class RbdPool final : public StoragePool {
       seen.there = generation_of(*there) < ours ? "an older primary, to be overwritten on the way home"
                                                 : "primary too: look at it before anything is moved";
     else
-      seen.there = there->following ? "follows" : there->problem;
+      seen.there = there->following         ? "follows"
+                   : there->problem.empty() ? "begins to follow"
+                                            : there->problem;
     seen.well = there->role == ImageRole::replica && there->following;
     if (there->role != ImageRole::replica || !there->newest) return;
     seen.complete_until = there->newest->at;
