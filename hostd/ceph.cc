@@ -190,6 +190,15 @@ Status Ceph::with_image(Duration bound, const std::string& what, const std::stri
   });
 }
 
+Result<std::string> Ceph::cluster_id() const {
+  const std::string what = "the id of the cluster of " + address_.conf;
+  return with_handle<std::string>(kBound, what, [what](Handle& handle) -> Result<std::string> {
+    std::string id;
+    if (const int r = handle.cluster.cluster_fsid(&id); r < 0) return failure(error_of(r, what));
+    return id;
+  });
+}
+
 // ---- Images ----
 
 namespace {

@@ -58,6 +58,7 @@ class Ceph {
   const CephAddress& address() const { return address_; }
   // As the last look() found it; `unavailable` with the reason. Waits for the first.
   Status ready() const;
+  Result<std::string> cluster_id() const;  // its fsid
   // Writes and reads the canary object, connecting anew where that helps. For a thread of its own.
   void look();
 

@@ -22,6 +22,8 @@ constexpr Duration kFollows = 1800s;              // a whole copy
 constexpr std::uint64_t kGenerationsRevoked = 4;  // before the one that starts
 constexpr const char* kVmTag = "bascule.vm";
 constexpr const char* kGenerationTag = "bascule.generation";
+constexpr const char* kClusterTag =
+    "bascule.cluster";  // where that generation had it: tags travel to the replica
 
 std::string client_of(const VmId& vm, std::uint64_t generation) {
   return "bascule." + vm.value + "." + std::to_string(generation);
@@ -101,8 +103,10 @@ class RbdPool final : public StoragePool {
       return failure(fenced.error().within(what));
     if (const Status writable = local_.prove_writable(volume); !writable)
       return failure(writable.error().within(what));
-    const Status tagged =
-        local_.set_tags(volume, {{kGenerationTag, std::to_string(taking.generation.value)}});
+    const Result<std::string> cluster = local_.cluster_id();
+    if (!cluster) return failure(cluster.error().within(what));
+    const Status tagged = local_.set_tags(
+        volume, {{kGenerationTag, std::to_string(taking.generation.value)}, {kClusterTag, *cluster}});
     if (!tagged) return failure(tagged.error().within(what));
     const std::string client = client_of(taking.vm, taking.generation.value);
     Result<Secret> key = local_.client_key(client);
@@ -216,11 +220,16 @@ class RbdPool final : public StoragePool {
     return {};
   }
 
-  // A copy that is primary here already: of this site's last guest, or of a start of ours that failed later.
+  // A copy that is primary here already: of this site's last guest (also when the way home was refused and it
+  // starts here again), or of a start of ours that failed later.
   Status check_newest(const ImageState& here, const Taking& taking) const {
     const Generation had = generation_of(here);
-    const bool newest = taking.takeover == wire::Takeover::none ? had >= taking.ran : had > taking.ran;
-    if (newest) return {};
+    if (had > taking.ran) return {};
+    const Result<std::string> cluster = local_.cluster_id();
+    if (!cluster) return failure(cluster.error());
+    const auto tag = here.tags.find(kClusterTag);
+    const bool ran_here = tag == here.tags.end() || tag->second == *cluster;  // no tag: it never ran
+    if (had == taking.ran && ran_here) return {};
     return failure(ErrorCode::conflict,
                    "this site's copy is older than what generation " + std::to_string(taking.ran.value) +
                        " of the VM wrote (it has generation " + std::to_string(had.value) +
