@@ -45,7 +45,7 @@ FencingView fencing_view(const Policy& policy, const Host& host) {
   FencingView view;
   view.state = readiness.state;
   view.because = readiness.words;
-  view.lease = policy.on_lease_loss == LeaseMode::stop && host.live.lease_armed;
+  view.lease = lease_counts(host, policy);
   view.power_on = host.live.bmc_power_on;
   if (host.record.bmc) {
     view.bmc_guid = host.record.bmc->guid;

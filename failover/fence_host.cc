@@ -8,6 +8,7 @@
 #include "base/ensure.h"
 #include "failover/fault_detector.h"
 #include "failover/incidents.h"
+#include "failover/readiness.h"
 #include "failover/recovery.h"
 
 namespace bascule {
@@ -132,7 +133,7 @@ void start_fencing(Turn& turn, Host& host, const IncidentId& incident, Reason re
   drop_spent_evidence(turn.state, host);
   turn.state.fences.push_back(turn.now);
   host.live.power_off_attempts = 0;
-  const bool lease = turn.policy.on_lease_loss == LeaseMode::stop && host.live.lease_armed;
+  const bool lease = lease_counts(host, turn.policy);
   Turn::Facts means = facts;
   means["by"] = std::string(can_power(host) ? "power" : "") + (can_power(host) && lease ? " and " : "") +
                 (lease ? "lease" : "");

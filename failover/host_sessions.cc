@@ -125,7 +125,6 @@ void on_hello(Turn& turn, const wire::Hello& hello) {
   host.live.session_since = turn.now;
   host.live.last_heard = turn.now;
   host.live.guard = hello.guard;
-  if (new_boot) host.live.lease_armed = false;
   if (turn.state.isolated) end_isolation(turn);
   if (!host.live.next_check) host.live.next_check = turn.now;
   turn.touch(host);

@@ -27,11 +27,12 @@ void with_transition(Turn& turn, Host& host, Change change) {
               {{"host", host.record.id.value}, {"site", host.record.site.value}, {"detail", after.words}});
 }
 
-bool lease_counts(const Host& host, const Policy& policy) {
-  return policy.on_lease_loss == LeaseMode::stop && host.live.lease_armed;
-}
-
 }  // namespace
+
+bool lease_counts(const Host& host, const Policy& policy) {
+  return policy.on_lease_loss == LeaseMode::stop && host.record.boot_id &&
+         host.live.lease_armed == host.record.boot_id;
+}
 
 FencingReadiness fencing_readiness(const Host& host, const Policy& policy) {
   const std::string& id = host.record.id.value;
@@ -122,8 +123,13 @@ void bmc_checked(Turn& turn, Host& host, const BmcChecked& checked) {
 }
 
 void lease_observed(Turn& turn, Host& host, const LeaseObserved& observed) {
-  if (host.record.boot_id != observed.copy.boot_id) return;
-  with_transition(turn, host, [&] { host.live.lease_armed = observed.armed; });
+  std::optional<BootId>& armed = host.live.lease_armed;
+  with_transition(turn, host, [&] {
+    if (observed.armed)
+      armed = observed.copy.boot_id;
+    else if (armed == observed.copy.boot_id)
+      armed.reset();
+  });
 }
 
 }  // namespace bascule

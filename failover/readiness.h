@@ -22,6 +22,9 @@ struct FencingReadiness {
 // Can this host's death be proved without a person?
 FencingReadiness fencing_readiness(const Host& host, const Policy& policy);
 
+// Would the lapse of this boot's lease be evidence?
+bool lease_counts(const Host& host, const Policy& policy);
+
 struct Switchable {
   bool yes = false;
   std::string words;  // "yes: …" or "no, because …"

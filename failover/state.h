@@ -108,7 +108,9 @@ struct HostLive {
   std::optional<BootId> fenced_boot;       // the last boot when the decision to fence fell
   std::optional<Instant> attested_until;   // until when a person's word may be used
   // Lease plane, as last told by it
-  bool lease_armed = false;  // a stop grant was echoed by a guard with an armed watchdog
+  // The boot whose guard, with an armed watchdog, echoed a stop grant. The plane may hear it before that
+  // boot's hello.
+  std::optional<BootId> lease_armed;
   // Readiness
   bool bmc_ok = false;
   bool bmc_doubted = false;  // it was well and gave no answer: asked once more before that is a fault

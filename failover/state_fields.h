@@ -58,7 +58,7 @@ void fields(V& v, HostLive& x) {
   v.optional("revoke_retry_at", x.revoke_retry_at);
   v.optional("fenced_boot", x.fenced_boot);
   v.optional("attested_until", x.attested_until);
-  v("lease_armed", x.lease_armed);
+  v.optional("lease_armed", x.lease_armed);
   v("bmc_ok", x.bmc_ok);
   v.optional("bmc_doubted", x.bmc_doubted);
   v("bmc_problem", x.bmc_problem);

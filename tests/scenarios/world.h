@@ -189,8 +189,9 @@ class World {
     for (const auto& [vm, generation] : machine.domains)
       hello.domains.push_back({vm, generation, wire::DomainState::running, ""});
     for (const auto& [vm, generation] : machine.tombstones) hello.tombstones.push_back({vm, generation});
-    send(HostHello{hello});
+    // A guard may be ready before hostd is.
     if (machine.guard_armed) send(LeaseObserved{copy_of(id), true});
+    send(HostHello{hello});
   }
 
   void domain_ends(const HostId& id, const VmId& vm, wire::DomainCause cause) {

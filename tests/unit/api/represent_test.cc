@@ -88,7 +88,7 @@ TEST_CASE("an armed guard makes a host ready in mode stop only") {
   Host host = example_host("paris-1", "paris");
   host.record.has_bmc = false;
   host.record.bmc.reset();
-  host.live.lease_armed = true;
+  host.live.lease_armed = host.record.boot_id;
   Policy policy;
   CHECK(fencing_view(policy, host).state == FencingState::never_tested);
   policy.on_lease_loss = LeaseMode::stop;
