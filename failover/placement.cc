@@ -25,7 +25,8 @@ std::string why_not(const Host& host, const VmSpec& spec, const PlacementWish& w
   if (host.record.phase != HostPhase::up) return fmt::format("is {}", name_of(host.record.phase));
   if (!host.live.session) return "has no session with the manager";
   if (host.live.drill != DrillPhase::none) return "is in a fencing drill";
-  if (wish.avoid.contains(host.record.id)) return "failed to start it";
+  if (const auto failed = wish.avoid.find(host.record.id); failed != wish.avoid.end())
+    return "could not start it: " + failed->second;
   if (host.record.capacity.vcpus < spec.vcpus)
     return fmt::format("has {} CPUs, {} are needed", host.record.capacity.vcpus, spec.vcpus);
   const std::uint64_t left = left_for(host, wish);

@@ -13,8 +13,8 @@
 namespace bascule {
 
 struct PlacementWish {
-  std::vector<SiteId> sites;  // tried in this order; no other site is considered
-  std::set<HostId> avoid;
+  std::vector<SiteId> sites;                     // tried in this order; no other site is considered
+  std::map<HostId, std::string> avoid;           // with the reason
   std::map<HostId, std::uint64_t> promised_mib;  // memory that a plan already gave away
 };
 

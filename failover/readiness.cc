@@ -71,7 +71,7 @@ Switchable switchable_now(const State& state, const Vm& vm, const Policy& policy
   for (const auto& [id, site] : state.sites)
     if (id != owner->second.record.site && !(record.away && id == record.spec.home)) wish.sites.push_back(id);
   if (record.away) wish.sites.push_back(owner->second.record.site);
-  wish.avoid.insert(owner->first);
+  wish.avoid[owner->first] = "it is the one that is lost";
   const PlacementChoice choice = place(state, record.spec, wish);
   if (!choice.host) return no(choice.explanation);
   return {true, "yes: " + choice.explanation};

@@ -170,14 +170,14 @@ bool may_restart(Turn& turn, Vm& vm) {
   return true;
 }
 
-void fail_vm(Turn& turn, Vm& vm, Reason reason, std::string words) {
+void fail_vm(Turn& turn, Vm& vm, Reason reason, std::string words, ErrorCode code) {
   turn.forget_command(vm);
   turn.state.unplaced.erase(vm.record.spec.id);
   turn.set_phase(vm, VmPhase::failed, reason, words);
   turn.log("give_up_vm", vm, reason, words);
   turn.notify(NoticeKind::vm_failed, vm.record.incident,
               {{"vms", vm.record.spec.name}, {"n", "1"}, {"host", last_host(vm)}, {"detail", words}});
-  turn.answer_waiting(vm, Error{ErrorCode::unavailable, words});
+  turn.answer_waiting(vm, Error{code, words});
   incident_vm_waits(turn, vm);
 }
 

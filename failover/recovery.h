@@ -24,7 +24,7 @@ void recover(Turn& turn, Vm& vm, Reason reason, std::string words);
 void resume_vms(Turn& turn, Host& host);
 
 // Given up: a person is needed.
-void fail_vm(Turn& turn, Vm& vm, Reason reason, std::string words);
+void fail_vm(Turn& turn, Vm& vm, Reason reason, std::string words, ErrorCode code = ErrorCode::unavailable);
 
 // Counts one more restart; false when there were too many within the window.
 bool may_restart(Turn& turn, Vm& vm);

@@ -214,7 +214,7 @@ struct VmLive {
   std::optional<Instant> action_deadline;
   std::optional<RequestId> request;       // to answer when the operation ends
   std::vector<Instant> restarts;          // within restart_window
-  std::set<HostId> avoid;                 // refused or failed to start it lately
+  std::map<HostId, std::string> avoid;    // refused or failed to start it lately, and why
   std::optional<Instant> deadline;        // its entry in State::vm_deadlines
   std::vector<wire::VolumeSeen> volumes;  // as the owner last told
   std::optional<Instant> behind_since;    // a copy doesn't follow

@@ -87,7 +87,7 @@ void fields(V& v, VmLive& x) {
   v.optional("action_deadline", x.action_deadline);
   v.optional("request", x.request);
   v("restarts", x.restarts);
-  set_field(v, "avoid", x.avoid);
+  v("avoid", x.avoid);
   v.optional("deadline", x.deadline);
   v("volumes", x.volumes);
   v.optional("behind_since", x.behind_since);

@@ -78,14 +78,31 @@ void now_running(Turn& turn, Vm& vm, const wire::DomainReport& report) {
   vm.record.incident.reset();
 }
 
+// "lyon-1, lyon-2 could not start it: …; paris-1 could not start it: …"
+std::string refusals(const Vm& vm) {
+  std::map<std::string, std::string> hosts;  // by what they said
+  for (const auto& [host, why] : vm.live.avoid) {
+    std::string& list = hosts[why];
+    list += (list.empty() ? "" : ", ") + host.value;
+  }
+  std::string words;
+  for (const auto& [why, list] : hosts)
+    words += fmt::format("{}{} could not start it: {}", words.empty() ? "" : "; ", list, why);
+  return words;
+}
+
 void start_failed(Turn& turn, Vm& vm, const Copy& from, const Error& error) {
   const std::string words = fmt::format("{} could not start it: {}", from.host.value, error.message);
   turn.log("start_failed", vm, Reason::start_failed, words);
-  vm.live.avoid.insert(from.host);
+  vm.live.avoid[from.host] = error.message;
   turn.forget_command(vm);
   if (vm.record.failback) refuse_item(turn, vm, words);
+  const bool never_ran = vm.record.ran.value == 0;
+  if (never_ran && error.code == ErrorCode::invalid)  // no other host would read the order otherwise
+    return fail_vm(turn, vm, Reason::start_failed, words, ErrorCode::invalid);
   if (!may_restart(turn, vm))
-    return fail_vm(turn, vm, Reason::restart_limit, words + "; it failed too often, a person is needed");
+    return fail_vm(turn, vm, Reason::restart_limit,
+                   refusals(vm) + "; it failed too often, a person is needed");
   turn.set_phase(vm, VmPhase::recovering, Reason::start_failed, words);
   advance(turn, vm);
 }

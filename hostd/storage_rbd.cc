@@ -177,10 +177,10 @@ class RbdPool final : public StoragePool {
   Status check_owner(const std::string& volume, const ImageState& image, const VmId& vm) const {
     const auto tag = image.tags.find(kVmTag);
     if (tag != image.tags.end() && tag->second == vm.value) return {};
-    return failure(ErrorCode::conflict, "image " + volume + " of pool " + name_ +
-                                            (tag == image.tags.end() ? " was not made by Bascule"
-                                                                     : " belongs to VM " + tag->second) +
-                                            "; give the VM another volume, or import the image");
+    return failure(ErrorCode::invalid, "image " + volume + " of pool " + name_ +
+                                           (tag == image.tags.end() ? " was not made by Bascule"
+                                                                    : " belongs to VM " + tag->second) +
+                                           "; give the VM another volume, or import the image");
   }
 
   // ---- Opening ----

@@ -143,9 +143,9 @@ bool happens_to_machine(World& world, const Words& w) {
   } else if (w[0] == "reconnect")
     machine.hellos = false;
   else if (w[0] == "refuse-start")
-    machine.refuses_start = true;
+    machine.refuses_start = has(w, "invalid") ? ErrorCode::invalid : ErrorCode::unavailable;
   else if (w[0] == "accept-start")
-    machine.refuses_start = false;
+    machine.refuses_start.reset();
   else
     return false;
   return true;

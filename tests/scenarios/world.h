@@ -27,7 +27,7 @@ class World {
     std::uint64_t memory_mib = 4096;
     std::map<VmId, Generation> domains;
     std::map<VmId, Generation> tombstones;
-    bool refuses_start = false;
+    std::optional<ErrorCode> refuses_start;
     bool guard_armed = false;
     std::map<HostId, Instant> seen;  // when each peer last answered it
     // Its BMC
@@ -321,7 +321,7 @@ class World {
       const auto grave = machine.tombstones.find(start->spec.id);
       if (machine.refuses_start ||
           (grave != machine.tombstones.end() && grave->second >= command.generation)) {
-        reply.error = Error{ErrorCode::unavailable, "qemu refused"};
+        reply.error = Error{machine.refuses_start.value_or(ErrorCode::conflict), "qemu refused"};
       } else {
         reply.error = take_volumes(*start, id, reply.taken);
         if (!reply.error) machine.domains[start->spec.id] = command.generation;
@@ -335,9 +335,12 @@ class World {
         takes = 600ms;
         machine.domains.erase(stop->vm);
       }
-    } else if (std::holds_alternative<wire::FollowVolumes>(command.order)) {
+    } else if (const auto* follow = std::get_if<wire::FollowVolumes>(&command.order)) {
       takes = 2s;
-      if (!storage_down.empty()) reply.error = Error{ErrorCode::unavailable, "the other site's copy is away"};
+      if (!storage_down.empty())
+        reply.error = Error{ErrorCode::unavailable, "the other site's copy is away"};
+      else
+        stale_.erase({follow->spec.id, site_of(id)});
     } else if (const auto* forbid = std::get_if<wire::ForbidVm>(&command.order)) {
       Generation& grave = machine.tombstones[forbid->vm];
       grave = std::max(grave, command.generation);
@@ -363,7 +366,7 @@ class World {
     return {"gold", "disk", "primary", follows ? "follows" : "away", follows, false, {}, {}};
   }
   // As a host does with volumes that each site has a copy of: which of them is newest decides, not what is
-  // asked.
+  // asked; and a copy that was left behind is good for nothing before it has followed.
   std::optional<Error> take_volumes(const wire::StartVm& start, const HostId& id,
                                     std::vector<wire::VolumeTaken>& taken) {
     if (!mirrored) return std::nullopt;
@@ -372,11 +375,16 @@ class World {
     if (first || newest->second == here) return std::nullopt;
     if (start.takeover == wire::Takeover::none)
       return Error{ErrorCode::conflict, "this site's copy only follows the other site's"};
+    if (stale_.contains({start.spec.id, here}))
+      return Error{ErrorCode::conflict, "this site's copy is older"};
     const bool gives_up = !storage_down.contains(newest->second);
     if (!gives_up && start.takeover == wire::Takeover::planned)
       return Error{ErrorCode::unavailable, "the other site's copy is away"};
     wire::VolumeTaken word{"gold", "disk", {}};
-    if (!gives_up) word.complete_until = WallTime{wall().unix_ms - 8000};
+    if (!gives_up) {
+      word.complete_until = WallTime{wall().unix_ms - 8000};
+      stale_.emplace(start.spec.id, newest->second);
+    }
     taken.push_back(word);
     newest->second = here;
     return std::nullopt;
@@ -459,7 +467,8 @@ class World {
   }
 
   Instant began_;
-  std::map<VmId, SiteId> newest_;  // where the newest copy of each VM's volumes is
+  std::map<VmId, SiteId> newest_;            // where the newest copy of each VM's volumes is
+  std::set<std::pair<VmId, SiteId>> stale_;  // copies that another site took over from without them
   std::map<std::pair<Instant, std::uint64_t>, std::function<void()>> queue_;
   std::uint64_t sequence_ = 0;
   int managers_ = 1, requests_ = 0, vms_ = 0;

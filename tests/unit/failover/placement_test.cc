@@ -46,7 +46,7 @@ TEST_CASE("each host that is refused is refused for its own reason") {
   add(state, "e", "lyon", 4000).live.drill = DrillPhase::powering_off;
   add(state, "f", "lyon", 4000);
   add(state, "g", "lyon", 4000).record.capacity.vcpus = 0;
-  const PlacementWish wish{{SiteId("lyon")}, {HostId("f")}, {}};
+  const PlacementWish wish{{SiteId("lyon")}, {{HostId("f"), "no such pool"}}, {}};
   const PlacementChoice choice = place(state, spec_of(512), wish);
   CHECK_FALSE(choice.host.has_value());
   REQUIRE(choice.refused.size() == 7);
@@ -55,7 +55,7 @@ TEST_CASE("each host that is refused is refused for its own reason") {
   CHECK(choice.refused.at(HostId("c")) == "is suspect");
   CHECK(choice.refused.at(HostId("d")).starts_with("has no session"));
   CHECK(choice.refused.at(HostId("e")) == "is in a fencing drill");
-  CHECK(choice.refused.at(HostId("f")) == "failed to start it");
+  CHECK(choice.refused.at(HostId("f")) == "could not start it: no such pool");
   CHECK(choice.refused.at(HostId("g")) == "has 0 CPUs, 1 are needed");
 }
 
