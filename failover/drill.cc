@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 namespace bascule {
 namespace {
 
@@ -20,6 +22,7 @@ void end_drill(Turn& turn, Host& host, std::optional<Error> error) {
   host.live.power_action.reset();
   host.live.last_heard = turn.now;  // its silence was ours; from now on it counts
   host.live.bmc_ok = false;         // the drill changed what was read before
+  host.live.bmc_doubted = false;
   host.live.bmc_power_on.reset();
   host.live.bmc_problem.clear();
   host.live.next_check = turn.now;
@@ -59,6 +62,7 @@ void drill_host(Turn& turn, const DrillHost& asked) {
     return turn.refuse(asked.asked, "drill_host", subject,
                        {ErrorCode::conflict, asked.host.value + ": " + problem});
   host->live.drill = DrillPhase::reading;
+  host->live.bmc_doubted = false;
   host->live.drill_request = asked.asked.request;
   host->live.drill_boot = host->record.boot_id;
   host->live.drill_deadline = turn.now + kBmcPatience;
@@ -69,6 +73,10 @@ void drill_host(Turn& turn, const DrillHost& asked) {
 
 void drill_bmc_checked(Turn& turn, Host& host, const BmcChecked& checked) {
   if (host.live.drill != DrillPhase::reading) return;
+  if (!checked.outcome && !std::exchange(host.live.bmc_doubted, true)) {  // once is a lost packet
+    turn.actions.push_back(CheckBmc{host.record.id});
+    return;
+  }
   if (!checked.outcome)
     return fail_drill(turn, host, "its BMC can't be read: " + checked.outcome.error().message);
   if (checked.bmc_guid.empty()) return fail_drill(turn, host, "its BMC tells no GUID, it can't be bound");
