@@ -4,6 +4,9 @@ Faults it finds, whatever a test is looking at:
   - two QEMU processes with one VM UUID at the same moment
   - the reports of a VM come from boot A, then B, then A again: two copies run
   - so does the first block of its disk: two copies write
+  - a guest finds in its disk's first block what it did not write
+
+It also keeps what each guest wrote and when, for `lost`: how much of it a later boot did not find again.
 """
 import contextlib
 import os
@@ -18,7 +21,7 @@ from bascule_lab.instance import REPORT_PORT
 SAMPLE_S = 0.03
 SETTLED_S = 30  # a process this old that is not QEMU will not become it
 BLIND_S = 1.0   # a longer gap between two looks at the processes makes the observer's word worthless
-REPORT = re.compile(r"vm=(\S+) boot=(\S+) counter=(\d+)")
+REPORT = re.compile(r"vm=(\S+) boot=(\S+) counter=(\d+)(?: disk=(\S+) after=(\S+))?")
 
 
 class Boots:
@@ -46,6 +49,8 @@ class Observer:
         self.longest_gap = 0.0
         self.reports = {}  # VM name -> Boots, by UDP
         self.writers = {}  # VM name -> Boots, on disk
+        self.written = {}  # VM name -> [(boot, counter, when)], as acknowledged to the guest
+        self.found = {}    # (VM name, boot) -> (boot, counter) that this boot found on its disk
         self._others = {}  # pid -> first seen, of processes that are not QEMU
         self._end = threading.Event()
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -74,6 +79,14 @@ class Observer:
     def first_report(self, vm, boot):
         """When that boot first reported (monotonic seconds)."""
         return next(first for b, first, _ in self.reports[vm].order if b == boot)
+
+    def lost(self, vm, boot):
+        """Seconds of acknowledged writes that `boot` did not find on its disk: from the last that it found to the last
+        of the boot before. 0.0 when it found them all."""
+        before, counter = self.found[vm, boot]
+        writes = [(number, when) for each, number, when in self.written[vm] if each == before]
+        missing = [when for number, when in writes if number > counter]
+        return missing[-1] - max(when for number, when in writes if number <= counter) if missing else 0.0
 
     def last_report(self, vm):
         return self.reports[vm].order[-1][2] if vm in self.reports else None
@@ -133,6 +146,16 @@ class Observer:
             found = REPORT.match(text)
             if found:
                 self._see(self.reports, "reported", found)
+                self._note_write(*found.groups())
+
+    def _note_write(self, vm, boot, counter, disk, after):
+        if disk == "foreign":
+            self._fault(f"{vm}: boot {boot} found on its disk what it had not written")
+        if disk in ("ok", "foreign"):
+            self.written.setdefault(vm, []).append((boot, int(counter), time.monotonic()))
+        if ":" in after and (vm, boot) not in self.found:
+            before, _, number = after.rpartition(":")
+            self.found[vm, boot] = (before, int(number))
 
     def _see(self, table, how, found):
         name, boot = found.group(1), found.group(2)

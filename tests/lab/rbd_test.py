@@ -22,6 +22,12 @@ def follows(lab, name):
     return bool(volumes) and all(v["here"] == "primary" and v["well"] and "complete_until" in v for v in volumes)
 
 
+def found_all(lab, name):
+    """The guest's boot found on its disk the last write of the boot before."""
+    lost = lab.observer.lost(name, lab.boot(name))
+    expect(lost == 0, f"{name} lost {lost:.1f} s of its writes")
+
+
 def move_home(lab, name, timeout_s=180):
     old = lab.boot(name)
     plan = lab.bascule("failback", "plan")
@@ -41,6 +47,7 @@ def test_rbd_host_crash_loses_nothing(lab):
     vm = lab.vm("web-1")
     expect(vm["away"] and vm["site"] == "lyon", f"web-1 should be away at lyon: {vm}")
     expect("lost_ms" not in vm, f"nothing should be lost: {vm}")
+    found_all(lab, "web-1")
     lab.wait(lambda: len(lab.texts()) > before + 1, 20, "an SMS about the switch")
 
 
@@ -57,8 +64,10 @@ def test_rbd_site_dark_and_home(lab):
     lab.note(f"site lost -> HTTP from lyon {time.monotonic() - began:.1f} s")
     vm = lab.vm("web-1")
     expect(vm["away"] and "lost_ms" in vm, f"the loss should be known: {vm}")
-    lab.note(f"lost {vm['lost_ms']} ms")
+    lost = lab.observer.lost("web-1", lab.boot("web-1"))
+    lab.note(f"lost by the guest's own log {lost:.1f} s, as told {vm['lost_ms'] / 1000:.1f} s")
     expect(vm["lost_ms"] < 10_000, "with a snapshot every 5 s no more than that and a little is lost")
+    expect(abs(lost - vm["lost_ms"] / 1000) <= 1, "what is told is what was lost, to the second")
 
     lab.verb("ceph", "start", "paris")
     for host in ("paris-1", "paris-2"):
@@ -70,6 +79,7 @@ def test_rbd_site_dark_and_home(lab):
     began = time.monotonic()
     move_home(lab, "web-1")
     lab.note(f"approved -> home {time.monotonic() - began:.1f} s")
+    found_all(lab, "web-1")
 
 
 test_rbd_site_dark_and_home.storage = "rbd"

@@ -2,9 +2,10 @@
 //
 //   heartbeat NAME DISK PERIOD_MS [ADDRESS:PORT]
 //
-// Each period it writes "vm=NAME boot=ID counter=N disk=ok|none|error" to the first 4 KiB of DISK (O_DIRECT and
-// O_SYNC: in no cache when it returns), sends the same text by UDP, and renews /www/index.html for the HTTP server.
-// ID is random for each boot.
+// Each period it writes "vm=NAME boot=ID counter=N" to the first 4 KiB of DISK (O_DIRECT and O_SYNC: in no cache when
+// it returns), says so by UDP, and renews /www/index.html for the HTTP server. ID is random for each boot. The report
+// adds "disk=ok|none|error|foreign after=ID:N": foreign when the block was not what this boot wrote last, that is,
+// when another copy writes too; `after` is what the disk held when this boot began.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -19,15 +20,23 @@
 
 enum { kBlock = 4096 };
 
-static const char* write_block(const char* disk, const char* text) {
+static const char* write_block(const char* disk, const char* text, char* after) {
+  static char last[kBlock];
   static char* block;
   static int fd = -1;
   if (block == NULL) block = aligned_alloc(kBlock, kBlock);
   if (fd < 0) fd = open(disk, O_RDWR | O_DIRECT | O_SYNC);
   if (fd < 0) return access(disk, F_OK) == 0 ? "error" : "none";
-  memset(block, 0, kBlock);
-  strncpy(block, text, kBlock - 1);
-  return pwrite(fd, block, kBlock, 0) == kBlock ? "ok" : "error";
+  if (pread(fd, block, kBlock, 0) != kBlock) return "error";
+  block[kBlock - 1] = 0;
+  const int foreign = last[0] != 0 && strcmp(block, last) != 0;
+  unsigned long long counter;
+  if (last[0] == 0 && sscanf(block, "vm=%*s boot=%16s counter=%llu", after, &counter) == 2)
+    sprintf(after + strlen(after), ":%llu", counter);
+  strncpy(last, text, kBlock - 1);
+  memcpy(block, last, kBlock);
+  if (pwrite(fd, block, kBlock, 0) != kBlock) return "error";
+  return foreign ? "foreign" : "ok";
 }
 
 static void publish(const char* name, const char* boot, uint64_t counter) {
@@ -60,13 +69,14 @@ int main(int argc, char** argv) {
   }
   int udp = socket(AF_INET, SOCK_DGRAM, 0);
   long period = atol(argv[3]);
-  const char* disk = "none";
+  char after[64] = "none";
   for (uint64_t counter = 1;; ++counter) {
-    char text[256];
-    snprintf(text, sizeof text, "vm=%s boot=%s counter=%llu disk=%s\n", argv[1], boot,
-             (unsigned long long)counter, disk);
-    disk = write_block(argv[2], text);
-    if (port != NULL) sendto(udp, text, strlen(text), 0, (struct sockaddr*)&to, sizeof to);
+    char text[256], report[384];
+    snprintf(text, sizeof text, "vm=%s boot=%s counter=%llu\n", argv[1], boot, (unsigned long long)counter);
+    const char* disk = write_block(argv[2], text, after);
+    snprintf(report, sizeof report, "vm=%s boot=%s counter=%llu disk=%s after=%s\n", argv[1], boot,
+             (unsigned long long)counter, disk, after);
+    if (port != NULL) sendto(udp, report, strlen(report), 0, (struct sockaddr*)&to, sizeof to);
     publish(argv[1], boot, counter);
     struct timespec pause = {period / 1000, period % 1000 * 1000000L};
     nanosleep(&pause, NULL);
