@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "hostd/bounded_call.h"
+#include "hostd/ceph_image.h"
 
 namespace bascule::hostd {
 namespace {
@@ -23,7 +24,6 @@ constexpr const char* kCanary = "bascule.canary";
 constexpr std::uint64_t kFeatures = RBD_FEATURE_LAYERING | RBD_FEATURE_EXCLUSIVE_LOCK |
                                     RBD_FEATURE_OBJECT_MAP | RBD_FEATURE_FAST_DIFF | RBD_FEATURE_DEEP_FLATTEN;
 constexpr std::uint32_t kBlocklistSeconds = 10u * 365 * 86400;  // it fences until it expires: never, then
-constexpr int kTagsRead = 64;
 
 // Operation timeouts alone never heal: the objecter looks for a dead OSD again only after its own timeout.
 constexpr const char* kOptions[][2] = {{"client_mount_timeout", "3"},    {"rados_mon_op_timeout", "3"},
@@ -201,51 +201,7 @@ Result<std::string> Ceph::cluster_id() const {
 
 // ---- Images ----
 
-namespace {
-
-void read_mirroring(librbd::Image& image, ImageState& state) {
-  librbd::mirror_image_global_status_t status;
-  if (image.mirror_image_get_global_status(&status, sizeof status) < 0) return;
-  if (status.info.state != RBD_MIRROR_IMAGE_ENABLED) return;
-  state.role = status.info.primary ? ImageRole::primary : ImageRole::replica;
-  for (const auto& site : status.site_statuses) {
-    if (!site.mirror_uuid.empty()) continue;  // what other sites say of theirs
-    state.following = site.up && site.state == MIRROR_IMAGE_STATUS_STATE_REPLAYING;
-    if (!state.following) state.problem = site.description;
-  }
-}
-
-std::int64_t milliseconds(const timespec& time) { return time.tv_sec * 1000LL + time.tv_nsec / 1'000'000; }
-
-void read_newest_point(librbd::Image& image, ImageState& state) {
-  std::vector<librbd::snap_info_t> snapshots;
-  if (image.snap_list(snapshots) < 0) return;
-  for (const auto& snapshot : snapshots) {  // oldest first
-    librbd::snap_mirror_namespace_t mirror;
-    if (image.snap_get_mirror_namespace(snapshot.id, &mirror, sizeof mirror) < 0 || !mirror.complete)
-      continue;
-    timespec taken{};
-    if (image.snap_get_timestamp(snapshot.id, &taken) < 0) continue;
-    const bool own = mirror.state == RBD_SNAP_MIRROR_STATE_PRIMARY ||
-                     mirror.state == RBD_SNAP_MIRROR_STATE_PRIMARY_DEMOTED;
-    state.newest = MirrorPoint{own ? snapshot.id : mirror.primary_snap_id, {milliseconds(taken)}};
-  }
-}
-
-void read_tags(librbd::Image& image, ImageState& state) {
-  std::map<std::string, ceph::bufferlist> found;
-  if (image.metadata_list("bascule.", kTagsRead, &found) < 0) return;
-  for (auto& [key, value] : found)
-    if (key.starts_with("bascule.")) state.tags[key] = value.to_str();
-}
-
-int write_tags(librbd::Image& image, const std::map<std::string, std::string>& tags) {
-  for (const auto& [key, value] : tags)
-    if (const int r = image.metadata_set(key, value); r < 0) return r;
-  return 0;
-}
-
-}  // namespace
+namespace {}  // namespace
 
 Result<ImageState> Ceph::image(const std::string& name) const {
   const std::string what = "image " + address_.pool + "/" + name;
@@ -254,10 +210,7 @@ Result<ImageState> Ceph::image(const std::string& name) const {
     if (const int r = handle.rbd.open_read_only(handle.pool, image, name.c_str(), nullptr); r < 0)
       return failure(error_of(r, what));
     ImageState state;
-    if (const int r = image.size(&state.size_bytes); r < 0) return failure(error_of(r, what));
-    read_mirroring(image, state);
-    read_newest_point(image, state);
-    read_tags(image, state);
+    if (const int r = read_image(image, state); r < 0) return failure(error_of(r, what));
     return state;
   });
 }

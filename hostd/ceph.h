@@ -40,14 +40,21 @@ struct MirrorPoint {
   WallTime at;  // when it was taken, on a primary; on a replica, when its copying began
 };
 
+// What came from the other cluster last, as far as nothing was given back to it since.
+struct Arrival {
+  WallTime until;    // when that was written, or a little later
+  bool all = false;  // it was the other's last word: its demotion arrived
+};
+
 struct ImageState {
   std::uint64_t size_bytes = 0;
   ImageRole role = ImageRole::plain;
   std::map<std::string, std::string>
       tags;                           // ours: "bascule.vm", "bascule.generation"; they travel to the replica
   std::optional<MirrorPoint> newest;  // the newest complete mirror snapshot
-  bool following = false;             // of a replica: rbd-mirror copies, and is well
-  std::string problem;                // what rbd-mirror says when it doesn't
+  std::optional<Arrival> arrived;
+  bool following = false;  // of a replica: rbd-mirror copies, and is well
+  std::string problem;     // what rbd-mirror says when it doesn't
 };
 
 class Ceph {

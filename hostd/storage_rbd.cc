@@ -206,34 +206,40 @@ class RbdPool final : public StoragePool {
     if (const Status ours = check_owner(volume, *here, taking.vm); !ours) return ours;
     if (here->role == ImageRole::replica && taking.takeover == wire::Takeover::none)
       return failure(ErrorCode::conflict, "this site's copy only follows the other site's");
-    if (here->role != ImageRole::replica) return check_newest(*here, taking);
-    wire::VolumeTaken word{name_, volume, {}};
+    if (here->role != ImageRole::replica) return check_newest(volume, *here, taking, taken);
     const bool planned = taking.takeover == wire::Takeover::planned;
     const Status clean = take_cleanly(volume, taking, planned ? kArrivesPlanned : kArrives);
     if (!clean && planned) return clean;
-    if (!clean) {
-      log(LogLevel::warning, "storage", "forced", {{"volume", volume}, {"why", clean.error().message}});
-      if (here->newest) word.complete_until = here->newest->at;
-      if (const Status forced = local_.promote(volume, true); !forced) return forced;
-    }
-    taken = word;
-    return {};
+    taken = wire::VolumeTaken{name_, volume, {}};
+    if (clean) return {};
+    log(LogLevel::warning, "storage", "forced", {{"volume", volume}, {"why", clean.error().message}});
+    if (here->newest) taken->complete_until = here->newest->at;
+    return local_.promote(volume, true);
   }
 
   // A copy that is primary here already: of this site's last guest (also when the way home was refused and it
-  // starts here again), or of a start of ours that failed later.
-  Status check_newest(const ImageState& here, const Taking& taking) const {
+  // starts here again), or brought here for a start of ours that failed later, even before it left its tags.
+  Status check_newest(const std::string& volume, const ImageState& here, const Taking& taking,
+                      std::optional<wire::VolumeTaken>& taken) const {
     const Generation had = generation_of(here);
-    if (had > taking.ran) return {};
     const Result<std::string> cluster = local_.cluster_id();
     if (!cluster) return failure(cluster.error());
     const auto tag = here.tags.find(kClusterTag);
     const bool ran_here = tag == here.tags.end() || tag->second == *cluster;  // no tag: it never ran
     if (had == taking.ran && ran_here) return {};
-    return failure(ErrorCode::conflict,
-                   "this site's copy is older than what generation " + std::to_string(taking.ran.value) +
-                       " of the VM wrote (it has generation " + std::to_string(had.value) +
-                       "); the newer data is at the other site");
+    const bool was_brought = taking.takeover != wire::Takeover::none && here.arrived;
+    if (had < taking.ran || (had == taking.ran && !was_brought))
+      return failure(ErrorCode::conflict,
+                     "this site's copy is older than what generation " + std::to_string(taking.ran.value) +
+                         " of the VM wrote (it has generation " + std::to_string(had.value) +
+                         "); the newer data is at the other site");
+    if (!was_brought) return {};
+    if (taking.takeover == wire::Takeover::planned && !here.arrived->all)
+      return failure(ErrorCode::conflict,
+                     "this site's copy was taken over by force, and lacks the last changes");
+    taken = wire::VolumeTaken{name_, volume, {}};
+    if (!here.arrived->all) taken->complete_until = here.arrived->until;
+    return {};
   }
 
   // The other site gives the volume up, and all that it had arrives here first.

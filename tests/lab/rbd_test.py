@@ -28,12 +28,40 @@ def found_all(lab, name):
     expect(lost == 0, f"{name} lost {lost:.1f} s of its writes")
 
 
-def move_home(lab, name, timeout_s=180):
-    old = lab.boot(name)
+def move_home(lab, names=("web-1",), timeout_s=180):
+    """All that is away, by one plan; nothing of it may be lost."""
+    old = {name: lab.boot(name) for name in names}
     plan = lab.bascule("failback", "plan")
     lab.bascule("failback", "approve", plan["id"], "--digest", plan["digest"], "--yes", "--reason", "paris is well again")
-    lab.wait_for_new_boot(name, old, timeout_s)
-    expect(lab.site(name) == "paris", f"{name} should be home")
+    for name in names:
+        lab.wait_for_new_boot(name, old[name], timeout_s)
+        expect(lab.site(name) == "paris", f"{name} should be home")
+        found_all(lab, name)
+
+
+def lose_site(lab, names=("web-1",), timeout_s=90):
+    """The hosts of paris and its cluster lose power at once; returns per guest what it lost: (by its own log, as told),
+    in seconds."""
+    old = {name: lab.boot(name) for name in names}
+    began = time.monotonic()
+    lab.verb("poweroff", "paris")
+    losses = {}
+    for name in names:
+        boot = lab.wait_for_new_boot(name, old[name], timeout_s)
+        lab.note(f"{name}: site lost -> HTTP from lyon {time.monotonic() - began:.1f} s")
+        vm = lab.vm(name)
+        expect(vm["away"] and "lost_ms" in vm, f"the loss should be known: {vm}")
+        losses[name] = (lab.observer.lost(name, boot), vm["lost_ms"] / 1000)
+    return losses
+
+
+def restore_site(lab):
+    lab.verb("ceph", "start", "paris")
+    for host in ("paris-1", "paris-2"):
+        lab.verb("heal", host)
+    lab.wait(lambda: all(lab.hosts()[h]["session"] for h in ("paris-1", "paris-2")), 60, "paris is back")
+    for host in ("paris-1", "paris-2"):
+        lab.bascule("host", "clear", host, "--reason", "power of the site is back")
 
 
 def test_rbd_host_crash_loses_nothing(lab):
@@ -57,29 +85,15 @@ test_rbd_host_crash_loses_nothing.storage = "rbd"
 def test_rbd_site_dark_and_home(lab):
     """The whole site dies with its cluster: forced promotion, the loss is told; the way home loses nothing."""
     rbd_ready(lab)
-    old = lab.boot("web-1")
-    began = time.monotonic()
-    lab.verb("poweroff", "paris")
-    lab.wait_for_new_boot("web-1", old, 90)
-    lab.note(f"site lost -> HTTP from lyon {time.monotonic() - began:.1f} s")
-    vm = lab.vm("web-1")
-    expect(vm["away"] and "lost_ms" in vm, f"the loss should be known: {vm}")
-    lost = lab.observer.lost("web-1", lab.boot("web-1"))
-    lab.note(f"lost by the guest's own log {lost:.1f} s, as told {vm['lost_ms'] / 1000:.1f} s")
-    expect(vm["lost_ms"] < 10_000, "with a snapshot every 5 s no more than that and a little is lost")
-    expect(abs(lost - vm["lost_ms"] / 1000) <= 1, "what is told is what was lost, to the second")
-
-    lab.verb("ceph", "start", "paris")
-    for host in ("paris-1", "paris-2"):
-        lab.verb("heal", host)
-    lab.wait(lambda: all(lab.hosts()[h]["session"] for h in ("paris-1", "paris-2")), 60, "paris is back")
-    for host in ("paris-1", "paris-2"):
-        lab.bascule("host", "clear", host, "--reason", "power of the site is back")
+    lost, told = lose_site(lab)["web-1"]
+    lab.note(f"lost by the guest's own log {lost:.1f} s, as told {told:.1f} s")
+    expect(told < 10, "with a snapshot every 5 s no more than that and a little is lost")
+    expect(abs(lost - told) <= 1, "what is told is what was lost, to the second")
+    restore_site(lab)
     lab.stays(lambda: lab.site("web-1") == "lyon", 5, "nothing comes back by itself")
     began = time.monotonic()
-    move_home(lab, "web-1")
+    move_home(lab)
     lab.note(f"approved -> home {time.monotonic() - began:.1f} s")
-    found_all(lab, "web-1")
 
 
 test_rbd_site_dark_and_home.storage = "rbd"
