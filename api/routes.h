@@ -5,12 +5,21 @@
 
 #include "api/router.h"
 
+namespace bascule {
+struct Snapshot;
+struct Vm;
+}  // namespace bascule
+
 namespace bascule::api {
 
 const std::vector<Route>& routes();
 
+// The VM that {id} names, by id or name; nothing, and the call is refused, when there is none.
+const Vm* vm_of(const Call& call, const Snapshot& snapshot);
+
 std::vector<Route> host_routes();
 std::vector<Route> vm_routes();
+std::vector<Route> volume_routes();  // snapshots and sizes of a VM's volumes
 std::vector<Route> failback_routes();
 std::vector<Route> trail_routes();  // status, events, explain, audit, incidents, operations, notices
 

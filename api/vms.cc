@@ -21,13 +21,6 @@ void fields(V& v, CreateBody& x) {
   v.optional("reason", x.reason);
 }
 
-const Vm* vm_of(const Call& call, const Snapshot& snapshot) {
-  const std::string& name = call.path.at("id");
-  const Vm* vm = find_vm(snapshot.state, name);
-  if (!vm) call.refuse(ErrorCode::not_found, "there is no VM " + name + "; `bascule vm list` shows all");
-  return vm;
-}
-
 std::vector<FieldProblem> problems_of_request(const VmSpec& spec, const State& state) {
   std::vector<FieldProblem> problems;
   for (const std::string& problem : problems_of(spec)) {
@@ -135,6 +128,13 @@ void delete_vm(Api& api, Call call) {
 }
 
 }  // namespace
+
+const Vm* vm_of(const Call& call, const Snapshot& snapshot) {
+  const std::string& name = call.path.at("id");
+  const Vm* vm = find_vm(snapshot.state, name);
+  if (!vm) call.refuse(ErrorCode::not_found, "there is no VM " + name + "; `bascule vm list` shows all");
+  return vm;
+}
 
 std::vector<Route> vm_routes() {
   return {{"GET", "/v1/vms", list_vms},

@@ -17,6 +17,7 @@
 #include "base/model.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "base/wire_volumes.h"
 
 namespace bascule::wire {
 
@@ -151,53 +152,13 @@ struct HostFault {
   std::string detail;
 };
 
-// A volume that was taken over from the other site's storage.
-struct VolumeTaken {
-  std::string pool;
-  std::string volume;
-  std::optional<WallTime> complete_until;  // what was written later is lost; absent: nothing is
-};
-template <class V>
-void fields(V& v, VolumeTaken& x) {
-  v("pool", x.pool);
-  v("volume", x.volume);
-  v.optional("complete_until", x.complete_until);
-}
-
 struct CommandReply {
   static constexpr std::string_view kType = "command_reply";
   ActionId action;
   std::optional<Error> error;          // absent: done
   std::optional<DomainReport> domain;  // the VM after it
   std::vector<VolumeTaken> taken;      // by its start
-};
-
-// How a mirrored volume of a guest that runs here is, at both sites.
-struct VolumeSeen {
-  std::string pool;
-  std::string volume;
-  std::string here;   // "primary", or what is wrong
-  std::string there;  // "follows", or what is wrong
-  bool well = false;  // the other site follows
-  bool lost = false;  // a newer generation, or the other site, has it: this guest is fenced
-  std::optional<WallTime> complete_until;  // what the other site has
-  std::optional<Duration> behind;          // how far it is behind
-};
-template <class V>
-void fields(V& v, VolumeSeen& x) {
-  v("pool", x.pool);
-  v("volume", x.volume);
-  v("here", x.here);
-  v("there", x.there);
-  v("well", x.well);
-  v.optional("lost", x.lost);
-  v.optional("complete_until", x.complete_until);
-  v.optional("behind_ms", x.behind);
-}
-struct VolumesSeen {
-  static constexpr std::string_view kType = "volumes_seen";
-  VmId vm;
-  std::vector<VolumeSeen> volumes;
+  std::vector<VolumeSeen> volumes;     // after a change of them
 };
 
 using FromHost = std::variant<Hello, Heartbeat, DomainChanged, HostFault, CommandReply, VolumesSeen>;
@@ -250,6 +211,13 @@ struct FollowVolumes {
   VmSpec spec;
 };
 
+// All volumes are looked at before the first is changed. The command's generation is the last that ran.
+struct ChangeVolumes {
+  static constexpr std::string_view kType = "change_volumes";
+  VmSpec spec;
+  VolumeChange change;
+};
+
 enum class StopHow { shutdown, kill };
 constexpr auto enum_names(StopHow) {
   return std::array{EnumName<StopHow>{StopHow::shutdown, "shutdown"},
@@ -287,7 +255,7 @@ struct Command {
   BootId boot_id;         // refused by any other boot
   Generation generation;  // of the VM
   Duration not_after{};   // on the host's own CLOCK_BOOTTIME, see Hello.clock
-  std::variant<StartVm, StopVm, ForbidVm, ForgetVm, FollowVolumes> order;
+  std::variant<StartVm, StopVm, ForbidVm, ForgetVm, FollowVolumes, ChangeVolumes> order;
 };
 
 using FromManager = std::variant<Welcome, Command>;
@@ -386,11 +354,7 @@ void fields(V& v, CommandReply& x) {
   v.optional("error", x.error);
   v.optional("domain", x.domain);
   v.optional("taken", x.taken);
-}
-template <class V>
-void fields(V& v, VolumesSeen& x) {
-  v("vm", x.vm);
-  v("volumes", x.volumes);
+  v.optional("volumes", x.volumes);
 }
 template <class V>
 void fields(V& v, PeerAddress& x) {
@@ -416,6 +380,11 @@ void fields(V& v, StartVm& x) {
 template <class V>
 void fields(V& v, FollowVolumes& x) {
   v("spec", x.spec);
+}
+template <class V>
+void fields(V& v, ChangeVolumes& x) {
+  v("spec", x.spec);
+  v("change", x.change);
 }
 template <class V>
 void fields(V& v, StopVm& x) {

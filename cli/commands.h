@@ -15,6 +15,7 @@ namespace bascule::cli {
 void add_status(CLI::App& app, Session& session);
 void add_host_commands(CLI::App& app, Session& session);
 void add_vm_commands(CLI::App& app, Session& session);
+void add_volume_commands(CLI::App& vm, Session& session);  // of the group vm
 void add_failback_commands(CLI::App& app, Session& session);
 void add_trail_commands(CLI::App& app, Session& session);  // events, explain, audit, incidents, notify
 

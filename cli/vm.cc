@@ -99,10 +99,16 @@ void print_vm(Session& session, const std::string& body) {
   print_disks_and_nics(session, vm);
   for (const Document& volume : elements(vm, "volumes")) {
     const std::string behind = text(volume, "behind_ms");
-    line("copy           ",
-         text(volume, "pool") + ":" + text(volume, "volume") + " " + text(volume, "here") +
-             " here; there: " + text(volume, "there") + (behind.empty() ? "" : ", " + behind + " ms behind"),
-         flag(volume, "well") ? Tone::good : Tone::warning);
+    const std::string name = text(volume, "pool") + ":" + text(volume, "volume");
+    if (!text(volume, "there").empty())
+      line("copy           ",
+           name + " " + text(volume, "here") + " here; there: " + text(volume, "there") +
+               (behind.empty() ? "" : ", " + behind + " ms behind"),
+           flag(volume, "well") ? Tone::good : Tone::warning);
+    const std::size_t snapshots = elements(volume, "snapshots").size();
+    if (!text(volume, "used_mib").empty())
+      line("used           ", name + " " + text(volume, "used_mib") + " MiB" +
+                                  (snapshots == 0 ? "" : ", " + std::to_string(snapshots) + " snapshots"));
   }
   if (!text(vm, "lost_ms").empty())
     line("lost           ",
@@ -261,6 +267,7 @@ void add_vm_commands(CLI::App& app, Session& session) {
   add_change(vm, session, "stop", "Ask the guest to shut down, and wait for it", "is stopped", false);
   add_change(vm, session, "kill", "Stop a VM at once, without asking its guest", "is stopped", true);
   add_change(vm, session, "delete", "Delete a stopped VM", "is deleted", false);
+  add_volume_commands(vm, session);
 }
 
 }  // namespace bascule::cli

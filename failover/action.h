@@ -21,7 +21,9 @@ struct SendCommand {
   ActionId action;
   Copy to;
   Generation generation;
-  std::variant<wire::StartVm, wire::StopVm, wire::ForbidVm, wire::ForgetVm, wire::FollowVolumes> order;
+  std::variant<wire::StartVm, wire::StopVm, wire::ForbidVm, wire::ForgetVm, wire::FollowVolumes,
+               wire::ChangeVolumes>
+      order;
 };
 struct PowerOff {
   ActionId action;

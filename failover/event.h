@@ -127,6 +127,12 @@ struct DeleteVm {
   Asked asked;
   VmId vm;
 };
+struct ChangeVolumesAsked {  // of a VM that runs or is stopped
+  static constexpr std::string_view kType = "change_volumes_asked";
+  Asked asked;
+  VmId vm;
+  wire::VolumeChange change;
+};
 struct ClearHost {
   static constexpr std::string_view kType = "clear_host";
   Asked asked;
@@ -170,8 +176,8 @@ struct TestNotices {
 using EventBody =
     std::variant<HostHello, HostHeartbeat, HostDomainChanged, HostFaultReported, HostVolumesSeen, HostReplied,
                  HostSessionClosed, PowerOffDone, PowerOnDone, BmcChecked, LeaseObserved, LeaseRevoked,
-                 ChannelChanged, Tick, CreateVm, StartVmAsked, StopVmAsked, DeleteVm, ClearHost, PowerHost,
-                 DrillHost, AttestDown, PlanFailback, ApproveFailback, TestNotices>;
+                 ChannelChanged, Tick, CreateVm, StartVmAsked, StopVmAsked, DeleteVm, ChangeVolumesAsked,
+                 ClearHost, PowerHost, DrillHost, AttestDown, PlanFailback, ApproveFailback, TestNotices>;
 
 struct Event {
   EventBody body;
@@ -290,6 +296,12 @@ template <class V>
 void fields(V& v, DeleteVm& x) {
   v("asked", x.asked);
   v("vm", x.vm);
+}
+template <class V>
+void fields(V& v, ChangeVolumesAsked& x) {
+  v("asked", x.asked);
+  v("vm", x.vm);
+  v("change", x.change);
 }
 template <class V>
 void fields(V& v, ClearHost& x) {

@@ -37,6 +37,11 @@ std::string why_no_room(const State& state, const VmSpec& spec) {
   return choice.host ? "" : choice.explanation;
 }
 
+Error being_changed(const Vm& vm) {
+  return {ErrorCode::conflict,
+          vm.record.spec.name + "'s volumes are being changed: wait until that has ended"};
+}
+
 void begin_start(Turn& turn, Vm& vm, const Asked& asked) {
   vm.record.wanted_running = true;
   vm.live.request = asked.request;
@@ -115,6 +120,7 @@ void start_vm(Turn& turn, const StartVmAsked& asked) {
     return turn.refuse(asked.asked, "start_vm", subject_of(asked.vm),
                        {ErrorCode::conflict, fmt::format("{} is {}: {}", vm->record.spec.name, name_of(phase),
                                                          vm->record.explanation)});
+  if (vm->live.change) return turn.refuse(asked.asked, "start_vm", subject_of(asked.vm), being_changed(*vm));
   turn.log(asked.asked, "start_vm", subject_of(asked.vm), Reason::requested);
   begin_start(turn, *vm, asked.asked);
 }
@@ -156,6 +162,7 @@ void delete_vm(Turn& turn, const DeleteVm& asked) {
     return turn.refuse(
         asked.asked, "delete_vm", subject_of(asked.vm),
         {ErrorCode::conflict, fmt::format("{} is {}: stop it first", vm->record.spec.name, name_of(phase))});
+  if (vm->live.change) return turn.refuse(asked.asked, "delete_vm", subject_of(asked.vm), being_changed(*vm));
   vm->record.wanted_running = false;
   vm->live.request = asked.asked.request;
   turn.set_phase(*vm, VmPhase::deleting, Reason::requested, "an operator deleted it");

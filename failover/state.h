@@ -208,6 +208,11 @@ void fields(V& v, VmRecord& x) {
   v.optional("lost_ms", x.lost);
 }
 
+struct VolumeChangeAsked {
+  RequestId request;
+  wire::VolumeChange change;
+};
+
 struct VmLive {
   wire::DomainReport seen;         // as last reported by the owner
   std::optional<ActionId> action;  // outstanding command
@@ -219,6 +224,7 @@ struct VmLive {
   std::vector<wire::VolumeSeen> volumes;  // as the owner last told
   std::optional<Instant> behind_since;    // a copy doesn't follow
   bool behind_told = false;
+  std::optional<VolumeChangeAsked> change;  // under way, by the outstanding command
 };
 
 struct Vm {
@@ -330,7 +336,7 @@ struct IncidentLive {
 // ---- The whole ----
 
 // A command that a host has not answered yet, or a power action that an operator waits for.
-enum class CommandKind { start, stop, forbid, forget, follow, power };
+enum class CommandKind { start, stop, forbid, forget, follow, change, power };
 struct PendingAction {
   CommandKind kind = CommandKind::start;
   VmId vm;

@@ -81,6 +81,11 @@ void fields(V& v, Host& x) {
 }
 
 template <class V>
+void fields(V& v, VolumeChangeAsked& x) {
+  v("request", x.request);
+  v("change", x.change);
+}
+template <class V>
 void fields(V& v, VmLive& x) {
   v("seen", x.seen);
   v.optional("action", x.action);
@@ -92,6 +97,7 @@ void fields(V& v, VmLive& x) {
   v("volumes", x.volumes);
   v.optional("behind_since", x.behind_since);
   v("behind_told", x.behind_told);
+  v.optional("change", x.change);
 }
 template <class V>
 void fields(V& v, Vm& x) {
@@ -111,7 +117,8 @@ constexpr auto enum_names(CommandKind) {
   using K = CommandKind;
   return std::array{EnumName<K>{K::start, "start"},   EnumName<K>{K::stop, "stop"},
                     EnumName<K>{K::forbid, "forbid"}, EnumName<K>{K::forget, "forget"},
-                    EnumName<K>{K::follow, "follow"}, EnumName<K>{K::power, "power"}};
+                    EnumName<K>{K::follow, "follow"}, EnumName<K>{K::change, "change"},
+                    EnumName<K>{K::power, "power"}};
 }
 template <class V>
 void fields(V& v, PendingAction& x) {

@@ -1,5 +1,6 @@
 // Dispatch only: which module hears which event, and the order of work at a Tick.
 #include "failover/step.h"
+#include "failover/volumes.h"
 
 #include "failover/drill.h"
 #include "failover/failback.h"
@@ -64,6 +65,7 @@ void on(Turn& turn, const CreateVm& e) { create_vm(turn, e); }
 void on(Turn& turn, const StartVmAsked& e) { start_vm(turn, e); }
 void on(Turn& turn, const StopVmAsked& e) { stop_vm(turn, e); }
 void on(Turn& turn, const DeleteVm& e) { delete_vm(turn, e); }
+void on(Turn& turn, const ChangeVolumesAsked& e) { change_volumes(turn, e); }
 void on(Turn& turn, const ClearHost& e) { clear_host(turn, e); }
 void on(Turn& turn, const PowerHost& e) { power_host(turn, e); }
 void on(Turn& turn, const DrillHost& e) { drill_host(turn, e); }

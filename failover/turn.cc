@@ -24,6 +24,8 @@ Order order_of(const Vm& vm, CommandKind kind, const Policy& policy) {
       return wire::ForgetVm{spec, true};
     case CommandKind::follow:
       return wire::FollowVolumes{spec};
+    case CommandKind::change:
+      return wire::ChangeVolumes{spec, vm.live.change->change};
     case CommandKind::forbid:
     case CommandKind::power:
       break;
@@ -170,6 +172,14 @@ std::uint64_t Turn::new_number() {
 }
 
 void Turn::forget_command(Vm& vm) {
+  if (vm.live.action && vm.live.change) {
+    const std::string words = "the change of its volumes was interrupted: look at `bascule vm show " +
+                              vm.record.spec.name + "`, then ask for it again";
+    log("change_interrupted", vm, vm.record.reason, words);
+    actions.push_back(
+        Answer{vm.live.change->request, Error{ErrorCode::unknown_outcome, words}, vm.record.spec.id.value});
+    vm.live.change.reset();
+  }
   if (vm.live.action) state.pending.erase(*vm.live.action);
   vm.live.action.reset();
   vm.live.action_deadline.reset();

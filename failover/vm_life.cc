@@ -286,6 +286,7 @@ void on_reply(Turn& turn, const Copy& from, const wire::CommandReply& reply) {
   if (command.kind == CommandKind::stop) return stop_answered(turn, *vm, reply);
   if (command.kind == CommandKind::forget) return forget_answered(turn, *vm, reply);
   if (command.kind == CommandKind::follow) return volumes_followed(turn, *vm, reply.error);
+  if (command.kind == CommandKind::change) return volumes_changed(turn, *vm, reply);
   if (vm->record.phase != VmPhase::starting || command.generation != vm->record.placement.generation) return;
   if (reply.error) return start_failed(turn, *vm, from, *reply.error);
   note_taken(turn, *vm, reply.taken);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace bascule {
 
@@ -54,7 +55,7 @@ void on_volumes_seen(Turn& turn, const Copy& from, const wire::VolumesSeen& seen
   std::string behind;
   for (const wire::VolumeSeen& volume : seen.volumes) {
     const bool late = volume.behind && *volume.behind > turn.policy.longest_behind;
-    if (volume.here != "primary" || (volume.well && !late)) continue;
+    if (!volume.primary || (volume.well && !late)) continue;
     behind = fmt::format("the other site's copy of {}/{} {}", volume.pool, volume.volume,
                          late ? in_seconds(*volume.behind) + " behind: " + volume.there : volume.there);
   }
@@ -73,15 +74,112 @@ void on_volumes_seen(Turn& turn, const Copy& from, const wire::VolumesSeen& seen
               {{"vms", vm->record.spec.name}, {"n", "1"}, {"host", from.host.value}, {"detail", behind}});
 }
 
+namespace {
+
+// Who can change the VM's volumes: the host that runs it, or any of the site where it ran last.
+const Host* keeper_of(const Turn& turn, const Vm& vm) {
+  const auto owner = turn.state.hosts.find(*vm.record.placement.owner);
+  if (owner == turn.state.hosts.end()) return nullptr;
+  if (vm.record.phase == VmPhase::running) return is_usable(owner->second) ? &owner->second : nullptr;
+  for (const auto& [id, host] : turn.state.hosts)
+    if (host.record.site == owner->second.record.site && is_usable(host)) return &host;
+  return nullptr;
+}
+
+Disk* disk_of(Vm& vm, const wire::Grow& grow) {
+  for (Disk& disk : vm.record.spec.disks)
+    if (disk.pool == grow.pool && disk.volume == grow.volume) return &disk;
+  return nullptr;
+}
+
+Error refusal(ErrorCode code, const Vm& vm, const std::string& words) {
+  return {code, vm.record.spec.name + " " + words};
+}
+
+std::optional<Error> why_no_change(Vm& vm, const wire::VolumeChange& change) {
+  const VmPhase phase = vm.record.phase;
+  if (phase != VmPhase::running && phase != VmPhase::stopped)
+    return refusal(ErrorCode::conflict, vm,
+                   fmt::format("is {}: wait until it runs or is stopped", name_of(phase)));
+  if (vm.record.failback)
+    return refusal(ErrorCode::conflict, vm, "is being carried home: wait until the plan is done");
+  if (vm.live.action) return refusal(ErrorCode::conflict, vm, "is being worked on: try again in a moment");
+  if (phase == VmPhase::running && std::holds_alternative<wire::RollBack>(change))
+    return refusal(ErrorCode::conflict, vm,
+                   "runs: stop it first, what it wrote since would be lost under it");
+  if (!vm.record.placement.owner || vm.record.ran.value == 0)
+    return refusal(ErrorCode::conflict, vm, "never ran: it has no volumes yet");
+  const auto* grow = std::get_if<wire::Grow>(&change);
+  const Disk* disk = grow ? disk_of(vm, *grow) : nullptr;
+  if (grow && !disk)
+    return refusal(ErrorCode::not_found, vm, fmt::format("has no volume {}:{}", grow->pool, grow->volume));
+  if (grow && grow->size_mib <= disk->size_mib)
+    return refusal(ErrorCode::invalid, vm,
+                   fmt::format("has {} MiB there already, and volumes only grow", disk->size_mib));
+  return std::nullopt;
+}
+
+std::string words_of(const wire::VolumeChange& change) {
+  struct {
+    std::string operator()(const wire::TakeSnapshot& x) const {
+      return "snapshot " + x.name + " of all volumes";
+    }
+    std::string operator()(const wire::RemoveSnapshot& x) const {
+      return "snapshot " + x.name + " is removed";
+    }
+    std::string operator()(const wire::RollBack& x) const { return "all volumes back to snapshot " + x.name; }
+    std::string operator()(const wire::Grow& x) const {
+      return fmt::format("{}:{} grows to {} MiB", x.pool, x.volume, x.size_mib);
+    }
+  } words;
+  return std::visit(words, change);
+}
+
+}  // namespace
+
+void change_volumes(Turn& turn, const ChangeVolumesAsked& asked) {
+  const std::string subject = "vm/" + asked.vm.value;
+  Vm* vm = turn.find_vm(asked.vm);
+  if (!vm)
+    return turn.refuse(asked.asked, "change_volumes", subject,
+                       {ErrorCode::not_found, "no VM " + asked.vm.value});
+  if (const auto problem = why_no_change(*vm, asked.change))
+    return turn.refuse(asked.asked, "change_volumes", subject, *problem);
+  const Host* keeper = keeper_of(turn, *vm);
+  if (!keeper)
+    return turn.refuse(asked.asked, "change_volumes", subject,
+                       refusal(ErrorCode::unavailable, *vm, "is where no host answers now: try again later"));
+  vm->live.change = VolumeChangeAsked{asked.asked.request, asked.change};
+  turn.log(asked.asked, "change_volumes", subject, Reason::requested, words_of(asked.change),
+           {{"host", keeper->record.id.value}});
+  turn.command(*vm, CommandKind::change, {keeper->record.id, *keeper->record.boot_id},
+               vm->record.placement.generation);
+}
+
+void volumes_changed(Turn& turn, Vm& vm, const wire::CommandReply& reply) {
+  const std::optional<VolumeChangeAsked> done = std::exchange(vm.live.change, std::nullopt);
+  turn.forget_command(vm);
+  if (!reply.volumes.empty()) vm.live.volumes = reply.volumes;
+  if (!done) return;
+  const auto* grow = std::get_if<wire::Grow>(&done->change);
+  if (Disk* disk = grow && !reply.error ? disk_of(vm, *grow) : nullptr) {
+    disk->size_mib = grow->size_mib;
+    turn.touch(vm);
+  }
+  turn.log(reply.error ? "change_failed" : "volumes_changed", vm, Reason::requested,
+           reply.error ? reply.error->message : words_of(done->change));
+  turn.actions.push_back(Answer{done->request, reply.error, vm.record.spec.id.value});
+}
+
 bool has_copies(const Vm& vm) {
   return std::any_of(vm.live.volumes.begin(), vm.live.volumes.end(),
-                     [](const wire::VolumeSeen& volume) { return volume.here == "primary"; });
+                     [](const wire::VolumeSeen& volume) { return volume.primary; });
 }
 
 std::string words_about_copies(const Vm& vm) {
   std::string words;
   for (const wire::VolumeSeen& volume : vm.live.volumes)
-    if (volume.here == "primary")
+    if (volume.primary)
       words += fmt::format("{}{}/{}: this side is newest; at home: {}", words.empty() ? "" : ", ",
                            volume.pool, volume.volume, volume.there);
   return words;

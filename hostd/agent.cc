@@ -7,6 +7,13 @@ namespace {
 constexpr std::size_t kRememberedActions = 2048;
 constexpr std::size_t kMostFaults = 256;
 constexpr Duration kFaultPasses = 60s;
+
+// The others touch volumes alone: whatever the host is told of the VM meanwhile is obeyed.
+bool works_on_domain(const wire::Command& command) {
+  if (const auto* change = std::get_if<wire::ChangeVolumes>(&command.order))
+    return std::holds_alternative<wire::RollBack>(change->change);
+  return !std::holds_alternative<wire::FollowVolumes>(command.order);
+}
 }  // namespace
 
 Agent::Agent(HostIdentity identity, AgentParts parts)
@@ -125,8 +132,8 @@ bool Agent::is_new(const ActionId& action) {
 }
 
 void Agent::answer(const ActionId& action, Status status, std::optional<wire::DomainReport> domain,
-                   std::vector<wire::VolumeTaken> taken) {
-  wire::CommandReply reply{action, std::nullopt, std::move(domain), std::move(taken)};
+                   std::vector<wire::VolumeTaken> taken, std::vector<wire::VolumeSeen> volumes) {
+  wire::CommandReply reply{action, std::nullopt, std::move(domain), std::move(taken), std::move(volumes)};
   if (!status) reply.error = status.error();
   log(status ? LogLevel::info : LogLevel::warning, "agent", "answered",
       {{"action", action}, {"outcome", status ? std::string("done") : status.error().message}});
@@ -136,7 +143,7 @@ void Agent::answer(const ActionId& action, Status status, std::optional<wire::Do
 }
 
 void Agent::refuse(const wire::Command& command, ErrorCode code, const std::string& why) {
-  parts_.tell(wire::CommandReply{command.action, Error{code, why}, std::nullopt, {}});
+  parts_.tell(wire::CommandReply{command.action, Error{code, why}, std::nullopt, {}, {}});
 }
 
 void Agent::obey(const wire::Command& command) {
@@ -154,7 +161,7 @@ void Agent::obey(const wire::Command& command) {
        {"order", std::visit([](const auto& order) { return std::string(order.kType); }, command.order)},
        {"vm", vm},
        {"generation", command.generation}});
-  const bool claims = !std::holds_alternative<wire::FollowVolumes>(command.order);
+  const bool claims = works_on_domain(command);
   if (claims && !claim(vm, 15s))
     return answer(command.action, failure(ErrorCode::timeout, "the VM is being worked on"), {});
   Reply reply;
@@ -167,7 +174,8 @@ void Agent::obey(const wire::Command& command) {
       reply = std::visit([&](const auto& order) { return carry_out(command, order); }, command.order);
   }
   if (!reply) return answer(command.action, failure(reply.error()), report(vm));
-  if (*reply) answer(command.action, {}, (*reply)->domain, std::move((*reply)->taken));
+  if (*reply)
+    answer(command.action, {}, (*reply)->domain, std::move((*reply)->taken), std::move((*reply)->volumes));
 }
 
 // ---- Faults ----

@@ -107,6 +107,7 @@ class Agent {
   struct Done {
     wire::DomainReport domain;
     std::vector<wire::VolumeTaken> taken;
+    std::vector<wire::VolumeSeen> volumes;
   };
   using Reply = Result<std::optional<Done>>;  // nothing: it comes later
   // What a start needs, once the volumes are open.
@@ -126,7 +127,7 @@ class Agent {
   void set_guest(const VmId& vm, Guest guest);
   std::optional<Guest> guest(const VmId& vm) const;
   void answer(const ActionId& action, Status status, std::optional<wire::DomainReport> domain,
-              std::vector<wire::VolumeTaken> taken = {});
+              std::vector<wire::VolumeTaken> taken = {}, std::vector<wire::VolumeSeen> volumes = {});
   bool is_new(const ActionId& action);
   void pause(Duration time);  // between two looks at something that gives no notice
 
@@ -138,6 +139,7 @@ class Agent {
   Reply carry_out(const wire::Command& command, const wire::ForbidVm& order);
   Reply carry_out(const wire::Command& command, const wire::ForgetVm& order);
   Reply carry_out(const wire::Command& command, const wire::FollowVolumes& order);
+  Reply carry_out(const wire::Command& command, const wire::ChangeVolumes& order);
   Result<Prepared> prepare(const wire::Command& command, const wire::StartVm& order);
   Status prepare_disk(const Disk& disk, const Taking& taking, DomainPlan& plan,
                       std::vector<wire::VolumeTaken>& taken);
@@ -165,6 +167,13 @@ class Agent {
   std::vector<DomainIdentity::Volume> volumes_of(const VmId& vm, Generation generation);
   void close_volumes(const std::map<VmId, Generation>& running);
   void tend_volumes(const VmId& vm, Generation generation);
+  struct VolumeToChange {
+    StoragePool* pool = nullptr;
+    const Disk* disk = nullptr;
+    std::size_t index = 0;  // among the VM's disks
+  };
+  Result<std::vector<VolumeToChange>> volumes_to_change(const wire::ChangeVolumes& order);
+  Status change_all(const std::vector<VolumeToChange>& volumes, const Changing& changing, bool runs);
   void stop_fenced(const VmId& vm, Generation generation, const std::string& volume);
 
   const HostIdentity identity_;

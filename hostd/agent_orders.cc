@@ -49,12 +49,12 @@ Agent::Reply Agent::carry_out(const wire::Command& command, const wire::StartVm&
     if (known->generation != command.generation)
       return failure(ErrorCode::conflict,
                      spec.name + " runs here with generation " + numbered(known->generation));
-    if (known->state == wire::DomainState::running) return Done{report(spec.id), {}};
+    if (known->state == wire::DomainState::running) return Done{report(spec.id), {}, {}};
     // Left paused by an earlier life of this daemon, between its start and its first instruction.
     if (const Status allowed = check_time_and_lease(command); !allowed) return failure(allowed.error());
     if (const Status resumed = parts_.hypervisor.resume(spec.id); !resumed) return failure(resumed.error());
     set_guest(spec.id, {command.generation, wire::DomainState::running, "", known->guard_stops, {}, {}});
-    return Done{report(spec.id), {}};
+    return Done{report(spec.id), {}, {}};
   }
   if (command.generation <= parts_.tombstones.record(spec.id).forbidden)
     return failure(ErrorCode::conflict, "generation " + numbered(command.generation) + " of " + spec.name +
@@ -66,7 +66,7 @@ Agent::Reply Agent::carry_out(const wire::Command& command, const wire::StartVm&
   if (const Status free = wait_until_free(spec.id); !free) return failure(free.error());
   if (const Status running = run(command, spec, *prepared); !running)
     return failure(running.error().within("starting " + spec.name));
-  return Done{report(spec.id), prepared->taken};
+  return Done{report(spec.id), prepared->taken, {}};
 }
 
 // The VM's volumes are made before it ran for the first time only: later, a volume that is missing means that
@@ -231,7 +231,7 @@ Agent::Reply Agent::carry_out(const wire::Command& command, const wire::StopVm& 
                                             " runs here, newer than " + numbered(command.generation));
   if (!known || order.how == wire::StopHow::kill) {
     if (const Status ended = end_up_to(order.vm, command.generation); !ended) return failure(ended.error());
-    return Done{report(order.vm), {}};
+    return Done{report(order.vm), {}, {}};
   }
   if (const Status asked = parts_.hypervisor.shutdown(order.vm); !asked) return failure(asked.error());
   const std::lock_guard lock(mutex_);
@@ -245,7 +245,7 @@ Agent::Reply Agent::carry_out(const wire::Command& command, const wire::ForbidVm
     return failure(forbidden.error());
   if (const Status ended = end_up_to(order.vm, command.generation); !ended) return failure(ended.error());
   // True of these generations even when a newer one runs here.
-  return Done{{order.vm, command.generation, wire::DomainState::gone, ""}, {}};
+  return Done{{order.vm, command.generation, wire::DomainState::gone, ""}, {}, {}};
 }
 
 Agent::Reply Agent::carry_out(const wire::Command& command, const wire::ForgetVm& order) {
@@ -262,19 +262,7 @@ Agent::Reply Agent::carry_out(const wire::Command& command, const wire::ForgetVm
   }
   if (const Status forgotten = parts_.tombstones.forget(order.spec.id); !forgotten)
     return failure(forgotten.error());
-  return Done{report(order.spec.id), {}};
-}
-
-// Touches no domain: the guest runs at the other site, and whatever this host is told meanwhile is obeyed.
-Agent::Reply Agent::carry_out(const wire::Command&, const wire::FollowVolumes& order) {
-  for (const Disk& disk : order.spec.disks) {
-    const auto pool = parts_.pools.find(disk.pool);
-    if (pool == parts_.pools.end())
-      return failure(ErrorCode::not_found, "this host has no pool \"" + disk.pool + "\"; see its hostd.toml");
-    if (const Status follows = pool->second->follow(disk.volume, order.spec.id); !follows)
-      return failure(follows.error());
-  }
-  return Done{report(order.spec.id), {}};
+  return Done{report(order.spec.id), {}, {}};
 }
 
 }  // namespace bascule::hostd

@@ -77,6 +77,67 @@ void Agent::tend_volumes(const VmId& vm, Generation generation) {
   parts_.tell(std::move(seen));
 }
 
+Agent::Reply Agent::carry_out(const wire::Command&, const wire::FollowVolumes& order) {
+  for (const Disk& disk : order.spec.disks) {
+    const auto pool = parts_.pools.find(disk.pool);
+    if (pool == parts_.pools.end())
+      return failure(ErrorCode::not_found, "this host has no pool \"" + disk.pool + "\"; see its hostd.toml");
+    if (const Status follows = pool->second->follow(disk.volume, order.spec.id); !follows)
+      return failure(follows.error());
+  }
+  return Done{report(order.spec.id), {}, {}};
+}
+
+Result<std::vector<Agent::VolumeToChange>> Agent::volumes_to_change(const wire::ChangeVolumes& order) {
+  const auto* grow = std::get_if<wire::Grow>(&order.change);
+  std::vector<VolumeToChange> volumes;
+  for (std::size_t i = 0; i < order.spec.disks.size(); ++i) {
+    const Disk& disk = order.spec.disks[i];
+    if (grow && (disk.pool != grow->pool || disk.volume != grow->volume)) continue;
+    const auto pool = parts_.pools.find(disk.pool);
+    if (pool == parts_.pools.end())
+      return failure(ErrorCode::not_found, "this host has no pool \"" + disk.pool + "\"; see its hostd.toml");
+    volumes.push_back({pool->second.get(), &disk, i});
+  }
+  return volumes;
+}
+
+// All or none of a snapshot; what else could not be completed is asked for again.
+Status Agent::change_all(const std::vector<VolumeToChange>& volumes, const Changing& changing, bool runs) {
+  for (const VolumeToChange& each : volumes)
+    if (const Status can = each.pool->prepare_change(each.disk->volume, changing); !can) return can;
+  const auto* grow = std::get_if<wire::Grow>(&changing.change);
+  for (const VolumeToChange& each : volumes) {
+    const Status changed = grow && runs
+                               ? parts_.hypervisor.grow(changing.vm, each.index, grow->size_mib << 20)
+                               : each.pool->change(each.disk->volume, changing);
+    if (changed) continue;
+    if (const auto* taken = std::get_if<wire::TakeSnapshot>(&changing.change))
+      for (const VolumeToChange& done : volumes) {
+        if (&done == &each) break;
+        (void)done.pool->change(done.disk->volume,
+                                {changing.vm, changing.ran, wire::RemoveSnapshot{taken->name}});
+      }
+    return changed;
+  }
+  return {};
+}
+
+Agent::Reply Agent::carry_out(const wire::Command& command, const wire::ChangeVolumes& order) {
+  const auto volumes = volumes_to_change(order);
+  if (!volumes) return failure(volumes.error());
+  const bool runs = guest(order.spec.id).has_value();
+  if (runs && std::holds_alternative<wire::RollBack>(order.change))
+    return failure(ErrorCode::conflict, order.spec.name + " runs here: it must be stopped first");
+  const Changing changing{order.spec.id, command.generation, order.change};
+  if (const Status changed = change_all(*volumes, changing, runs); !changed) return failure(changed.error());
+  Done done{report(order.spec.id), {}, {}};
+  for (const VolumeToChange& each : *volumes)
+    if (auto seen = each.pool->tend(each.disk->volume, command.generation))
+      done.volumes.push_back(std::move(*seen));
+  return done;
+}
+
 // It can't write any more, but it may answer on the network as if it were the VM.
 void Agent::stop_fenced(const VmId& vm, Generation generation, const std::string& volume) {
   if (!claim(vm, 0s)) return;

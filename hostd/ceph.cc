@@ -1,5 +1,6 @@
 #include "hostd/ceph.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
@@ -18,6 +19,7 @@ namespace {
 
 constexpr Duration kBound = 10s;
 constexpr Duration kLongBound = 60s;
+constexpr Duration kRollBackBound = 1800s;
 constexpr Duration kLookBound = 4s;
 constexpr int kMostCalls = 64;
 constexpr const char* kCanary = "bascule.canary";
@@ -277,6 +279,40 @@ Status Ceph::rename(const std::string& name, const std::string& to) {
   });
 }
 
+Status Ceph::grow(const std::string& name, std::uint64_t bytes) {
+  return with_image(kLongBound, "growing", name, [bytes](Handle&, librbd::Image& image) {
+    std::uint64_t size = 0;
+    if (const int r = image.size(&size); r < 0) return r;
+    return size >= bytes ? 0 : image.resize(bytes);
+  });
+}
+
+Status Ceph::take_snapshot(const std::string& name, const std::string& snapshot) {
+  return with_image(
+      kBound, "taking snapshot " + snapshot + " of", name,
+      [snapshot](Handle&, librbd::Image& image) { return image.snap_create(snapshot.c_str()); });
+}
+
+Status Ceph::remove_snapshot(const std::string& name, const std::string& snapshot) {
+  return with_image(kLongBound, "removing snapshot " + snapshot + " of", name,
+                    [snapshot](Handle&, librbd::Image& image) {
+                      const int r = image.snap_remove(snapshot.c_str());
+                      return r == -ENOENT ? 0 : r;
+                    });
+}
+
+Result<std::uint64_t> Ceph::used_bytes(const std::string& name) const {
+  const std::string what = "what image " + address_.pool + "/" + name + " uses";
+  return with_handle<std::uint64_t>(kBound, what, [name, what](Handle& handle) -> Result<std::uint64_t> {
+    librbd::Image image;
+    std::uint64_t bytes = 0;
+    int r = handle.rbd.open_read_only(handle.pool, image, name.c_str(), nullptr);
+    if (r >= 0) r = bascule::hostd::used_bytes(image, bytes);
+    if (r < 0) return failure(error_of(r, what));
+    return bytes;
+  });
+}
+
 Result<std::vector<std::string>> Ceph::list() const {
   using Names = std::vector<std::string>;
   const std::string what = "listing the images of " + address_.pool;
@@ -361,32 +397,13 @@ Status Ceph::prove_writable(const std::string& name) {
 
 // ---- Fencing ----
 
-namespace {
-
-// Clients of the rbd-mirror daemons: they watch these objects of the pool. Of this site's and of the other's.
-std::set<std::string> mirror_daemons(librados::IoCtx& pool) {
-  std::set<std::string> addresses;
-  for (const char* object : {"rbd_mirroring", "rbd_mirror_leader"}) {
-    std::list<obj_watch_t> watchers;
-    if (pool.list_watchers(object, &watchers) < 0) continue;
-    for (const obj_watch_t& watcher : watchers) addresses.insert(watcher.addr);
-  }
-  return addresses;
+Status Ceph::roll_back(const std::string& name, const std::string& snapshot, const std::string& mark) {
+  return with_image(kRollBackBound, "rolling back to snapshot " + snapshot, name,
+                    [snapshot, mark](Handle& handle, librbd::Image& image) {
+                      const int r = roll_back_alone(handle.pool, image, snapshot);
+                      return r < 0 ? r : image.metadata_remove(mark);
+                    });
 }
-
-int clients_of(librbd::Image& image, std::set<std::string>& addresses) {
-  std::list<librbd::image_watcher_t> watchers;
-  if (const int r = image.list_watchers(watchers); r < 0) return r;
-  for (const auto& watcher : watchers) addresses.insert(watcher.addr);
-  std::list<librbd::locker_t> lockers;
-  bool exclusive = false;
-  std::string tag;
-  if (const int r = image.list_lockers(&lockers, &exclusive, &tag); r < 0 && r != -ENOENT) return r;
-  for (const auto& locker : lockers) addresses.insert(locker.address);
-  return 0;
-}
-
-}  // namespace
 
 Result<std::vector<std::string>> Ceph::fence(const std::string& name) {
   using Addresses = std::vector<std::string>;

@@ -2,9 +2,9 @@
 // ceph*.cc.
 //
 // All members may be called from any thread. Each ends within its bound, whatever the cluster does: 10 s, 60
-// s for a promotion and for what waits for other clients. Errors: not_found, conflict (its state forbids it),
-// denied (cephx, blocklist), unavailable (the cluster doesn't answer), timeout (it may still take effect),
-// exhausted (the pool is full).
+// s for a promotion and for what waits for other clients, half an hour for a roll back. Errors: not_found,
+// conflict (its state forbids it), denied (cephx, blocklist), unavailable (the cluster doesn't answer),
+// timeout (it may still take effect), exhausted (the pool is full).
 //
 // Sources: librbd.hpp of Ceph 16.2; docs.ceph.com "RBD Mirroring", "librados".
 #pragma once
@@ -46,6 +46,11 @@ struct Arrival {
   bool all = false;  // it was the other's last word: its demotion arrived
 };
 
+struct ImageSnapshot {  // made by somebody, not for mirroring
+  std::string name;
+  WallTime taken;
+};
+
 struct ImageState {
   std::uint64_t size_bytes = 0;
   ImageRole role = ImageRole::plain;
@@ -53,8 +58,9 @@ struct ImageState {
       tags;                           // ours: "bascule.vm", "bascule.generation"; they travel to the replica
   std::optional<MirrorPoint> newest;  // the newest complete mirror snapshot
   std::optional<Arrival> arrived;
-  bool following = false;  // of a replica: rbd-mirror copies, and is well
-  std::string problem;     // what rbd-mirror says when it doesn't
+  std::vector<ImageSnapshot> snapshots;  // oldest first
+  bool following = false;                // of a replica: rbd-mirror copies, and is well
+  std::string problem;                   // what rbd-mirror says when it doesn't
 };
 
 class Ceph {
@@ -80,6 +86,13 @@ class Ceph {
   // none.
   Status remove(const std::string& name, Duration grace);
   Status rename(const std::string& name, const std::string& to);
+  Status grow(const std::string& name, std::uint64_t bytes);  // no error when it is as large already
+  Status take_snapshot(const std::string& name, const std::string& snapshot);
+  Status remove_snapshot(const std::string& name, const std::string& snapshot);
+  // With the exclusive lock, and only while nobody else has the image open; then removes the tag `mark`.
+  // Interrupted, the image is partly rolled back and still has the tag. Up to half an hour.
+  Status roll_back(const std::string& name, const std::string& snapshot, const std::string& mark);
+  Result<std::uint64_t> used_bytes(const std::string& name) const;
   Result<std::vector<std::string>> list() const;
   Status purge_trash(WallTime now);  // what has outlived its grace
 

@@ -1,5 +1,8 @@
 #include "hostd/ceph_image.h"
 
+#include <algorithm>
+#include <list>
+#include <rados/librados.hpp>
 #include <rbd/librbd.hpp>
 #include <vector>
 
@@ -36,13 +39,16 @@ int read_points(librbd::Image& image, ImageState& state) {
   std::vector<librbd::snap_info_t> snapshots;
   if (const int r = image.snap_list(snapshots); r < 0) return r;
   for (const auto& snapshot : snapshots) {  // oldest first
-    librbd::snap_mirror_namespace_t mirror;
-    const int r = image.snap_get_mirror_namespace(snapshot.id, &mirror, sizeof mirror);
-    if (r == -EINVAL || r == -ENOENT) continue;  // not one for mirroring, or removed meanwhile
-    if (r < 0) return r;
     timespec taken{};
-    if (!mirror.complete || image.snap_get_timestamp(snapshot.id, &taken) < 0) continue;
-    note_point(state, mirror, snapshot.id, {taken.tv_sec * 1000LL + taken.tv_nsec / 1'000'000});
+    librbd::snap_namespace_type_t type = RBD_SNAP_NAMESPACE_TYPE_USER;
+    if (image.snap_get_timestamp(snapshot.id, &taken) < 0) continue;  // removed meanwhile
+    if (image.snap_get_namespace_type(snapshot.id, &type) < 0) continue;
+    const WallTime at{taken.tv_sec * 1000LL + taken.tv_nsec / 1'000'000};
+    if (type == RBD_SNAP_NAMESPACE_TYPE_USER) state.snapshots.push_back({snapshot.name, at});
+    if (type != RBD_SNAP_NAMESPACE_TYPE_MIRROR) continue;
+    librbd::snap_mirror_namespace_t mirror;
+    if (image.snap_get_mirror_namespace(snapshot.id, &mirror, sizeof mirror) < 0) continue;
+    if (mirror.complete) note_point(state, mirror, snapshot.id, at);
   }
   return 0;
 }
@@ -62,6 +68,51 @@ int read_image(librbd::Image& image, ImageState& state) {
   if (const int r = read_mirroring(image, state); r < 0) return r;
   if (const int r = read_points(image, state); r < 0) return r;
   return read_tags(image, state);
+}
+
+int used_bytes(librbd::Image& image, std::uint64_t& bytes) {
+  std::uint64_t size = 0;
+  if (const int r = image.size(&size); r < 0) return r;
+  bytes = 0;
+  const auto add = [](std::uint64_t, std::size_t length, int exists, void* sum) {
+    if (exists != 0) *static_cast<std::uint64_t*>(sum) += length;
+    return 0;
+  };
+  return image.diff_iterate2(nullptr, 0, size, false, true, add, &bytes);
+}
+
+std::set<std::string> mirror_daemons(librados::IoCtx& pool) {
+  std::set<std::string> addresses;
+  for (const char* object : {"rbd_mirroring", "rbd_mirror_leader"}) {
+    std::list<obj_watch_t> watchers;
+    if (pool.list_watchers(object, &watchers) < 0) continue;
+    for (const obj_watch_t& watcher : watchers) addresses.insert(watcher.addr);
+  }
+  return addresses;
+}
+
+int clients_of(librbd::Image& image, std::set<std::string>& addresses) {
+  std::list<librbd::image_watcher_t> watchers;
+  if (const int r = image.list_watchers(watchers); r < 0) return r;
+  for (const auto& watcher : watchers) addresses.insert(watcher.addr);
+  std::list<librbd::locker_t> lockers;
+  bool exclusive = false;
+  std::string tag;
+  if (const int r = image.list_lockers(&lockers, &exclusive, &tag); r < 0 && r != -ENOENT) return r;
+  for (const auto& locker : lockers) addresses.insert(locker.address);
+  return 0;
+}
+
+int roll_back_alone(librados::IoCtx& pool, librbd::Image& image, const std::string& snapshot) {
+  if (const int r = image.lock_acquire(RBD_LOCK_MODE_EXCLUSIVE); r < 0) return r;
+  std::list<librbd::image_watcher_t> watchers;
+  if (const int r = image.list_watchers(watchers); r < 0) return r;
+  const std::set<std::string> mirroring = mirror_daemons(pool);
+  const auto others = std::count_if(watchers.begin(), watchers.end(),
+                                    [&](const auto& w) { return !mirroring.contains(w.addr); });
+  if (others > 1) return -EBUSY;  // one of them is ours
+  if (const int r = image.snap_rollback(snapshot.c_str()); r < 0) return r;
+  return image.flush();
 }
 
 int write_tags(librbd::Image& image, const std::map<std::string, std::string>& tags) {

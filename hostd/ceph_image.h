@@ -3,6 +3,8 @@
 #pragma once
 
 #include <map>
+#include <rados/librados_fwd.hpp>
+#include <set>
 #include <string>
 
 #include "hostd/ceph.h"
@@ -14,6 +16,13 @@ class Image;
 namespace bascule::hostd {
 
 int read_image(librbd::Image& image, ImageState& state);
+int used_bytes(librbd::Image& image, std::uint64_t& bytes);
+// Addresses of the rbd-mirror daemons, this site's and the other's: they watch objects of the pool.
+std::set<std::string> mirror_daemons(librados::IoCtx& pool);
+// Whoever has the image open or locked.
+int clients_of(librbd::Image& image, std::set<std::string>& addresses);
+// EBUSY when anybody but us and the rbd-mirror daemons has it open.
+int roll_back_alone(librados::IoCtx& pool, librbd::Image& image, const std::string& snapshot);
 int write_tags(librbd::Image& image, const std::map<std::string, std::string>& tags);
 
 }  // namespace bascule::hostd

@@ -121,7 +121,7 @@ void add_disk(Node devices, const Disk& spec, const DiskSource& source, std::siz
   set(driver, "rerror_policy", "stop");
   std::visit([&disk](const auto& place) { add_source(disk, place); }, source);
   Node target = add(disk, "target");
-  set(target, "dev", std::string("vd") + static_cast<char>('a' + index));
+  set(target, "dev", disk_target(index));
   set(target, "bus", "virtio");
 }
 
@@ -167,6 +167,8 @@ std::string derived_mac(const VmId& vm, std::size_t index) {
                 static_cast<unsigned>(hash >> 8) & 0xff, static_cast<unsigned>(hash) & 0xff);
   return text;
 }
+
+std::string disk_target(std::size_t index) { return std::string("vd") + static_cast<char>('a' + index); }
 
 std::string domain_xml(const DomainPlan& plan) {
   ensure(plan.disks.size() == plan.spec.disks.size(), "every disk of the plan has a source");

@@ -22,6 +22,7 @@ struct DomainPlan {
   std::string initrd_path;
 };
 
+std::string disk_target(std::size_t index);  // "vda"
 std::string domain_xml(const DomainPlan& plan);
 // The keys that the definition names by uuid: the hypervisor must know them while the guest is started.
 std::vector<DiskSecret> disk_secrets(const DomainPlan& plan);

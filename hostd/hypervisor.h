@@ -1,4 +1,4 @@
-// Hypervisor: what hostd asks of libvirt, in eleven verbs. Two implementations: libvirt.h, hypervisor_fake.h.
+// Hypervisor: what hostd asks of libvirt, in twelve verbs. Two implementations: libvirt.h, hypervisor_fake.h.
 //
 // All members may be called from any thread. Calls block: until the hypervisor answers, or until keepalive
 // declares it dead (about 4 s); a caller that must not wait asks connected() and works from what it knows.
@@ -68,6 +68,8 @@ class Hypervisor {
   virtual Status resume(const VmId& vm) = 0;
   virtual Status shutdown(const VmId& vm) = 0;  // asks the guest; returns at once
   virtual Status kill(const VmId& vm) = 0;      // returns when QEMU is gone
+  virtual Status grow(const VmId& vm, std::size_t disk,
+                      std::uint64_t bytes) = 0;  // seen by the guest at once
   virtual Result<std::string> qmp(const VmId& vm, const std::string& command) = 0;  // JSON in, JSON out
   virtual Result<std::vector<std::string>> autostarted() = 0;  // names of persistent domains set to autostart
 };

@@ -148,6 +148,13 @@ Status FakeHypervisor::kill(const VmId& vm) {
   return stop(vm, DomainEventKind::destroyed, true);
 }
 
+Status FakeHypervisor::grow(const VmId& vm, std::size_t, std::uint64_t) {
+  std::unique_lock lock(mutex_);
+  if (const Status status = ready(lock); !status) return status;
+  if (!domains_.contains(vm)) return failure(ErrorCode::not_found, "no domain " + vm.value);
+  return {};
+}
+
 Result<std::string> FakeHypervisor::qmp(const VmId& vm, const std::string& command) {
   std::unique_lock lock(mutex_);
   if (const Status status = ready(lock); !status) return failure(status.error());

@@ -221,6 +221,13 @@ class Libvirt final : public Hypervisor {
   Status shutdown(const VmId& vm) override { return order(vm, "shutting down", virDomainShutdown); }
   Status kill(const VmId& vm) override { return order(vm, "killing", virDomainDestroy); }
 
+  Status grow(const VmId& vm, std::size_t disk, std::uint64_t bytes) override {
+    const std::string target = disk_target(disk);
+    return order(vm, "growing a disk of", [&](virDomainPtr domain) {
+      return virDomainBlockResize(domain, target.c_str(), bytes, VIR_DOMAIN_BLOCK_RESIZE_BYTES);
+    });
+  }
+
   Result<std::string> qmp(const VmId& vm, const std::string& command) override {
     const auto ask = [&command](virDomainPtr domain) -> std::optional<std::string> {
       char* answer = nullptr;
@@ -315,8 +322,9 @@ class Libvirt final : public Hypervisor {
     return *answer;
   }
 
-  Status order(const VmId& vm, const std::string& what, int (*call)(virDomainPtr)) {
-    const auto ask = [call](virDomainPtr domain) -> std::optional<std::string> {
+  template <class Call>
+  Status order(const VmId& vm, const std::string& what, Call call) {
+    const auto ask = [&call](virDomainPtr domain) -> std::optional<std::string> {
       return call(domain) == 0 ? std::optional<std::string>("") : std::nullopt;
     };
     const Result<std::string> done = with_domain(vm, what, ask);

@@ -22,6 +22,8 @@ constexpr Duration kFollows = 1800s;              // a whole copy
 constexpr std::uint64_t kGenerationsRevoked = 4;  // before the one that starts
 constexpr const char* kVmTag = "bascule.vm";
 constexpr const char* kGenerationTag = "bascule.generation";
+constexpr const char* kRollBackTag = "bascule.roll_back";  // to which snapshot, until it is complete
+constexpr Duration kMeasureEvery = 60s;                    // what a volume uses
 constexpr const char* kClusterTag =
     "bascule.cluster";  // where that generation had it: tags travel to the replica
 
@@ -120,7 +122,9 @@ class RbdPool final : public StoragePool {
   }
 
   std::optional<wire::VolumeSeen> tend(const std::string& volume, Generation generation) override {
-    wire::VolumeSeen seen{name_, volume, "", "", false, false, {}, {}};
+    wire::VolumeSeen seen;
+    seen.pool = name_;
+    seen.volume = volume;
     if (const Status usable = local_.ready(); !usable) {
       seen.here = usable.error().message;
       return seen;
@@ -132,9 +136,13 @@ class RbdPool final : public StoragePool {
     }
     constexpr const char* kWords[] = {"not mirrored", "primary", "replica"};
     seen.here = kWords[static_cast<std::size_t>(here->role)];
+    seen.primary = here->role == ImageRole::primary;
+    for (const ImageSnapshot& snapshot : here->snapshots)
+      seen.snapshots.push_back({snapshot.name, snapshot.taken});
+    measure(volume, seen);
     seen.lost = here->role == ImageRole::replica || generation_of(*here) > generation;
     if (here->role == ImageRole::plain || !remote_) return seen;
-    if (here->role == ImageRole::primary) snapshot_if_due(volume, seen);
+    if (seen.primary) snapshot_if_due(volume, seen);
     look_there(volume, generation_of(*here), seen);
     return seen;
   }
@@ -168,6 +176,33 @@ class RbdPool final : public StoragePool {
     return followed ? followed : failure(followed.error().within(what));
   }
 
+  Status prepare_change(const std::string& volume, const Changing& changing) override {
+    if (const Status named = check(volume); !named) return named;
+    const std::string what = "volume " + volume + " of pool " + name_;
+    const Result<ImageState> image = local_.image(volume);
+    if (!image) return failure(image.error().within(what));
+    if (const Status ours = check_owner(volume, *image, changing.vm); !ours) return ours;
+    if (image->role == ImageRole::replica)
+      return failure(ErrorCode::conflict, what + ": this site's copy only follows the other site's");
+    const Status can = std::visit([&](const auto& change) { return check_change(*image, change, changing); },
+                                  changing.change);
+    if (!can) return failure(can.error().within(what));
+    const auto* back = std::get_if<wire::RollBack>(&changing.change);
+    return back ? local_.set_tags(volume, {{kRollBackTag, back->name}}) : Status();
+  }
+
+  Status change(const std::string& volume, const Changing& changing) override {
+    const Status changed =
+        std::visit([&](const auto& change) { return apply(volume, change); }, changing.change);
+    if (!changed) return failure(changed.error().within("volume " + volume + " of pool " + name_));
+    const Result<ImageState> image = local_.image(volume);
+    const bool mirrored = image && image->role == ImageRole::primary;
+    if (const Status sent = mirrored ? local_.take_mirror_snapshot(volume) : Status(); !sent)
+      log(LogLevel::warning, "storage", "snapshot_failed",
+          {{"volume", volume}, {"why", sent.error().message}});
+    return {};
+  }
+
  private:
   static Status check(const std::string& volume) {
     if (is_valid_name(volume)) return {};
@@ -181,6 +216,50 @@ class RbdPool final : public StoragePool {
                                            (tag == image.tags.end() ? " was not made by Bascule"
                                                                     : " belongs to VM " + tag->second) +
                                            "; give the VM another volume, or import the image");
+  }
+
+  // ---- Changing ----
+
+  static bool has(const ImageState& image, const std::string& snapshot) {
+    return std::any_of(image.snapshots.begin(), image.snapshots.end(),
+                       [&](const ImageSnapshot& each) { return each.name == snapshot; });
+  }
+  static Status must_have(const ImageState& image, const std::string& snapshot) {
+    if (has(image, snapshot)) return {};
+    return failure(ErrorCode::not_found, "it has no snapshot " + snapshot);
+  }
+  static Status check_change(const ImageState& image, const wire::TakeSnapshot& change, const Changing&) {
+    if (!is_valid_name(change.name))
+      return failure(ErrorCode::invalid, "\"" + change.name + "\" is no name of a snapshot");
+    if (!has(image, change.name)) return {};
+    return failure(ErrorCode::conflict, "it has a snapshot " + change.name + " already");
+  }
+  static Status check_change(const ImageState& image, const wire::RemoveSnapshot& change, const Changing&) {
+    return must_have(image, change.name);
+  }
+  static Status check_change(const ImageState& image, const wire::RollBack& change,
+                             const Changing& changing) {
+    if (generation_of(image) == changing.ran) return must_have(image, change.name);
+    return failure(ErrorCode::conflict, "generation " + std::to_string(generation_of(image).value) +
+                                            " had it last, not " + std::to_string(changing.ran.value));
+  }
+  static Status check_change(const ImageState& image, const wire::Grow& change, const Changing&) {
+    if (change.size_mib << 20 >= image.size_bytes) return {};
+    return failure(ErrorCode::invalid, "it has " + std::to_string(image.size_bytes >> 20) +
+                                           " MiB and can't shrink: what lies beyond would be lost");
+  }
+
+  Status apply(const std::string& volume, const wire::TakeSnapshot& change) {
+    return local_.take_snapshot(volume, change.name);
+  }
+  Status apply(const std::string& volume, const wire::RemoveSnapshot& change) {
+    return local_.remove_snapshot(volume, change.name);
+  }
+  Status apply(const std::string& volume, const wire::RollBack& change) {
+    return local_.roll_back(volume, change.name, kRollBackTag);
+  }
+  Status apply(const std::string& volume, const wire::Grow& change) {
+    return local_.grow(volume, change.size_mib << 20);
   }
 
   // ---- Opening ----
@@ -204,6 +283,9 @@ class RbdPool final : public StoragePool {
     const Result<ImageState> here = local_.image(volume);
     if (!here) return failure(here.error());
     if (const Status ours = check_owner(volume, *here, taking.vm); !ours) return ours;
+    if (const auto half = here->tags.find(kRollBackTag); half != here->tags.end())
+      return failure(ErrorCode::conflict, "its roll back to snapshot " + half->second +
+                                              " is not complete: ask for the roll back again");
     if (here->role == ImageRole::replica && taking.takeover == wire::Takeover::none)
       return failure(ErrorCode::conflict, "this site's copy only follows the other site's");
     if (here->role != ImageRole::replica) return check_newest(volume, *here, taking, taken);
@@ -299,6 +381,22 @@ class RbdPool final : public StoragePool {
         std::max<std::int64_t>(0, clock_.wall().unix_ms - there->newest->at.unix_ms));
   }
 
+  void measure(const std::string& volume, wire::VolumeSeen& seen) {
+    const Instant now = clock_.now();
+    {
+      const std::lock_guard lock(mutex_);
+      const auto [last, first] = measured_.try_emplace(volume, Measured{{}, now});
+      seen.used_mib = last->second.used_mib;
+      if (!first && now - last->second.at < kMeasureEvery) return;
+      last->second.at = now;
+    }
+    const Result<std::uint64_t> used = local_.used_bytes(volume);
+    if (!used) return;
+    seen.used_mib = *used >> 20;
+    const std::lock_guard lock(mutex_);
+    measured_[volume].used_mib = seen.used_mib;
+  }
+
   // ---- The way home ----
 
   // A copy here that doesn't follow is the data of before the fault, with whatever nobody else has. It is
@@ -363,6 +461,11 @@ class RbdPool final : public StoragePool {
   Ceph local_;
   std::unique_ptr<Ceph> remote_;
   std::mutex mutex_;
+  struct Measured {
+    std::optional<std::uint64_t> used_mib;
+    Instant at;
+  };
+  std::map<std::string, Measured> measured_;
   std::map<std::string, Instant> snapshots_;  // when each volume's last was taken
   std::unique_ptr<Pump> local_look_;
   std::unique_ptr<Pump> remote_look_;

@@ -51,17 +51,30 @@ std::vector<std::string> good_messages() {
   start.spec.kernel = KernelBoot{"metro", "vmlinuz", "initrd", "console=ttyS0"};
   command.order = start;
   const wire::CommandReply reply{
-      ActionId("a"), Error{ErrorCode::timeout, "late"}, {}, {{"gold", "web-1", WallTime{9}}}};
+      ActionId("a"), Error{ErrorCode::timeout, "late"}, {}, {{"gold", "web-1", WallTime{9}}}, {}};
   const VmId vm("00000000-0000-4000-8000-000000000001");
-  const wire::VolumesSeen seen{vm, {{"gold", "web-1", "primary", "follows", true, false, WallTime{9}, 5ms}}};
+  const wire::VolumeSeen volume{"gold",
+                                "web-1",
+                                "primary",
+                                "follows",
+                                true,
+                                true,
+                                false,
+                                WallTime{9},
+                                5ms,
+                                7,
+                                {{"daily", WallTime{8}}}};
+  const wire::VolumesSeen seen{vm, {volume}};
+  wire::Command change = command;
+  change.order = wire::ChangeVolumes{start.spec, wire::Grow{"gold", "web-1", 40}};
   wire::Command follow = command;
   follow.order = wire::FollowVolumes{start.spec};
-  return {
-      json::encode_text(wire::FromHost(hello)),      json::encode_text(wire::FromHost(wire::Heartbeat{})),
-      json::encode_text(wire::FromHost(reply)),      json::encode_text(wire::FromManager(wire::Welcome{})),
-      json::encode_text(wire::FromHost(seen)),       json::encode_text(wire::FromManager(follow)),
-      json::encode_text(wire::FromManager(command)), json::encode_text(wire::LeaseRequest{}),
-      json::encode_text(wire::LeaseReply{}),         json::encode_text(wire::LeaseFile{})};
+  return {json::encode_text(wire::FromHost(hello)),     json::encode_text(wire::FromHost(wire::Heartbeat{})),
+          json::encode_text(wire::FromHost(reply)),     json::encode_text(wire::FromManager(wire::Welcome{})),
+          json::encode_text(wire::FromHost(seen)),      json::encode_text(wire::FromManager(follow)),
+          json::encode_text(wire::FromManager(change)), json::encode_text(wire::FromManager(command)),
+          json::encode_text(wire::LeaseRequest{}),      json::encode_text(wire::LeaseReply{}),
+          json::encode_text(wire::LeaseFile{})};
 }
 
 // What was understood is said again in words that are understood the same way.

@@ -21,7 +21,7 @@ from bascule_lab.instance import REPORT_PORT
 SAMPLE_S = 0.03
 SETTLED_S = 30  # a process this old that is not QEMU will not become it
 BLIND_S = 1.0   # a longer gap between two looks at the processes makes the observer's word worthless
-REPORT = re.compile(r"vm=(\S+) boot=(\S+) counter=(\d+)(?: disk=(\S+) after=(\S+))?")
+REPORT = re.compile(r"vm=(\S+) boot=(\S+) counter=(\d+)(?: disk=(\S+) after=(\S+) mib=(\d+))?")
 
 
 class Boots:
@@ -50,6 +50,7 @@ class Observer:
         self.reports = {}  # VM name -> Boots, by UDP
         self.writers = {}  # VM name -> Boots, on disk
         self.written = {}  # VM name -> [(boot, counter, when)], as acknowledged to the guest
+        self.mib = {}      # VM name -> size of its disk as the guest sees it
         self.found = {}    # (VM name, boot) -> (boot, counter) that this boot found on its disk
         self._others = {}  # pid -> first seen, of processes that are not QEMU
         self._end = threading.Event()
@@ -148,7 +149,8 @@ class Observer:
                 self._see(self.reports, "reported", found)
                 self._note_write(*found.groups())
 
-    def _note_write(self, vm, boot, counter, disk, after):
+    def _note_write(self, vm, boot, counter, disk, after, mib):
+        self.mib[vm] = int(mib)
         if disk == "foreign":
             self._fault(f"{vm}: boot {boot} found on its disk what it had not written")
         if disk in ("ok", "foreign"):

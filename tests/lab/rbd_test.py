@@ -1,9 +1,10 @@
 """Guests on Ceph RBD, a cluster at each site: volumes are switched with their guests, and brought home without loss."""
+import json
 import time
 
-from bascule_lab import product
+from bascule_lab import ceph, guest, product
 
-from harness import GUESTS, expect
+from harness import GUESTS, LabError, expect
 
 
 def rbd_ready(lab, names=("web-1",)):
@@ -22,10 +23,22 @@ def follows(lab, name):
     return bool(volumes) and all(v["here"] == "primary" and v["well"] and "complete_until" in v for v in volumes)
 
 
+def lost_of(lab, name, boot):
+    """Seconds of its writes that the guest's boot did not find again; its first reports may get lost."""
+    lab.wait(lambda: (name, boot) in lab.observer.found, 10, f"{name}'s report of what it found")
+    return lab.observer.lost(name, boot)
+
+
 def found_all(lab, name):
     """The guest's boot found on its disk the last write of the boot before."""
-    lost = lab.observer.lost(name, lab.boot(name))
+    lost = lost_of(lab, name, lab.boot(name))
     expect(lost == 0, f"{name} lost {lost:.1f} s of its writes")
+
+
+def last_words(lab, name, most=8):
+    """What the engine said of the VM last, for a person."""
+    trail = lab.bascule("explain", f"vm/{name}")["trail"]
+    return "; ".join(f"{entry['what']}: {entry['words']}" for entry in trail[-most:])
 
 
 def move_home(lab, names=("web-1",), timeout_s=180):
@@ -35,7 +48,7 @@ def move_home(lab, names=("web-1",), timeout_s=180):
     lab.bascule("failback", "approve", plan["id"], "--digest", plan["digest"], "--yes", "--reason", "paris is well again")
     for name in names:
         lab.wait_for_new_boot(name, old[name], timeout_s)
-        expect(lab.site(name) == "paris", f"{name} should be home")
+        expect(lab.site(name) == "paris", f"{name} should be home: {last_words(lab, name)}")
         found_all(lab, name)
 
 
@@ -51,7 +64,7 @@ def lose_site(lab, names=("web-1",), timeout_s=90):
         lab.note(f"{name}: site lost -> HTTP from lyon {time.monotonic() - began:.1f} s")
         vm = lab.vm(name)
         expect(vm["away"] and "lost_ms" in vm, f"the loss should be known: {vm}")
-        losses[name] = (lab.observer.lost(name, boot), vm["lost_ms"] / 1000)
+        losses[name] = (lost_of(lab, name, boot), vm["lost_ms"] / 1000)
     return losses
 
 
@@ -122,3 +135,69 @@ def test_rbd_frozen_cluster_is_said_and_heals(lab):
 
 
 test_rbd_frozen_cluster_is_said_and_heals.storage = "rbd"
+
+
+def refused(lab, words, *argv):
+    try:
+        lab.bascule(*argv)
+    except LabError as error:
+        expect(words in str(error), f"it should say \"{words}\": {error}")
+    else:
+        expect(False, f"{' '.join(argv)} should be refused")
+
+
+def test_rbd_volumes_change(lab):
+    """Snapshots, roll back and growth of a mirrored volume: seen by the guest, and by the other site."""
+    rbd_ready(lab)
+    volume = lab.vm("web-1")["disks"][0]["volume"]
+    lab.bascule("vm", "snapshot", "take", "web-1", "daily")
+    after = lab.observer.written["web-1"][-1]
+    refused(lab, "has a snapshot daily already", "vm", "snapshot", "take", "web-1", "daily")
+    refused(lab, "stop it first", "vm", "snapshot", "roll-back", "web-1", "daily", "--reason", "try")
+    refused(lab, "has no snapshot weekly", "vm", "snapshot", "remove", "web-1", "weekly", "--reason", "try")
+    lab.wait(lambda: "daily" in ceph.command(lab.instance, "lyon", "rbd", "snap", "ls", f"{ceph.POOL}/{volume}"), 60,
+             "the snapshot at lyon", 1)
+
+    lab.bascule("vm", "grow", "web-1", f"gold:{volume}", "32M")
+    lab.wait(lambda: lab.observer.mib["web-1"] == 32, 10, "the guest sees 32 MiB")
+    refused(lab, "volumes only grow", "vm", "grow", "web-1", f"gold:{volume}", "16M")
+    lab.wait(lambda: lab.vm("web-1")["volumes"][0].get("used_mib") == 4, 90, "what it uses is known: one object")
+
+    lab.bascule("vm", "stop", "web-1")
+    lab.bascule("vm", "snapshot", "roll-back", "web-1", "daily", "--reason", "the day went wrong")
+    old = after[0]
+    lab.bascule("vm", "start", "web-1")
+    boot = lab.wait_for_new_boot("web-1", old, 60)
+    found = lab.observer.found["web-1", boot]
+    expect(found[0] == old and found[1] <= after[1], f"it should find at most {after}, and found {found}")
+    lab.wait(lambda: lab.observer.mib["web-1"] == 16, 10, "its size is the snapshot's again")
+    lab.bascule("vm", "snapshot", "remove", "web-1", "daily", "--reason", "not needed any more")
+    expect(lab.vm("web-1")["volumes"][0].get("snapshots", []) == [], "no snapshot is left")
+
+
+test_rbd_volumes_change.storage = "rbd"
+
+
+def test_rbd_bad_input(lab):
+    """Images of others, formats and pools that don't exist: refused with a reason, nothing is made or changed."""
+    product.wait_for_hosts(lab.instance)
+
+    def images(site):
+        return set(ceph.command(lab.instance, site, "rbd", "ls", ceph.POOL).split())
+
+    def create_refused(words, **disk):
+        spec = guest.vm_spec(lab.instance, "bad", GUESTS["web-1"], pool="gold")
+        spec["disks"][0] |= disk
+        path = lab.instance.state / "bad.json"
+        path.write_text(json.dumps(spec))
+        refused(lab, words, "vm", "create", "--file", str(path))
+        lab.bascule("vm", "delete", "bad")
+
+    ceph.command(lab.instance, "paris", "rbd", "create", f"{ceph.POOL}/theirs", "--size", "16")
+    create_refused("was not made by Bascule", volume="theirs")
+    create_refused("have format raw", format="qcow2")
+    create_refused("no pool", pool="silver")
+    expect(images("paris") == {"theirs"} and images("lyon") == set(), f"nothing more is there: {images('paris')}")
+
+
+test_rbd_bad_input.storage = "rbd"

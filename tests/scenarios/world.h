@@ -316,7 +316,7 @@ class World {
     Machine& machine = machines.at(command.to.host);
     const HostId id = command.to.host;
     Duration takes = 100ms;
-    wire::CommandReply reply{command.action, std::nullopt, std::nullopt, {}};
+    wire::CommandReply reply{command.action, std::nullopt, std::nullopt, {}, {}};
     if (const auto* start = std::get_if<wire::StartVm>(&command.order)) {
       const auto grave = machine.tombstones.find(start->spec.id);
       if (machine.refuses_start ||
@@ -341,6 +341,8 @@ class World {
         reply.error = Error{ErrorCode::unavailable, "the other site's copy is away"};
       else
         stale_.erase({follow->spec.id, site_of(id)});
+    } else if (std::holds_alternative<wire::ChangeVolumes>(command.order)) {
+      takes = 2s;
     } else if (const auto* forbid = std::get_if<wire::ForbidVm>(&command.order)) {
       Generation& grave = machine.tombstones[forbid->vm];
       grave = std::max(grave, command.generation);
@@ -363,7 +365,13 @@ class World {
   }
   wire::VolumeSeen copy_seen() const {
     const bool follows = storage_down.empty();
-    return {"gold", "disk", "primary", follows ? "follows" : "away", follows, false, {}, {}};
+    wire::VolumeSeen seen;
+    seen.pool = "gold";
+    seen.volume = "disk";
+    seen.there = follows ? "follows" : "away";
+    seen.primary = true;
+    seen.well = follows;
+    return seen;
   }
   // As a host does with volumes that each site has a copy of: which of them is newest decides, not what is
   // asked; and a copy that was left behind is good for nothing before it has followed.

@@ -4,8 +4,8 @@
 //
 // Each period it writes "vm=NAME boot=ID counter=N" to the first 4 KiB of DISK (O_DIRECT and O_SYNC: in no cache when
 // it returns), says so by UDP, and renews /www/index.html for the HTTP server. ID is random for each boot. The report
-// adds "disk=ok|none|error|foreign after=ID:N": foreign when the block was not what this boot wrote last, that is,
-// when another copy writes too; `after` is what the disk held when this boot began.
+// adds "disk=ok|none|error|foreign after=ID:N mib=N": foreign when the block was not what this boot wrote last, that is,
+// when another copy writes too; `after` is what the disk held when this boot began. "mib" is the size of DISK now.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -20,13 +20,14 @@
 
 enum { kBlock = 4096 };
 
-static const char* write_block(const char* disk, const char* text, char* after) {
+static const char* write_block(const char* disk, const char* text, char* after, long long* mib) {
   static char last[kBlock];
   static char* block;
   static int fd = -1;
   if (block == NULL) block = aligned_alloc(kBlock, kBlock);
   if (fd < 0) fd = open(disk, O_RDWR | O_DIRECT | O_SYNC);
   if (fd < 0) return access(disk, F_OK) == 0 ? "error" : "none";
+  *mib = lseek(fd, 0, SEEK_END) >> 20;
   if (pread(fd, block, kBlock, 0) != kBlock) return "error";
   block[kBlock - 1] = 0;
   const int foreign = last[0] != 0 && strcmp(block, last) != 0;
@@ -72,10 +73,11 @@ int main(int argc, char** argv) {
   char after[64] = "none";
   for (uint64_t counter = 1;; ++counter) {
     char text[256], report[384];
+    long long mib = 0;
     snprintf(text, sizeof text, "vm=%s boot=%s counter=%llu\n", argv[1], boot, (unsigned long long)counter);
-    const char* disk = write_block(argv[2], text, after);
-    snprintf(report, sizeof report, "vm=%s boot=%s counter=%llu disk=%s after=%s\n", argv[1], boot,
-             (unsigned long long)counter, disk, after);
+    const char* disk = write_block(argv[2], text, after, &mib);
+    snprintf(report, sizeof report, "vm=%s boot=%s counter=%llu disk=%s after=%s mib=%lld\n", argv[1], boot,
+             (unsigned long long)counter, disk, after, mib);
     if (port != NULL) sendto(udp, report, strlen(report), 0, (struct sockaddr*)&to, sizeof to);
     publish(argv[1], boot, counter);
     struct timespec pause = {period / 1000, period % 1000 * 1000000L};

@@ -87,7 +87,7 @@ struct Recorded {
     pump.pass(20s, {"paris-1", "lyon-1"});
     const auto commands = only<SendCommand>(pump.actions);
     REQUIRE(commands.size() == 1);
-    pump.post(HostReplied{copy_of("paris-1"), {commands[0].action, std::nullopt, std::nullopt, {}}});
+    pump.post(HostReplied{copy_of("paris-1"), {commands[0].action, std::nullopt, std::nullopt, {}, {}}});
     unseen(20s);
     REQUIRE_FALSE(only<RevokeLease>(pump.actions).empty());
     pump.post(LeaseRevoked{copy_of("paris-1"), true, 7, 18s});
@@ -154,32 +154,44 @@ std::vector<EventBody> one_of_each() {
   greeting.domains = {domain};
   greeting.tombstones = {{vm, Generation(2)}};
   wire::Heartbeat beat{7, 99ms, {true, true, LeaseMode::stop, "p"}, {{HostId("lyon-1"), std::nullopt}}};
-  return {
-      HostHello{greeting},
-      HostHeartbeat{paris, beat},
-      HostDomainChanged{paris, {domain, wire::DomainCause::crashed}},
-      HostFaultReported{paris, {"device", vm, true, "usb"}},
-      HostVolumesSeen{paris, {vm, {{"gold", "web-1", "primary", "follows", true, false, WallTime{7}, 12ms}}}},
-      HostReplied{paris, {ActionId("a"), refused.error(), domain, {{"gold", "web-1", WallTime{5}}}}},
-      HostSessionClosed{paris, "gone"},
-      PowerOffDone{ActionId("a"), HostId("paris-1"), {}, "guid", 1001ms},
-      PowerOnDone{ActionId("a"), HostId("paris-1"), refused},
-      BmcChecked{HostId("paris-1"), refused, "guid", true},
-      LeaseObserved{paris, true},
-      LeaseRevoked{paris, true, 12, 17600ms},
-      ChannelChanged{"sms", false, "gateway"},
-      Tick{},
-      create_vm("web-1"),
-      StartVmAsked{asked, vm},
-      StopVmAsked{asked, vm, wire::StopHow::kill},
-      DeleteVm{asked, vm},
-      ClearHost{asked, HostId("paris-1")},
-      PowerHost{asked, HostId("paris-1"), false},
-      DrillHost{asked, HostId("paris-1")},
-      AttestDown{asked, HostId("paris-1"), "serial", paris.boot_id, OperatorId("bob")},
-      PlanFailback{asked, {vm}},
-      ApproveFailback{asked, PlanId("p"), "digest"},
-      TestNotices{asked}};
+  const wire::VolumeSeen volume{"gold",
+                                "web-1",
+                                "primary",
+                                "follows",
+                                true,
+                                true,
+                                false,
+                                WallTime{7},
+                                12ms,
+                                9,
+                                {{"daily", WallTime{5}}}};
+  return {HostHello{greeting},
+          HostHeartbeat{paris, beat},
+          HostDomainChanged{paris, {domain, wire::DomainCause::crashed}},
+          HostFaultReported{paris, {"device", vm, true, "usb"}},
+          HostVolumesSeen{paris, {vm, {volume}}},
+          HostReplied{paris,
+                      {ActionId("a"), refused.error(), domain, {{"gold", "web-1", WallTime{5}}}, {volume}}},
+          HostSessionClosed{paris, "gone"},
+          PowerOffDone{ActionId("a"), HostId("paris-1"), {}, "guid", 1001ms},
+          PowerOnDone{ActionId("a"), HostId("paris-1"), refused},
+          BmcChecked{HostId("paris-1"), refused, "guid", true},
+          LeaseObserved{paris, true},
+          LeaseRevoked{paris, true, 12, 17600ms},
+          ChannelChanged{"sms", false, "gateway"},
+          Tick{},
+          create_vm("web-1"),
+          StartVmAsked{asked, vm},
+          StopVmAsked{asked, vm, wire::StopHow::kill},
+          DeleteVm{asked, vm},
+          ChangeVolumesAsked{asked, vm, wire::RollBack{"daily"}},
+          ClearHost{asked, HostId("paris-1")},
+          PowerHost{asked, HostId("paris-1"), false},
+          DrillHost{asked, HostId("paris-1")},
+          AttestDown{asked, HostId("paris-1"), "serial", paris.boot_id, OperatorId("bob")},
+          PlanFailback{asked, {vm}},
+          ApproveFailback{asked, PlanId("p"), "digest"},
+          TestNotices{asked}};
 }
 
 }  // namespace

@@ -1,0 +1,78 @@
+// /v1/vms/{id}/snapshots and /v1/vms/{id}/grow: what is done to a VM's volumes. How they are: /v1/vms/{id}.
+#include <utility>
+
+#include "api/body.h"
+#include "api/routes.h"
+
+namespace bascule::api {
+namespace {
+
+struct SnapshotBody {
+  std::string name;
+  std::string reason;
+};
+template <class V>
+void fields(V& v, SnapshotBody& x) {
+  v("name", x.name);
+  v.optional("reason", x.reason);
+}
+
+struct GrowBody {
+  wire::Grow grow;
+  std::string reason;
+};
+template <class V>
+void fields(V& v, GrowBody& x) {
+  fields(v, x.grow);
+  v.optional("reason", x.reason);
+}
+
+void change(Api& api, Call call, const std::string& what, wire::VolumeChange change, std::string reason) {
+  const SnapshotPointer snapshot = api.snapshot();
+  const Vm* vm = vm_of(call, *snapshot);
+  if (!vm) return;
+  ChangeVolumesAsked event{{call.id, call.by, std::move(reason)}, vm->record.spec.id, std::move(change)};
+  api.change(std::move(call), what, std::move(event));
+}
+
+void take_snapshot(Api& api, Call call) {
+  auto body = body_of<SnapshotBody>(call);
+  if (!body || !accept_reason(call, body->reason, false)) return;
+  if (!is_valid_name(body->name)) {
+    const std::string problem = "must be letters, digits, '.', '_' and '-', and begin with a letter or digit";
+    return call.refuse(ErrorCode::invalid, "name: " + problem, {{"name", problem}});
+  }
+  change(api, std::move(call), "take_snapshot", wire::TakeSnapshot{body->name}, body->reason);
+}
+
+// What can't be undone needs a reason.
+void remove_snapshot(Api& api, Call call) {
+  const auto body = body_of<ReasonBody>(call);
+  if (!body || !accept_reason(call, body->reason, true)) return;
+  wire::RemoveSnapshot removal{call.path.at("snapshot")};
+  change(api, std::move(call), "remove_snapshot", std::move(removal), body->reason);
+}
+
+void roll_back(Api& api, Call call) {
+  const auto body = body_of<ReasonBody>(call);
+  if (!body || !accept_reason(call, body->reason, true)) return;
+  wire::RollBack back{call.path.at("snapshot")};
+  change(api, std::move(call), "roll_back", std::move(back), body->reason);
+}
+
+void grow(Api& api, Call call) {
+  auto body = body_of<GrowBody>(call);
+  if (!body || !accept_reason(call, body->reason, false)) return;
+  change(api, std::move(call), "grow", body->grow, body->reason);
+}
+
+}  // namespace
+
+std::vector<Route> volume_routes() {
+  return {{"POST", "/v1/vms/{id}/snapshots", take_snapshot},
+          {"DELETE", "/v1/vms/{id}/snapshots/{snapshot}", remove_snapshot},
+          {"POST", "/v1/vms/{id}/snapshots/{snapshot}/roll-back", roll_back},
+          {"POST", "/v1/vms/{id}/grow", grow}};
+}
+
+}  // namespace bascule::api

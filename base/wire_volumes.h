@@ -1,0 +1,123 @@
+// What hosts and the manager say about volumes; a part of wire.h.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/fields.h"
+#include "base/id.h"
+#include "base/time.h"
+
+namespace bascule::wire {
+
+// A volume that was taken over from the other site's storage.
+struct VolumeTaken {
+  std::string pool;
+  std::string volume;
+  std::optional<WallTime> complete_until;  // what was written later is lost; absent: nothing is
+};
+
+struct SnapshotSeen {
+  std::string name;
+  WallTime taken;
+};
+
+// How a volume is, at both sites: of a guest that runs here, or after a change.
+struct VolumeSeen {
+  std::string pool;
+  std::string volume;
+  std::string here;      // "primary", or what is wrong
+  std::string there;     // "follows", or what is wrong; empty when it is not mirrored
+  bool primary = false;  // mirrored, and this site's is the one that is written to
+  bool well = false;     // the other site follows
+  bool lost = false;     // a newer generation, or the other site, has it: this guest is fenced
+  std::optional<WallTime> complete_until;  // what the other site has
+  std::optional<Duration> behind;          // how far it is behind
+  std::optional<std::uint64_t> used_mib;   // of its size; absent: not known
+  std::vector<SnapshotSeen> snapshots;     // oldest first
+};
+struct VolumesSeen {
+  static constexpr std::string_view kType = "volumes_seen";
+  VmId vm;
+  std::vector<VolumeSeen> volumes;
+};
+
+// ---- Changes ----
+
+// Of all volumes of a VM, each at its own moment within the same second: as after a loss of power.
+struct TakeSnapshot {
+  static constexpr std::string_view kType = "take_snapshot";
+  std::string name;
+};
+struct RemoveSnapshot {
+  static constexpr std::string_view kType = "remove_snapshot";
+  std::string name;
+};
+// What was written since is given up. The VM is stopped; until it is complete no start opens the volumes.
+struct RollBack {
+  static constexpr std::string_view kType = "roll_back";
+  std::string name;
+};
+struct Grow {
+  static constexpr std::string_view kType = "grow";
+  std::string pool;
+  std::string volume;
+  std::uint64_t size_mib = 0;
+};
+using VolumeChange = std::variant<TakeSnapshot, RemoveSnapshot, RollBack, Grow>;
+
+// ---- JSON ----
+
+template <class V>
+void fields(V& v, VolumeTaken& x) {
+  v("pool", x.pool);
+  v("volume", x.volume);
+  v.optional("complete_until", x.complete_until);
+}
+template <class V>
+void fields(V& v, SnapshotSeen& x) {
+  v("name", x.name);
+  v("taken", x.taken);
+}
+template <class V>
+void fields(V& v, VolumeSeen& x) {
+  v("pool", x.pool);
+  v("volume", x.volume);
+  v("here", x.here);
+  v("there", x.there);
+  v.optional("primary", x.primary);
+  v("well", x.well);
+  v.optional("lost", x.lost);
+  v.optional("complete_until", x.complete_until);
+  v.optional("behind_ms", x.behind);
+  v.optional("used_mib", x.used_mib);
+  v.optional("snapshots", x.snapshots);
+}
+template <class V>
+void fields(V& v, VolumesSeen& x) {
+  v("vm", x.vm);
+  v("volumes", x.volumes);
+}
+template <class V>
+void fields(V& v, TakeSnapshot& x) {
+  v("name", x.name);
+}
+template <class V>
+void fields(V& v, RemoveSnapshot& x) {
+  v("name", x.name);
+}
+template <class V>
+void fields(V& v, RollBack& x) {
+  v("name", x.name);
+}
+template <class V>
+void fields(V& v, Grow& x) {
+  v("pool", x.pool);
+  v("volume", x.volume);
+  v("size_mib", x.size_mib);
+}
+
+}  // namespace bascule::wire
