@@ -93,9 +93,10 @@ struct Host {
     spec.disks = {{"metro", "web-1", 1, DiskFormat::raw}};
     return spec;
   }
+  // The generation before it ran.
   wire::Command start(std::uint64_t generation) {
     wire::Command order = command(generation);
-    order.order = wire::StartVm{spec(), {}, {}};
+    order.order = wire::StartVm{spec(), {}, Generation(generation - 1)};
     return order;
   }
   wire::Command stop(std::uint64_t generation, wire::StopHow how, Duration grace = 10s) {
