@@ -56,18 +56,13 @@ struct RemoveSnapshot {
   static constexpr std::string_view kType = "remove_snapshot";
   std::string name;
 };
-// What was written since is given up. The VM is stopped; until it is complete no start opens the volumes.
-struct RollBack {
-  static constexpr std::string_view kType = "roll_back";
-  std::string name;
-};
 struct Grow {
   static constexpr std::string_view kType = "grow";
   std::string pool;
   std::string volume;
   std::uint64_t size_mib = 0;
 };
-using VolumeChange = std::variant<TakeSnapshot, RemoveSnapshot, RollBack, Grow>;
+using VolumeChange = std::variant<TakeSnapshot, RemoveSnapshot, Grow>;
 
 // ---- JSON ----
 
@@ -107,10 +102,6 @@ void fields(V& v, TakeSnapshot& x) {
 }
 template <class V>
 void fields(V& v, RemoveSnapshot& x) {
-  v("name", x.name);
-}
-template <class V>
-void fields(V& v, RollBack& x) {
   v("name", x.name);
 }
 template <class V>

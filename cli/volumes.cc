@@ -56,11 +56,6 @@ int remove(Session& session, const VolumeOptions& o) {
                 "snapshot " + o.snapshot + " of " + o.vm + " is removed");
 }
 
-int roll_back(Session& session, const VolumeOptions& o) {
-  return change(session, "POST", path_of(o, "snapshots/" + segment(o.snapshot) + "/roll-back"),
-                reason_body(o.reason), o.vm + " is rolled back to " + o.snapshot);
-}
-
 int grow(Session& session, const VolumeOptions& o) {
   const std::size_t colon = o.volume.find(':');
   const auto size = parse_mib(o.size);
@@ -78,7 +73,9 @@ void print_snapshots(Session& session, const std::string& body) {
       table.add({{text(volume, "pool") + ":" + text(volume, "volume")},
                  {text(snapshot, "name"), Tone::strong},
                  {time_text(snapshot, "taken")}});
-  if (table.empty())
+  if (elements(parse(body), "volumes").empty())
+    session.out << "not known now: its host tells while the VM runs, and after each change\n";
+  else if (table.empty())
     session.out << "no snapshots; `bascule vm snapshot take --help` says how to take one\n";
   else
     table.print(session.out, session.terminal.colours);
@@ -115,12 +112,6 @@ void add_volume_commands(CLI::App& vm, Session& session) {
   add_named("remove", "Remove a snapshot",
             "  bascule vm snapshot remove web-1 before-upgrade --reason \"the upgrade is accepted\"", true,
             remove);
-  add_named("roll-back",
-            "Bring the volumes of a stopped VM back to a snapshot; what was written since is lost",
-            "  bascule vm stop web-1\n"
-            "  bascule vm snapshot roll-back web-1 before-upgrade --reason \"the upgrade failed\"\n"
-            "  bascule vm start web-1",
-            true, roll_back);
   const auto listed = std::make_shared<VolumeOptions>();
   add_command(snapshots, session, "list", "Snapshots of a VM's volumes", "  bascule vm snapshot list web-1",
               [&session, listed] {

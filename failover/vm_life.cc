@@ -356,7 +356,9 @@ void vm_due(Turn& turn, Vm& vm) {
   if (!vm.live.action_deadline || *vm.live.action_deadline > turn.now) return;
   const auto pending = vm.live.action ? turn.state.pending.find(*vm.live.action) : turn.state.pending.end();
   const Host* to = pending == turn.state.pending.end() ? nullptr : turn.find_host(pending->second.to.host);
-  if (to && to->record.boot_id == pending->second.to.boot_id) return turn.send_again(vm);
+  const bool waits = to && to->record.boot_id == pending->second.to.boot_id;
+  // Nothing recovers a stopped VM from a host that died meanwhile: its change just ends.
+  if (waits && (pending->second.kind != CommandKind::change || is_usable(*to))) return turn.send_again(vm);
   turn.forget_command(vm);
   advance(turn, vm);
 }

@@ -76,7 +76,7 @@ void on_volumes_seen(Turn& turn, const Copy& from, const wire::VolumesSeen& seen
 
 namespace {
 
-// Who can change the VM's volumes: the host that runs it, or any of the site where it ran last.
+// Who can change the VM's volumes: the host that runs it, or any of the site where it was placed last.
 const Host* keeper_of(const Turn& turn, const Vm& vm) {
   const auto owner = turn.state.hosts.find(*vm.record.placement.owner);
   if (owner == turn.state.hosts.end()) return nullptr;
@@ -100,13 +100,10 @@ std::optional<Error> why_no_change(Vm& vm, const wire::VolumeChange& change) {
   const VmPhase phase = vm.record.phase;
   if (phase != VmPhase::running && phase != VmPhase::stopped)
     return refusal(ErrorCode::conflict, vm,
-                   fmt::format("is {}: wait until it runs or is stopped", name_of(phase)));
+                   fmt::format("is {}: it must run or be stopped (`bascule vm stop`)", name_of(phase)));
   if (vm.record.failback)
     return refusal(ErrorCode::conflict, vm, "is being carried home: wait until the plan is done");
   if (vm.live.action) return refusal(ErrorCode::conflict, vm, "is being worked on: try again in a moment");
-  if (phase == VmPhase::running && std::holds_alternative<wire::RollBack>(change))
-    return refusal(ErrorCode::conflict, vm,
-                   "runs: stop it first, what it wrote since would be lost under it");
   if (!vm.record.placement.owner || vm.record.ran.value == 0)
     return refusal(ErrorCode::conflict, vm, "never ran: it has no volumes yet");
   const auto* grow = std::get_if<wire::Grow>(&change);
@@ -116,7 +113,25 @@ std::optional<Error> why_no_change(Vm& vm, const wire::VolumeChange& change) {
   if (grow && grow->size_mib <= disk->size_mib)
     return refusal(ErrorCode::invalid, vm,
                    fmt::format("has {} MiB there already, and volumes only grow", disk->size_mib));
-  return std::nullopt;
+  if (!grow) return std::nullopt;
+  VmSpec larger = vm.record.spec;
+  larger.disks[static_cast<std::size_t>(disk - vm.record.spec.disks.data())].size_mib = grow->size_mib;
+  const std::vector<std::string> problems = problems_of(larger);
+  return problems.empty() ? std::nullopt
+                          : std::optional(refusal(ErrorCode::invalid, vm, "would have " + problems.front()));
+}
+
+// Of the volumes that were changed; the others are as they were told before.
+void note_seen(Vm& vm, const std::vector<wire::VolumeSeen>& seen) {
+  for (const wire::VolumeSeen& one : seen) {
+    const auto known = std::find_if(vm.live.volumes.begin(), vm.live.volumes.end(), [&one](const auto& each) {
+      return each.pool == one.pool && each.volume == one.volume;
+    });
+    if (known == vm.live.volumes.end())
+      vm.live.volumes.push_back(one);
+    else
+      *known = one;
+  }
 }
 
 std::string words_of(const wire::VolumeChange& change) {
@@ -127,7 +142,6 @@ std::string words_of(const wire::VolumeChange& change) {
     std::string operator()(const wire::RemoveSnapshot& x) const {
       return "snapshot " + x.name + " is removed";
     }
-    std::string operator()(const wire::RollBack& x) const { return "all volumes back to snapshot " + x.name; }
     std::string operator()(const wire::Grow& x) const {
       return fmt::format("{}:{} grows to {} MiB", x.pool, x.volume, x.size_mib);
     }
@@ -159,7 +173,7 @@ void change_volumes(Turn& turn, const ChangeVolumesAsked& asked) {
 void volumes_changed(Turn& turn, Vm& vm, const wire::CommandReply& reply) {
   const std::optional<VolumeChangeAsked> done = std::exchange(vm.live.change, std::nullopt);
   turn.forget_command(vm);
-  if (!reply.volumes.empty()) vm.live.volumes = reply.volumes;
+  note_seen(vm, reply.volumes);
   if (!done) return;
   const auto* grow = std::get_if<wire::Grow>(&done->change);
   if (Disk* disk = grow && !reply.error ? disk_of(vm, *grow) : nullptr) {

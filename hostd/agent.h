@@ -173,6 +173,8 @@ class Agent {
     std::size_t index = 0;  // among the VM's disks
   };
   Result<std::vector<VolumeToChange>> volumes_to_change(const wire::ChangeVolumes& order);
+  Status check_all(const std::vector<VolumeToChange>& volumes, const Changing& changing) const;
+  void remove_snapshot(const std::vector<VolumeToChange>& volumes, const VmId& vm, const std::string& name);
   Status change_all(const std::vector<VolumeToChange>& volumes, const Changing& changing, bool runs);
   void stop_fenced(const VmId& vm, Generation generation, const std::string& volume);
 

@@ -69,8 +69,9 @@ Agent::Reply Agent::carry_out(const wire::Command& command, const wire::StartVm&
   return Done{report(spec.id), prepared->taken, {}};
 }
 
-// The VM's volumes are made before it ran for the first time only: later, a volume that is missing means that
-// the pool is not the one that the guest wrote to, and an empty disk in its place would hide that.
+// The VM's volumes are made at its very first start only: later, a volume that is missing means that the pool
+// is not the one that the guest wrote to, and an empty disk in its place would hide that. That no generation
+// was seen running proves nothing: the answer of its first start may have got lost.
 Status Agent::prepare_disk(const Disk& disk, const Taking& taking, DomainPlan& plan,
                            std::vector<wire::VolumeTaken>& taken) {
   const auto pool = parts_.pools.find(disk.pool);
@@ -78,9 +79,10 @@ Status Agent::prepare_disk(const Disk& disk, const Taking& taking, DomainPlan& p
     return failure(ErrorCode::not_found, "this host has no pool \"" + disk.pool + "\"; see its hostd.toml");
   const Result<bool> there = pool->second->exists(disk.volume);
   if (!there) return failure(there.error());
-  if (!*there && taking.ran.value > 0)
-    return failure(ErrorCode::unavailable, "volume " + disk.volume + " is missing from pool " + disk.pool +
-                                               "; is the right storage mounted?");
+  if (!*there && taking.generation.value > 1)
+    return failure(ErrorCode::unavailable,
+                   "volume " + disk.volume + " is missing from pool " + disk.pool +
+                       "; is the right storage mounted? If the VM never ran, delete it and create it anew");
   if (!*there)
     if (const Status created = pool->second->create({disk, taking.vm, plan.spec.protected_}); !created)
       return created;

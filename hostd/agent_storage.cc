@@ -1,5 +1,6 @@
 // What the agent does for the storage: looks at the pools, keeps the other site's copies fresh, ends fenced
 // guests.
+#include "base/log.h"
 #include "hostd/agent.h"
 
 namespace bascule::hostd {
@@ -102,10 +103,22 @@ Result<std::vector<Agent::VolumeToChange>> Agent::volumes_to_change(const wire::
   return volumes;
 }
 
-// All or none of a snapshot; what else could not be completed is asked for again.
+Status Agent::check_all(const std::vector<VolumeToChange>& volumes, const Changing& changing) const {
+  const bool removes = std::holds_alternative<wire::RemoveSnapshot>(changing.change);
+  std::optional<Error> missing;
+  std::size_t without = 0;
+  for (const VolumeToChange& each : volumes) {
+    const Status can = each.pool->check_change(each.disk->volume, changing);
+    if (can) continue;
+    if (!removes || can.error().code != ErrorCode::not_found) return can;
+    missing = can.error();  // what is left of a snapshot can be removed
+    ++without;
+  }
+  return missing && without == volumes.size() ? Status(failure(*missing)) : Status();
+}
+
+// All or none of a snapshot.
 Status Agent::change_all(const std::vector<VolumeToChange>& volumes, const Changing& changing, bool runs) {
-  for (const VolumeToChange& each : volumes)
-    if (const Status can = each.pool->prepare_change(each.disk->volume, changing); !can) return can;
   const auto* grow = std::get_if<wire::Grow>(&changing.change);
   for (const VolumeToChange& each : volumes) {
     const Status changed = grow && runs
@@ -113,23 +126,27 @@ Status Agent::change_all(const std::vector<VolumeToChange>& volumes, const Chang
                                : each.pool->change(each.disk->volume, changing);
     if (changed) continue;
     if (const auto* taken = std::get_if<wire::TakeSnapshot>(&changing.change))
-      for (const VolumeToChange& done : volumes) {
-        if (&done == &each) break;
-        (void)done.pool->change(done.disk->volume,
-                                {changing.vm, changing.ran, wire::RemoveSnapshot{taken->name}});
-      }
+      remove_snapshot(volumes, changing.vm, taken->name);
     return changed;
   }
   return {};
+}
+
+// Of the volume that failed too: the snapshot may have been taken late.
+void Agent::remove_snapshot(const std::vector<VolumeToChange>& volumes, const VmId& vm,
+                            const std::string& name) {
+  for (const VolumeToChange& each : volumes)
+    if (const Status undone = each.pool->change(each.disk->volume, {vm, wire::RemoveSnapshot{name}}); !undone)
+      log(LogLevel::warning, "agent", "snapshot_left",
+          {{"volume", each.disk->volume}, {"snapshot", name}, {"why", undone.error().message}});
 }
 
 Agent::Reply Agent::carry_out(const wire::Command& command, const wire::ChangeVolumes& order) {
   const auto volumes = volumes_to_change(order);
   if (!volumes) return failure(volumes.error());
   const bool runs = guest(order.spec.id).has_value();
-  if (runs && std::holds_alternative<wire::RollBack>(order.change))
-    return failure(ErrorCode::conflict, order.spec.name + " runs here: it must be stopped first");
-  const Changing changing{order.spec.id, command.generation, order.change};
+  const Changing changing{order.spec.id, order.change};
+  if (const Status can = check_all(*volumes, changing); !can) return failure(can.error());
   if (const Status changed = change_all(*volumes, changing, runs); !changed) return failure(changed.error());
   Done done{report(order.spec.id), {}, {}};
   for (const VolumeToChange& each : *volumes)

@@ -1,6 +1,5 @@
 #include "hostd/ceph.h"
 
-#include <algorithm>
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
@@ -19,7 +18,6 @@ namespace {
 
 constexpr Duration kBound = 10s;
 constexpr Duration kLongBound = 60s;
-constexpr Duration kRollBackBound = 1800s;
 constexpr Duration kLookBound = 4s;
 constexpr int kMostCalls = 64;
 constexpr const char* kCanary = "bascule.canary";
@@ -262,12 +260,28 @@ Status Ceph::set_tags(const std::string& name, const std::map<std::string, std::
                     [tags](Handle&, librbd::Image& image) { return write_tags(image, tags); });
 }
 
+namespace {
+
+// The trash is never rid of an image that has one.
+int remove_snapshots(librbd::RBD& rbd, librados::IoCtx& pool, const std::string& name) {
+  librbd::Image image;
+  ImageState state;
+  int r = rbd.open(pool, image, name.c_str());
+  if (r >= 0) r = read_image(image, state);
+  for (const ImageSnapshot& snapshot : state.snapshots)
+    if (r >= 0) r = image.snap_remove(snapshot.name.c_str());
+  return r;
+}
+
+}  // namespace
+
 Status Ceph::remove(const std::string& name, Duration grace) {
   const std::string what = "removing image " + address_.pool + "/" + name;
   const auto seconds =
       static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(grace).count());
   return with_handle<void>(kBound, what, [=](Handle& handle) -> Status {
-    const int r = handle.rbd.trash_move(handle.pool, name.c_str(), seconds);
+    int r = remove_snapshots(handle.rbd, handle.pool, name);
+    if (r >= 0) r = handle.rbd.trash_move(handle.pool, name.c_str(), seconds);
     return r == -ENOENT ? Status() : status_of(r, what);
   });
 }
@@ -396,14 +410,6 @@ Status Ceph::prove_writable(const std::string& name) {
 }
 
 // ---- Fencing ----
-
-Status Ceph::roll_back(const std::string& name, const std::string& snapshot, const std::string& mark) {
-  return with_image(kRollBackBound, "rolling back to snapshot " + snapshot, name,
-                    [snapshot, mark](Handle& handle, librbd::Image& image) {
-                      const int r = roll_back_alone(handle.pool, image, snapshot);
-                      return r < 0 ? r : image.metadata_remove(mark);
-                    });
-}
 
 Result<std::vector<std::string>> Ceph::fence(const std::string& name) {
   using Addresses = std::vector<std::string>;

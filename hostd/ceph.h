@@ -2,7 +2,7 @@
 // ceph*.cc.
 //
 // All members may be called from any thread. Each ends within its bound, whatever the cluster does: 10 s, 60
-// s for a promotion and for what waits for other clients, half an hour for a roll back. Errors: not_found,
+// s for a promotion and for what waits for other clients. Errors: not_found,
 // conflict (its state forbids it), denied (cephx, blocklist), unavailable (the cluster doesn't answer),
 // timeout (it may still take effect), exhausted (the pool is full).
 //
@@ -82,16 +82,13 @@ class Ceph {
                 bool mirrored);
   Status mirror(const std::string& name);  // no error when it is mirrored already
   Status set_tags(const std::string& name, const std::map<std::string, std::string>& tags);
-  // Into the trash, from where `rbd trash restore` brings it back within `grace`. No error when there is
-  // none.
+  // Its snapshots are removed at once; the image goes into the trash, from where `rbd trash restore` brings
+  // it back within `grace`. No error when there is none.
   Status remove(const std::string& name, Duration grace);
   Status rename(const std::string& name, const std::string& to);
   Status grow(const std::string& name, std::uint64_t bytes);  // no error when it is as large already
   Status take_snapshot(const std::string& name, const std::string& snapshot);
   Status remove_snapshot(const std::string& name, const std::string& snapshot);
-  // With the exclusive lock, and only while nobody else has the image open; then removes the tag `mark`.
-  // Interrupted, the image is partly rolled back and still has the tag. Up to half an hour.
-  Status roll_back(const std::string& name, const std::string& snapshot, const std::string& mark);
   Result<std::uint64_t> used_bytes(const std::string& name) const;
   Result<std::vector<std::string>> list() const;
   Status purge_trash(WallTime now);  // what has outlived its grace

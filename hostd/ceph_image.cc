@@ -1,6 +1,5 @@
 #include "hostd/ceph_image.h"
 
-#include <algorithm>
 #include <list>
 #include <rados/librados.hpp>
 #include <rbd/librbd.hpp>
@@ -26,8 +25,13 @@ int read_mirroring(librbd::Image& image, ImageState& state) {
   return 0;
 }
 
+// Where librbd has no snapshot of the other cluster to name (CEPH_NOSNAP): it made one of what was here, to
+// promote by force.
+constexpr std::uint64_t kNoSnapshot = static_cast<std::uint64_t>(-2);
+
 void note_point(ImageState& state, const librbd::snap_mirror_namespace_t& mirror, std::uint64_t id,
                 WallTime at) {
+  if (mirror.primary_snap_id == kNoSnapshot && mirror.state == RBD_SNAP_MIRROR_STATE_NON_PRIMARY) return;
   const bool own =
       mirror.state == RBD_SNAP_MIRROR_STATE_PRIMARY || mirror.state == RBD_SNAP_MIRROR_STATE_PRIMARY_DEMOTED;
   state.newest = MirrorPoint{own ? id : mirror.primary_snap_id, at};
@@ -101,18 +105,6 @@ int clients_of(librbd::Image& image, std::set<std::string>& addresses) {
   if (const int r = image.list_lockers(&lockers, &exclusive, &tag); r < 0 && r != -ENOENT) return r;
   for (const auto& locker : lockers) addresses.insert(locker.address);
   return 0;
-}
-
-int roll_back_alone(librados::IoCtx& pool, librbd::Image& image, const std::string& snapshot) {
-  if (const int r = image.lock_acquire(RBD_LOCK_MODE_EXCLUSIVE); r < 0) return r;
-  std::list<librbd::image_watcher_t> watchers;
-  if (const int r = image.list_watchers(watchers); r < 0) return r;
-  const std::set<std::string> mirroring = mirror_daemons(pool);
-  const auto others = std::count_if(watchers.begin(), watchers.end(),
-                                    [&](const auto& w) { return !mirroring.contains(w.addr); });
-  if (others > 1) return -EBUSY;  // one of them is ours
-  if (const int r = image.snap_rollback(snapshot.c_str()); r < 0) return r;
-  return image.flush();
 }
 
 int write_tags(librbd::Image& image, const std::map<std::string, std::string>& tags) {

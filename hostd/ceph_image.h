@@ -21,8 +21,6 @@ int used_bytes(librbd::Image& image, std::uint64_t& bytes);
 std::set<std::string> mirror_daemons(librados::IoCtx& pool);
 // Whoever has the image open or locked.
 int clients_of(librbd::Image& image, std::set<std::string>& addresses);
-// EBUSY when anybody but us and the rbd-mirror daemons has it open.
-int roll_back_alone(librados::IoCtx& pool, librbd::Image& image, const std::string& snapshot);
 int write_tags(librbd::Image& image, const std::map<std::string, std::string>& tags);
 
 }  // namespace bascule::hostd

@@ -221,8 +221,12 @@ void Session::Impl::dispatch(const wire::Command& command) {
           return order.spec.id.value;
       },
       command.order);
+  // Those of volumes may wait long for the storage, and hold up no other order of their VM.
+  const bool of_volumes = std::holds_alternative<wire::FollowVolumes>(command.order) ||
+                          std::holds_alternative<wire::ChangeVolumes>(command.order);
+  const std::string queue = of_volumes ? "volumes of " + key : key;
   Agent* const obeying = agent;
-  if (!workers->submit(key, [obeying, command] { obeying->obey(command); }))
+  if (!workers->submit(queue, [obeying, command] { obeying->obey(command); }))
     agent->refuse(command, ErrorCode::exhausted, "this host has too many orders waiting; repeat later");
 }
 

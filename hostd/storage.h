@@ -47,7 +47,6 @@ struct Taking {
 // What is to be done with a volume of a VM.
 struct Changing {
   VmId vm;
-  Generation ran;  // the last that did
   wire::VolumeChange change;
 };
 struct OpenedVolume {
@@ -82,10 +81,9 @@ class StoragePool {
   // Makes this site's copy follow the other's, which has the newer data, and returns when it is in step. What
   // was here is kept under another name. May take long; `conflict` where it would lose the newer data.
   virtual Status follow(const std::string& volume, const VmId& vm) = 0;
-  // Why it can't be changed so. A volume that is to be rolled back can't be opened from then on, until
-  // change() has ended well.
-  virtual Status prepare_change(const std::string& volume, const Changing& changing) = 0;
-  // After prepare_change(). Repeating it does no harm. Of a guest that runs, QEMU grows the volumes.
+  // Why it can't be changed so.
+  virtual Status check_change(const std::string& volume, const Changing& changing) const = 0;
+  // After check_change(). Of a guest that runs, QEMU grows the volumes.
   virtual Status change(const std::string& volume, const Changing& changing) = 0;
 };
 

@@ -99,12 +99,12 @@ class DirPool final : public StoragePool {
   std::optional<wire::VolumeSeen> tend(const std::string&, Generation) override { return std::nullopt; }
   void close(const std::string&, const VmId&, Generation) override {}
   Status follow(const std::string&, const VmId&) override { return {}; }
-  Status prepare_change(const std::string&, const Changing&) override {
+  Status check_change(const std::string&, const Changing&) const override {
     return failure(ErrorCode::invalid,
                    "pool " + name_ + " is a directory: its volumes neither grow nor have snapshots");
   }
   Status change(const std::string& volume, const Changing& changing) override {
-    return prepare_change(volume, changing);
+    return check_change(volume, changing);
   }
 
   Result<std::string> file_path(const std::string& volume) const override {

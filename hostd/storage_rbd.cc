@@ -22,8 +22,11 @@ constexpr Duration kFollows = 1800s;              // a whole copy
 constexpr std::uint64_t kGenerationsRevoked = 4;  // before the one that starts
 constexpr const char* kVmTag = "bascule.vm";
 constexpr const char* kGenerationTag = "bascule.generation";
-constexpr const char* kRollBackTag = "bascule.roll_back";  // to which snapshot, until it is complete
-constexpr Duration kMeasureEvery = 60s;                    // what a volume uses
+constexpr Duration kMeasureEvery = 60s;  // what a volume uses
+// The start that fetched the volume from the other site, and until when that was complete (ms since 1970, or
+// "all").
+constexpr const char* kTakenByTag = "bascule.taken_by";
+constexpr const char* kTakenUntilTag = "bascule.taken_until";
 constexpr const char* kClusterTag =
     "bascule.cluster";  // where that generation had it: tags travel to the replica
 
@@ -31,12 +34,26 @@ std::string client_of(const VmId& vm, std::uint64_t generation) {
   return "bascule." + vm.value + "." + std::to_string(generation);
 }
 
+std::optional<std::int64_t> number_in(const ImageState& image, const char* name) {
+  const auto tag = image.tags.find(name);
+  if (tag == image.tags.end()) return std::nullopt;
+  std::int64_t value = 0;
+  const char* end = tag->second.data() + tag->second.size();
+  const auto parsed = std::from_chars(tag->second.data(), end, value);
+  return parsed.ec == std::errc() && parsed.ptr == end ? std::optional(value) : std::nullopt;
+}
+
 Generation generation_of(const ImageState& image) {
-  const auto tag = image.tags.find(kGenerationTag);
-  std::uint64_t value = 0;
-  if (tag != image.tags.end())
-    std::from_chars(tag->second.data(), tag->second.data() + tag->second.size(), value);
-  return Generation(value);
+  return Generation(static_cast<std::uint64_t>(number_in(image, kGenerationTag).value_or(0)));
+}
+
+// What a start that failed since generation `ran` fetched, or one that died before it left its tags.
+std::optional<Arrival> fetched_since(const ImageState& image, Generation ran) {
+  const auto by = number_in(image, kTakenByTag);
+  if (generation_of(image) == ran) return image.arrived;
+  if (!by || static_cast<std::uint64_t>(*by) <= ran.value) return std::nullopt;
+  const auto until = number_in(image, kTakenUntilTag);
+  return Arrival{{until.value_or(0)}, !until};
 }
 
 class RbdPool final : public StoragePool {
@@ -107,8 +124,12 @@ class RbdPool final : public StoragePool {
       return failure(writable.error().within(what));
     const Result<std::string> cluster = local_.cluster_id();
     if (!cluster) return failure(cluster.error().within(what));
-    const Status tagged = local_.set_tags(
-        volume, {{kGenerationTag, std::to_string(taking.generation.value)}, {kClusterTag, *cluster}});
+    std::map<std::string, std::string> tags{{kGenerationTag, std::to_string(taking.generation.value)},
+                                            {kClusterTag, *cluster}};
+    if (taken) tags[kTakenByTag] = tags[kGenerationTag];
+    if (taken)
+      tags[kTakenUntilTag] = taken->complete_until ? std::to_string(taken->complete_until->unix_ms) : "all";
+    const Status tagged = local_.set_tags(volume, tags);
     if (!tagged) return failure(tagged.error().within(what));
     const std::string client = client_of(taking.vm, taking.generation.value);
     Result<Secret> key = local_.client_key(client);
@@ -176,7 +197,7 @@ class RbdPool final : public StoragePool {
     return followed ? followed : failure(followed.error().within(what));
   }
 
-  Status prepare_change(const std::string& volume, const Changing& changing) override {
+  Status check_change(const std::string& volume, const Changing& changing) const override {
     if (const Status named = check(volume); !named) return named;
     const std::string what = "volume " + volume + " of pool " + name_;
     const Result<ImageState> image = local_.image(volume);
@@ -184,11 +205,9 @@ class RbdPool final : public StoragePool {
     if (const Status ours = check_owner(volume, *image, changing.vm); !ours) return ours;
     if (image->role == ImageRole::replica)
       return failure(ErrorCode::conflict, what + ": this site's copy only follows the other site's");
-    const Status can = std::visit([&](const auto& change) { return check_change(*image, change, changing); },
-                                  changing.change);
-    if (!can) return failure(can.error().within(what));
-    const auto* back = std::get_if<wire::RollBack>(&changing.change);
-    return back ? local_.set_tags(volume, {{kRollBackTag, back->name}}) : Status();
+    const Status can =
+        std::visit([&](const auto& change) { return can_apply(*image, change); }, changing.change);
+    return can ? can : failure(can.error().within(what));
   }
 
   Status change(const std::string& volume, const Changing& changing) override {
@@ -224,26 +243,17 @@ class RbdPool final : public StoragePool {
     return std::any_of(image.snapshots.begin(), image.snapshots.end(),
                        [&](const ImageSnapshot& each) { return each.name == snapshot; });
   }
-  static Status must_have(const ImageState& image, const std::string& snapshot) {
-    if (has(image, snapshot)) return {};
-    return failure(ErrorCode::not_found, "it has no snapshot " + snapshot);
-  }
-  static Status check_change(const ImageState& image, const wire::TakeSnapshot& change, const Changing&) {
+  static Status can_apply(const ImageState& image, const wire::TakeSnapshot& change) {
     if (!is_valid_name(change.name))
       return failure(ErrorCode::invalid, "\"" + change.name + "\" is no name of a snapshot");
     if (!has(image, change.name)) return {};
     return failure(ErrorCode::conflict, "it has a snapshot " + change.name + " already");
   }
-  static Status check_change(const ImageState& image, const wire::RemoveSnapshot& change, const Changing&) {
-    return must_have(image, change.name);
+  static Status can_apply(const ImageState& image, const wire::RemoveSnapshot& change) {
+    if (has(image, change.name)) return {};
+    return failure(ErrorCode::not_found, "it has no snapshot " + change.name);
   }
-  static Status check_change(const ImageState& image, const wire::RollBack& change,
-                             const Changing& changing) {
-    if (generation_of(image) == changing.ran) return must_have(image, change.name);
-    return failure(ErrorCode::conflict, "generation " + std::to_string(generation_of(image).value) +
-                                            " had it last, not " + std::to_string(changing.ran.value));
-  }
-  static Status check_change(const ImageState& image, const wire::Grow& change, const Changing&) {
+  static Status can_apply(const ImageState& image, const wire::Grow& change) {
     if (change.size_mib << 20 >= image.size_bytes) return {};
     return failure(ErrorCode::invalid, "it has " + std::to_string(image.size_bytes >> 20) +
                                            " MiB and can't shrink: what lies beyond would be lost");
@@ -254,9 +264,6 @@ class RbdPool final : public StoragePool {
   }
   Status apply(const std::string& volume, const wire::RemoveSnapshot& change) {
     return local_.remove_snapshot(volume, change.name);
-  }
-  Status apply(const std::string& volume, const wire::RollBack& change) {
-    return local_.roll_back(volume, change.name, kRollBackTag);
   }
   Status apply(const std::string& volume, const wire::Grow& change) {
     return local_.grow(volume, change.size_mib << 20);
@@ -283,9 +290,6 @@ class RbdPool final : public StoragePool {
     const Result<ImageState> here = local_.image(volume);
     if (!here) return failure(here.error());
     if (const Status ours = check_owner(volume, *here, taking.vm); !ours) return ours;
-    if (const auto half = here->tags.find(kRollBackTag); half != here->tags.end())
-      return failure(ErrorCode::conflict, "its roll back to snapshot " + half->second +
-                                              " is not complete: ask for the roll back again");
     if (here->role == ImageRole::replica && taking.takeover == wire::Takeover::none)
       return failure(ErrorCode::conflict, "this site's copy only follows the other site's");
     if (here->role != ImageRole::replica) return check_newest(volume, *here, taking, taken);
@@ -309,18 +313,20 @@ class RbdPool final : public StoragePool {
     const auto tag = here.tags.find(kClusterTag);
     const bool ran_here = tag == here.tags.end() || tag->second == *cluster;  // no tag: it never ran
     if (had == taking.ran && ran_here) return {};
-    const bool was_brought = taking.takeover != wire::Takeover::none && here.arrived;
-    if (had < taking.ran || (had == taking.ran && !was_brought))
+    const bool older = had < taking.ran;
+    const auto fetched =
+        older || taking.takeover == wire::Takeover::none ? std::nullopt : fetched_since(here, taking.ran);
+    if (older || (had == taking.ran && !fetched))
       return failure(ErrorCode::conflict,
                      "this site's copy is older than what generation " + std::to_string(taking.ran.value) +
                          " of the VM wrote (it has generation " + std::to_string(had.value) +
                          "); the newer data is at the other site");
-    if (!was_brought) return {};
-    if (taking.takeover == wire::Takeover::planned && !here.arrived->all)
+    if (!fetched) return {};
+    if (taking.takeover == wire::Takeover::planned && !fetched->all)
       return failure(ErrorCode::conflict,
                      "this site's copy was taken over by force, and lacks the last changes");
     taken = wire::VolumeTaken{name_, volume, {}};
-    if (!here.arrived->all) taken->complete_until = here.arrived->until;
+    if (!fetched->all) taken->complete_until = fetched->until;
     return {};
   }
 

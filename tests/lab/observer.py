@@ -87,7 +87,8 @@ class Observer:
         before, counter = self.found[vm, boot]
         writes = [(number, when) for each, number, when in self.written[vm] if each == before]
         missing = [when for number, when in writes if number > counter]
-        return missing[-1] - max(when for number, when in writes if number <= counter) if missing else 0.0
+        kept = [when for number, when in writes if number <= counter] or missing[:1]
+        return missing[-1] - kept[-1] if missing else 0.0
 
     def last_report(self, vm):
         return self.reports[vm].order[-1][2] if vm in self.reports else None
@@ -150,14 +151,16 @@ class Observer:
                 self._note_write(*found.groups())
 
     def _note_write(self, vm, boot, counter, disk, after, mib):
-        self.mib[vm] = int(mib)
+        self.mib[vm] = int(mib or 0)
         if disk == "foreign":
             self._fault(f"{vm}: boot {boot} found on its disk what it had not written")
         if disk in ("ok", "foreign"):
             self.written.setdefault(vm, []).append((boot, int(counter), time.monotonic()))
-        if ":" in after and (vm, boot) not in self.found:
+        if after and (vm, boot) not in self.found:
             before, _, number = after.rpartition(":")
-            self.found[vm, boot] = (before, int(number))
+            earlier = [each for each, _, _ in self.written.get(vm, []) if each != boot]
+            if before or earlier:  # nothing found: all that an earlier boot wrote is lost
+                self.found[vm, boot] = (before or earlier[-1], int(number) if before else 0)
 
     def _see(self, table, how, found):
         name, boot = found.group(1), found.group(2)

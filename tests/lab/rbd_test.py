@@ -147,13 +147,11 @@ def refused(lab, words, *argv):
 
 
 def test_rbd_volumes_change(lab):
-    """Snapshots, roll back and growth of a mirrored volume: seen by the guest, and by the other site."""
+    """Snapshots and growth of a mirrored volume: seen by the guest, and by the other site."""
     rbd_ready(lab)
     volume = lab.vm("web-1")["disks"][0]["volume"]
     lab.bascule("vm", "snapshot", "take", "web-1", "daily")
-    after = lab.observer.written["web-1"][-1]
     refused(lab, "has a snapshot daily already", "vm", "snapshot", "take", "web-1", "daily")
-    refused(lab, "stop it first", "vm", "snapshot", "roll-back", "web-1", "daily", "--reason", "try")
     refused(lab, "has no snapshot weekly", "vm", "snapshot", "remove", "web-1", "weekly", "--reason", "try")
     lab.wait(lambda: "daily" in ceph.command(lab.instance, "lyon", "rbd", "snap", "ls", f"{ceph.POOL}/{volume}"), 60,
              "the snapshot at lyon", 1)
@@ -163,14 +161,10 @@ def test_rbd_volumes_change(lab):
     refused(lab, "volumes only grow", "vm", "grow", "web-1", f"gold:{volume}", "16M")
     lab.wait(lambda: lab.vm("web-1")["volumes"][0].get("used_mib") == 4, 90, "what it uses is known: one object")
 
+    refused(lab, "must be from 1", "vm", "grow", "web-1", f"gold:{volume}", "70T")
     lab.bascule("vm", "stop", "web-1")
-    lab.bascule("vm", "snapshot", "roll-back", "web-1", "daily", "--reason", "the day went wrong")
-    old = after[0]
-    lab.bascule("vm", "start", "web-1")
-    boot = lab.wait_for_new_boot("web-1", old, 60)
-    found = lab.observer.found["web-1", boot]
-    expect(found[0] == old and found[1] <= after[1], f"it should find at most {after}, and found {found}")
-    lab.wait(lambda: lab.observer.mib["web-1"] == 16, 10, "its size is the snapshot's again")
+    lab.bascule("vm", "snapshot", "take", "web-1", "stopped")
+    lab.bascule("vm", "snapshot", "remove", "web-1", "stopped", "--reason", "not needed any more")
     lab.bascule("vm", "snapshot", "remove", "web-1", "daily", "--reason", "not needed any more")
     expect(lab.vm("web-1")["volumes"][0].get("snapshots", []) == [], "no snapshot is left")
 

@@ -194,8 +194,6 @@ bool operator_asks(World& world, const Words& w) {
     world.send(DeleteVm{asked, vm_id(world, name)});
   else if (w[0] == "snapshot")
     world.send(ChangeVolumesAsked{asked, vm_id(world, name), wire::TakeSnapshot{w.at(2)}});
-  else if (w[0] == "roll-back")
-    world.send(ChangeVolumesAsked{asked, vm_id(world, name), wire::RollBack{w.at(2)}});
   else if (w[0] == "grow")
     world.send(
         ChangeVolumesAsked{asked, vm_id(world, name), wire::Grow{"gold", "disk", std::stoull(w.at(2))}});

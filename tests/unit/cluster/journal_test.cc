@@ -184,7 +184,7 @@ std::vector<EventBody> one_of_each() {
           StartVmAsked{asked, vm},
           StopVmAsked{asked, vm, wire::StopHow::kill},
           DeleteVm{asked, vm},
-          ChangeVolumesAsked{asked, vm, wire::RollBack{"daily"}},
+          ChangeVolumesAsked{asked, vm, wire::TakeSnapshot{"daily"}},
           ClearHost{asked, HostId("paris-1")},
           PowerHost{asked, HostId("paris-1"), false},
           DrillHost{asked, HostId("paris-1")},
