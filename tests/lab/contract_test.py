@@ -2,7 +2,7 @@
 import contextlib
 import sqlite3
 
-from harness import expect
+from harness import LabError, expect
 
 
 @contextlib.contextmanager
@@ -20,6 +20,13 @@ def stalled_store(lab):
 def test_nothing_is_done_that_is_not_stored(lab):
     """The store takes no decision for a while: nobody is powered off or started; then the failover completes."""
     lab.ready("san")
+    # Of an operator's decision the power off follows in the same step: nothing else in flight can hold it up.
+    spare = lab.instance.bmc_dir("lyon-2") / "power"
+    with stalled_store(lab):
+        with contextlib.suppress(LabError):  # it is still under way, and done once it is stored
+            lab.bascule("--wait", "1", "host", "power", "off", "lyon-2", "--reason", "a spare host")
+        lab.stays(lambda: spare.read_text().strip() == "1", 6, "lyon-2 is not powered off")
+    lab.wait(lambda: spare.read_text().strip() == "0", 20, "lyon-2 is off")
     host, old = lab.where("web-1"), lab.boot("web-1")
     power = lab.instance.bmc_dir(host) / "power"
     with stalled_store(lab):
