@@ -211,7 +211,7 @@ struct FollowVolumes {
   VmSpec spec;
 };
 
-// All volumes are looked at before the first is changed. The command's generation is the last that ran.
+// All volumes are looked at before the first is changed.
 struct ChangeVolumes {
   static constexpr std::string_view kType = "change_volumes";
   VmSpec spec;

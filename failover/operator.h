@@ -5,6 +5,9 @@
 
 namespace bascule {
 
+// The VM that a request names; nothing, and it is refused, when there is none.
+Vm* named(Turn& turn, const Asked& asked, const std::string& what, const VmId& id);
+
 void create_vm(Turn& turn, const CreateVm& asked);
 void start_vm(Turn& turn, const StartVmAsked& asked);
 void stop_vm(Turn& turn, const StopVmAsked& asked);

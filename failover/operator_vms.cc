@@ -9,13 +9,6 @@ namespace {
 
 std::string subject_of(const VmId& id) { return "vm/" + id.value; }
 
-// The VM that a request names, or an answer that there is none.
-Vm* named(Turn& turn, const Asked& asked, const std::string& what, const VmId& id) {
-  Vm* vm = turn.find_vm(id);
-  if (!vm) turn.refuse(asked, what, subject_of(id), {ErrorCode::not_found, "no VM " + id.value});
-  return vm;
-}
-
 std::string problems_with(const State& state, const VmSpec& spec) {
   std::string text;
   for (const std::string& problem : problems_of(spec)) text += (text.empty() ? "" : "; ") + problem;
@@ -81,6 +74,12 @@ void shut_down(Turn& turn, Vm& vm, const Asked& asked) {
 }
 
 }  // namespace
+
+Vm* named(Turn& turn, const Asked& asked, const std::string& what, const VmId& id) {
+  Vm* vm = turn.find_vm(id);
+  if (!vm) turn.refuse(asked, what, subject_of(id), {ErrorCode::not_found, "no VM " + id.value});
+  return vm;
+}
 
 void create_vm(Turn& turn, const CreateVm& asked) {
   const std::string problem = problems_with(turn.state, asked.spec);

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "failover/operator.h"
+
 namespace bascule {
 
 wire::Takeover takeover_for(const Turn& turn, const Vm& vm, const Host& to, Reason reason) {
@@ -152,11 +154,9 @@ std::string words_of(const wire::VolumeChange& change) {
 }  // namespace
 
 void change_volumes(Turn& turn, const ChangeVolumesAsked& asked) {
-  const std::string subject = "vm/" + asked.vm.value;
-  Vm* vm = turn.find_vm(asked.vm);
-  if (!vm)
-    return turn.refuse(asked.asked, "change_volumes", subject,
-                       {ErrorCode::not_found, "no VM " + asked.vm.value});
+  Vm* vm = named(turn, asked.asked, "change_volumes", asked.vm);
+  if (!vm) return;
+  const std::string subject = subject_of(*vm);
   if (const auto problem = why_no_change(*vm, asked.change))
     return turn.refuse(asked.asked, "change_volumes", subject, *problem);
   const Host* keeper = keeper_of(turn, *vm);

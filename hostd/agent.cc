@@ -7,13 +7,23 @@ namespace {
 constexpr std::size_t kRememberedActions = 2048;
 constexpr std::size_t kMostFaults = 256;
 constexpr Duration kFaultPasses = 60s;
+}  // namespace
 
-// The others touch volumes alone: whatever the host is told of the VM meanwhile is obeyed.
+VmId vm_of(const wire::Command& command) {
+  return std::visit(
+      [](const auto& order) {
+        if constexpr (requires { order.vm; })
+          return order.vm;
+        else
+          return order.spec.id;
+      },
+      command.order);
+}
+
 bool works_on_domain(const wire::Command& command) {
   return !std::holds_alternative<wire::FollowVolumes>(command.order) &&
          !std::holds_alternative<wire::ChangeVolumes>(command.order);
 }
-}  // namespace
 
 Agent::Agent(HostIdentity identity, AgentParts parts)
     : identity_(std::move(identity)), parts_(std::move(parts)) {}
@@ -147,14 +157,7 @@ void Agent::refuse(const wire::Command& command, ErrorCode code, const std::stri
 
 void Agent::obey(const wire::Command& command) {
   if (!is_new(command.action)) return;
-  const VmId vm = std::visit(
-      [](const auto& order) {
-        if constexpr (requires { order.vm; })
-          return order.vm;
-        else
-          return order.spec.id;
-      },
-      command.order);
+  const VmId vm = vm_of(command);
   log(LogLevel::info, "agent", "command",
       {{"action", command.action},
        {"order", std::visit([](const auto& order) { return std::string(order.kType); }, command.order)},

@@ -47,6 +47,10 @@ struct AgentParts {
   std::function<void(wire::FromHost)> tell;
 };
 
+VmId vm_of(const wire::Command& command);
+// The others touch volumes alone: whatever the host is told of the VM meanwhile is obeyed.
+bool works_on_domain(const wire::Command& command);
+
 class Agent {
  public:
   Agent(HostIdentity identity, AgentParts parts);

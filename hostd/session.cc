@@ -213,18 +213,9 @@ bool Session::Impl::greet(const wire::Welcome& message) {
 }
 
 void Session::Impl::dispatch(const wire::Command& command) {
-  const std::string key = std::visit(
-      [](const auto& order) {
-        if constexpr (requires { order.vm; })
-          return order.vm.value;
-        else
-          return order.spec.id.value;
-      },
-      command.order);
-  // Those of volumes may wait long for the storage, and hold up no other order of their VM.
-  const bool of_volumes = std::holds_alternative<wire::FollowVolumes>(command.order) ||
-                          std::holds_alternative<wire::ChangeVolumes>(command.order);
-  const std::string queue = of_volumes ? "volumes of " + key : key;
+  // Orders of volumes may wait long for the storage, and hold up no other order of their VM.
+  const std::string vm = vm_of(command).value;
+  const std::string queue = works_on_domain(command) ? vm : "volumes of " + vm;
   Agent* const obeying = agent;
   if (!workers->submit(queue, [obeying, command] { obeying->obey(command); }))
     agent->refuse(command, ErrorCode::exhausted, "this host has too many orders waiting; repeat later");
