@@ -4,12 +4,12 @@
 // nothing half-made.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -75,6 +75,9 @@ struct IsVariant : std::false_type {};
 template <class... T>
 struct IsVariant<std::variant<T...>> : std::true_type {};
 template <class T>
+concept IsLeaf = std::is_same_v<T, bool> || std::is_same_v<T, double> || std::is_same_v<T, std::string> ||
+    std::is_same_v<T, Duration>;
+template <class T>
 constexpr bool kUnsupported = false;
 
 template <class K>
@@ -93,7 +96,7 @@ class Encoder {
  public:
   template <class T>
   void operator()(std::string_view name, T& member) {
-    object[std::string(name)] = encode(member);
+    slot(name) = encode(member);
   }
   template <class T>
   void optional(std::string_view name, T& member) {
@@ -103,6 +106,9 @@ class Encoder {
     (*this)(name, member);
   }
   Value object = Value::object();
+
+ private:
+  Value& slot(std::string_view name);
 };
 
 template <class T>
@@ -153,30 +159,19 @@ class Decoder {
 
   template <class T>
   void operator()(std::string_view name, T& member) {
-    seen_.emplace_back(name);
-    const auto found = object_.find(std::string(name));
-    if (found == object_.end()) {
-      if constexpr (!detail::IsOptional<T>::value) errors_.push_back({path_of(name), "is missing"});
-      return;
-    }
-    read(*found, path_of(name), member);
+    if (const Value* const found = find(name))
+      read(*found, path_of(name), member);
+    else if constexpr (!detail::IsOptional<T>::value)
+      refuse(path_of(name), "is missing");
   }
 
   template <class T>
   void optional(std::string_view name, T& member) {
-    seen_.emplace_back(name);
-    const auto found = object_.find(std::string(name));
-    if (found != object_.end() && !found->is_null()) read(*found, path_of(name), member);
+    const Value* const found = find(name);
+    if (found && !found->is_null()) read(*found, path_of(name), member);
   }
 
-  void finish(bool has_type) {
-    if (unknown_ == Unknown::tolerate) return;
-    for (const auto& [key, ignored] : object_.items()) {
-      const bool known =
-          (has_type && key == "type") || std::find(seen_.begin(), seen_.end(), key) != seen_.end();
-      if (!known) errors_.push_back({path_of(key), "is not a known field"});
-    }
-  }
+  void finish(bool has_type);
 
   template <class T>
   void read(const Value& value, const std::string& path, T& member) {
@@ -184,36 +179,18 @@ class Decoder {
       if (value.is_null()) return member.reset();
       read(value, path, member.emplace());
     } else if constexpr (detail::IsId<T>::value)
-      read_string(value, path, member.value);
+      read_leaf(value, path, member.value);
     else if constexpr (detail::IsCounter<T>::value)
       read_integer(value, path, member.value);
     else if constexpr (std::is_same_v<T, WallTime>)
       read_integer(value, path, member.unix_ms);
-    else if constexpr (std::is_same_v<T, Duration>) {
-      std::int64_t milliseconds = 0;
-      read_integer(value, path, milliseconds);
-      constexpr std::int64_t kLongest = 1'000'000'000'000;  // 31 years: no overflow in nanoseconds
-      if (milliseconds < -kLongest || milliseconds > kLongest)
-        errors_.push_back({path, "is out of range"});
-      else
-        member = std::chrono::milliseconds(milliseconds);
-    } else if constexpr (std::is_same_v<T, Value>)
+    else if constexpr (std::is_same_v<T, Value>)
       member = value;
-    else if constexpr (std::is_same_v<T, bool>) {
-      if (value.is_boolean())
-        member = value.template get<bool>();
-      else
-        errors_.push_back({path, "must be true or false"});
-    } else if constexpr (std::is_same_v<T, std::string>)
-      read_string(value, path, member);
+    else if constexpr (detail::IsLeaf<T>)
+      read_leaf(value, path, member);
     else if constexpr (std::is_integral_v<T>)
       read_integer(value, path, member);
-    else if constexpr (std::is_floating_point_v<T>) {
-      if (value.is_number())
-        member = value.template get<T>();
-      else
-        errors_.push_back({path, "must be a number"});
-    } else if constexpr (detail::HasEnumNames<T>)
+    else if constexpr (detail::HasEnumNames<T>)
       read_enum(value, path, member);
     else if constexpr (detail::IsVector<T>::value)
       read_vector(value, path, member);
@@ -226,49 +203,48 @@ class Decoder {
   }
 
  private:
-  std::string path_of(std::string_view name) const {
-    return path_.empty() ? std::string(name) : path_ + "." + std::string(name);
-  }
+  std::string path_of(std::string_view name) const;
+  const Value* find(std::string_view name);  // null: absent; from now on it is a known field
+  void refuse(const std::string& path, std::string problem);
 
-  void read_string(const Value& value, const std::string& path, std::string& member) {
-    if (value.is_string())
-      member = value.get<std::string>();
-    else
-      errors_.push_back({path, "must be a string"});
-  }
+  void read_leaf(const Value& value, const std::string& path, bool& member);
+  void read_leaf(const Value& value, const std::string& path, double& member);
+  void read_leaf(const Value& value, const std::string& path, std::string& member);
+  void read_leaf(const Value& value, const std::string& path, Duration& member);
+
+  struct WholeNumber {
+    bool negative = false;
+    std::int64_t value = 0;  // of a number that is not negative: the bits of an unsigned one
+  };
+  std::optional<WholeNumber> whole_number(const Value& value, const std::string& path);
 
   template <class T>
   void read_integer(const Value& value, const std::string& path, T& member) {
-    if (value.is_number_integer()) {  // true of unsigned ones too
-      const bool fits = value.is_number_unsigned() ? std::in_range<T>(value.get<std::uint64_t>())
-                                                   : std::in_range<T>(value.get<std::int64_t>());
-      if (fits)
-        member = value.get<T>();
-      else
-        errors_.push_back({path, "is out of range"});
-    } else
-      errors_.push_back({path, "must be a whole number"});
+    const std::optional<WholeNumber> number = whole_number(value, path);
+    if (!number) return;
+    const auto magnitude = static_cast<std::uint64_t>(number->value);
+    if (number->negative ? std::in_range<T>(number->value) : std::in_range<T>(magnitude))
+      member = static_cast<T>(number->value);
+    else
+      refuse(path, "is out of range");
   }
+
+  // The index of the word that `value` is.
+  std::optional<std::size_t> choose(const Value& value, const std::string& path,
+                                    std::span<const std::string_view> words);
+  static const Value& type_of(const Value& value);  // null: it has none
 
   template <class E>
   void read_enum(const Value& value, const std::string& path, E& member) {
-    std::string choices;
-    for (const auto& entry : enum_names(E{})) {
-      if (value.is_string() && value.get_ref<const std::string&>() == entry.name) {
-        member = entry.value;
-        return;
-      }
-      choices += (choices.empty() ? "" : ", ") + std::string(entry.name);
-    }
-    errors_.push_back({path, "must be one of: " + choices});
+    constexpr auto names = enum_names(E{});
+    std::array<std::string_view, names.size()> words;
+    for (std::size_t i = 0; i < names.size(); ++i) words[i] = names[i].name;
+    if (const std::optional<std::size_t> chosen = choose(value, path, words)) member = names[*chosen].value;
   }
 
   template <class T>
   void read_vector(const Value& value, const std::string& path, std::vector<T>& member) {
-    if (!value.is_array()) {
-      errors_.push_back({path, "must be a list"});
-      return;
-    }
+    if (!value.is_array()) return refuse(path, "must be a list");
     member.clear();
     for (std::size_t i = 0; i < value.size(); ++i) {
       T item{};
@@ -279,12 +255,9 @@ class Decoder {
 
   template <class K, class T>
   void read_map(const Value& value, const std::string& path, std::map<K, T>& member) {
-    if (!value.is_object()) {
-      errors_.push_back({path, "must be an object"});
-      return;
-    }
+    if (!value.is_object()) return refuse(path, "must be an object");
     member.clear();
-    for (const auto& [key, item] : value.items()) {
+    for (const auto& [key, item] : value.get_ref<const Value::object_t&>()) {
       T decoded{};
       read(item, path + "." + key, decoded);
       member.emplace(K(key), std::move(decoded));
@@ -293,28 +266,17 @@ class Decoder {
 
   template <class... T>
   void read_variant(const Value& value, const std::string& path, std::variant<T...>& member) {
-    const bool named = value.is_object() && value.contains("type") && value["type"].is_string();
-    const std::string type = named ? value["type"].template get<std::string>() : "";
-    bool found = false;
-    std::string choices;
-    const auto attempt = [&](auto alternative) {
-      using Alternative = decltype(alternative);
-      choices += (choices.empty() ? "" : ", ") + std::string(Alternative::kType);
-      if (found || type != Alternative::kType) return;
-      found = true;
-      read_object(value, path, alternative, true);
-      member = std::move(alternative);
-    };
-    (attempt(T{}), ...);
-    if (!found) errors_.push_back({path.empty() ? "type" : path + ".type", "must be one of: " + choices});
+    constexpr std::array<std::string_view, sizeof...(T)> words = {T::kType...};
+    const std::optional<std::size_t> chosen =
+        choose(type_of(value), path.empty() ? "type" : path + ".type", words);
+    if (!chosen) return;
+    std::size_t index = 0;
+    ((index++ == *chosen ? read_object(value, path, member.template emplace<T>(), true) : void()), ...);
   }
 
   template <class T>
   void read_object(const Value& value, const std::string& path, T& member, bool has_type) {
-    if (!value.is_object()) {
-      errors_.push_back({path.empty() ? "document" : path, "must be an object"});
-      return;
-    }
+    if (!value.is_object()) return refuse(path.empty() ? "document" : path, "must be an object");
     Decoder inner(value, path, unknown_, errors_);
     fields(inner, member);
     inner.finish(has_type);
@@ -332,12 +294,13 @@ std::string describe(const std::vector<FieldError>& errors);  // "a: is missing;
 // Parses text of at most 64 levels; syntax errors name their position.
 Result<Value> parse(std::string_view text);
 
+extern const Value kNoValue;  // null
+
 template <class T>
 Result<T> decode(const Value& value, Unknown unknown) {
   std::vector<FieldError> errors;
   T result{};
-  const Value nothing = Value::object();
-  Decoder(nothing, "", unknown, errors).read(value, "", result);
+  Decoder(kNoValue, "", unknown, errors).read(value, "", result);
   if (!errors.empty()) return failure(ErrorCode::invalid, describe(errors));
   return result;
 }
@@ -349,9 +312,11 @@ Result<T> decode_text(std::string_view text, Unknown unknown) {
   return decode<T>(*value, unknown);
 }
 
+std::string text_of(const Value& value);
+
 template <class T>
 std::string encode_text(const T& value) {
-  return encode(value).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return text_of(encode(value));
 }
 
 }  // namespace bascule::json
