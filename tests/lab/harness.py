@@ -14,7 +14,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT / "packaging/lab"))
 
-from bascule_lab import cli, lifecycle, machine, product, sinks  # noqa: E402
+from bascule_lab import api, cli, lifecycle, machine, product, sinks  # noqa: E402
 from bascule_lab.instance import LabError, make_instance, site_of  # noqa: E402
 
 from observer import Observer  # noqa: E402
@@ -22,6 +22,7 @@ from observer import Observer  # noqa: E402
 GUESTS = product.DEMO_GUESTS
 NAME = os.environ.get("BASCULE_TEST_LAB", "test")
 NET = os.environ.get("BASCULE_TEST_NET")
+PATIENCE = 3  # the bounds of waits are those of a machine that does nothing else
 
 
 class Failure(Exception):
@@ -55,7 +56,8 @@ class Lab:
         self.notes.append(text)
 
     def wait(self, condition, timeout_s, what, interval_s=0.1):
-        """The first true value of condition(); Failure after timeout_s. A refused CLI call counts as not yet."""
+        """The first true value of condition(); Failure after PATIENCE * timeout_s. A refused call counts as not yet."""
+        timeout_s *= PATIENCE
         deadline = time.monotonic() + timeout_s
         last = None
         while True:
@@ -92,7 +94,7 @@ class Lab:
         return product.by_name(self.instance, "host")
 
     def status(self):
-        return self.bascule("status")
+        return api.get(self.instance, "status")
 
     def wait_for_hosts(self):
         product.wait_for_hosts(self.instance)
@@ -142,6 +144,10 @@ class Lab:
         with contextlib.redirect_stdout(io.StringIO()):
             code = cli.main(["--name", self.instance.name, *argv])
         expect(code == 0, f"bascule-lab {' '.join(argv)} failed")
+
+    def execute(self, host, *argv):
+        """Run a program in the machine; its exit code."""
+        return machine.execute(self.instance, host, argv)
 
     def service_pids(self, host, service):
         return machine.programs(self.instance, host, service)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from .instance import HOSTS, SAN_PORT, SITES, SMS_PORT, SMTP_PORT, WATCHDOG_TIMEOUT_S, WITNESS, site_of
 
+API_PORT = 7443
+OPERATOR = "alice-operator"  # files of the PKI
 BMC_USER = "admin"
 BMC_PASSWORD = "secret"
 NOTICE_USER = "bascule"
@@ -109,7 +111,7 @@ def write_manager(instance, policy):
     _install_certificate(instance, "manager", "manager", etc, "manager")
     sinks = instance.address("sinks")
     parts = [f'cluster = "{instance.name}"\nstate_dir = "/var/lib/bascule"\nlanguage = "en"\n',
-             f'[listen]\naddress = "{instance.address(WITNESS)}"\napi_port = 7443\nhost_port = 7444\n'
+             f'[listen]\naddress = "{instance.address(WITNESS)}"\napi_port = {API_PORT}\nhost_port = 7444\n'
              'lease_port = 7445\n',
              _tls("manager"),
              "[policy]\n" + "".join(f"{line}\n" for line in policy)]
@@ -136,5 +138,5 @@ def write_client(instance):
     directory = instance.client_config.parent
     directory.mkdir(parents=True, exist_ok=True)
     instance.client_config.write_text(
-        f'manager = "{instance.address(WITNESS)}:7443"\n\n[tls]\nca = "{instance.pki}/ca.pem"\n'
-        f'certificate = "{instance.pki}/alice-operator.pem"\nkey = "{instance.pki}/alice-operator.key"\n')
+        f'manager = "{instance.address(WITNESS)}:{API_PORT}"\n\n[tls]\nca = "{instance.pki}/ca.pem"\n'
+        f'certificate = "{instance.pki}/{OPERATOR}.pem"\nkey = "{instance.pki}/{OPERATOR}.key"\n')

@@ -1,11 +1,11 @@
-"""Bascule itself, through its CLI with --json: commission the hosts, make guests, ask them by HTTP."""
+"""Bascule itself, through its CLI with --json and its API: commission the hosts, make guests, ask them by HTTP."""
 import json
 import os
 import subprocess
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
-from . import guest
+from . import api, guest
 from .instance import HOSTS, LabError
 from .process import wait_until
 
@@ -32,7 +32,7 @@ def bascule(instance, *argv, timeout_s=120):
 
 def by_name(instance, kind):
     """Hosts ("host") or VMs ("vm") as the API shows them, by name."""
-    return {item["name"]: item for item in bascule(instance, kind, "list")["items"]}
+    return {item["name"]: item for item in api.get(instance, f"{kind}s")["items"]}
 
 
 def attempt(condition, timeout_s, what):
@@ -52,7 +52,7 @@ def attempt(condition, timeout_s, what):
         raise LabError(f"{error}" + (f"; last: {last[0]}" if last else "")) from None
 
 
-def wait_for_hosts(instance, timeout_s=60):
+def wait_for_hosts(instance, timeout_s=180):
     attempt(lambda: sum(h["session"] for h in by_name(instance, "host").values()) == len(HOSTS), timeout_s,
             "all hosts connected to the manager")
 
@@ -64,7 +64,7 @@ def commission(instance, hosts, step=lambda text: None, reason="commissioning of
 
     def drill(host):
         bascule(instance, "host", "drill", host, "--reason", reason)
-        attempt(lambda: fencing(host)["bmc_guid"] and by_name(instance, "host")[host]["session"], 90,
+        attempt(lambda: fencing(host)["bmc_guid"] and by_name(instance, "host")[host]["session"], 240,
                 f"drill of {host}")
         step(f"{host}: commissioned (its BMC switched it off and on under Bascule's eyes)")
 
