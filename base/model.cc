@@ -33,6 +33,17 @@ void check_kernel(std::vector<std::string>& problems, const KernelBoot& kernel) 
     problems.push_back("kernel.command_line: must be at most 1024 printable characters");
 }
 
+void check_disk(std::vector<std::string>& problems, const std::string& path, const Disk& disk) {
+  check_component(problems, path + ".pool", disk.pool);
+  check_component(problems, path + ".volume", disk.volume);
+  if (disk.size_mib < 1 || disk.size_mib > 64ULL * 1024 * 1024)
+    problems.push_back(path + ".size_mib: must be from 1 to 67108864");
+  if (!disk.from.empty()) check_component(problems, path + ".from", disk.from);
+  if (disk.iops_limit > 10'000'000) problems.push_back(path + ".iops_limit: must be at most 10000000");
+  if (disk.mib_per_second_limit > 1'000'000)
+    problems.push_back(path + ".mib_per_second_limit: must be at most 1000000");
+}
+
 }  // namespace
 
 std::vector<std::string> problems_of(const VmSpec& spec) {
@@ -46,13 +57,8 @@ std::vector<std::string> problems_of(const VmSpec& spec) {
     problems.push_back("memory_mib: must be from 16 to 16777216");
   if (spec.vcpus < 1 || spec.vcpus > 512) problems.push_back("vcpus: must be from 1 to 512");
   if (spec.disks.size() > 16) problems.push_back("disks: at most 16");
-  for (std::size_t i = 0; i < spec.disks.size(); ++i) {
-    const std::string path = "disks[" + std::to_string(i) + "]";
-    check_component(problems, path + ".pool", spec.disks[i].pool);
-    check_component(problems, path + ".volume", spec.disks[i].volume);
-    if (spec.disks[i].size_mib < 1 || spec.disks[i].size_mib > 64ULL * 1024 * 1024)
-      problems.push_back(path + ".size_mib: must be from 1 to 67108864");
-  }
+  for (std::size_t i = 0; i < spec.disks.size(); ++i)
+    check_disk(problems, "disks[" + std::to_string(i) + "]", spec.disks[i]);
   if (spec.nics.size() > 8) problems.push_back("nics: at most 8");
   for (std::size_t i = 0; i < spec.nics.size(); ++i) {
     const std::string path = "nics[" + std::to_string(i) + "]";

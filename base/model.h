@@ -51,6 +51,9 @@ struct Disk {
   std::string volume;
   std::uint64_t size_mib = 0;
   DiskFormat format = DiskFormat::raw;
+  std::string from = {};         // the pool's template that it begins as a clone of; empty: blank
+  std::uint64_t iops_limit = 0;  // reads and writes a second, together; 0: none. So that one guest can't
+  std::uint64_t mib_per_second_limit = 0;  // take a pool's others their share
   bool operator==(const Disk&) const = default;
 };
 template <class V>
@@ -59,6 +62,9 @@ void fields(V& v, Disk& x) {
   v("volume", x.volume);
   v("size_mib", x.size_mib);
   v.optional("format", x.format);
+  v.optional("from", x.from);
+  v.optional("iops_limit", x.iops_limit);
+  v.optional("mib_per_second_limit", x.mib_per_second_limit);
 }
 
 struct Nic {

@@ -226,8 +226,8 @@ void add_create(CLI::App& vm, Session& session) {
   c.add_option("--home", o->home, "Site where it belongs")->type_name("SITE");
   c.add_option("--memory", o->memory, "MiB, or with a unit: 512M, 4G")->type_name("SIZE");
   c.add_option("--vcpus", o->vcpus, "Virtual CPUs (1)");
-  c.add_option("--disk", o->disks, "Repeatable")
-      ->type_name("POOL:VOLUME:SIZE[:FORMAT]")
+  c.add_option("--disk", o->disks, "Repeatable; options: qcow2, from=TEMPLATE, iops=N, mib_per_second=N")
+      ->type_name("POOL:VOLUME:SIZE[:OPTION]...")
       ->expected(1)
       ->take_all();
   c.add_option("--nic", o->nics, "Repeatable; a MAC is made when none is given")

@@ -22,6 +22,25 @@ std::vector<std::string> split(const std::string& text) {
   return parts;
 }
 
+bool set_number(std::uint64_t& number, const std::string& text) {
+  const char* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, number);
+  return parsed.ec == std::errc() && parsed.ptr == end;
+}
+
+// Whether it is one.
+bool set_option(Disk& disk, const std::string& option) {
+  const std::size_t equals = option.find('=');
+  const std::string value = equals == std::string::npos ? "" : option.substr(equals + 1);
+  const std::string name = option.substr(0, equals);
+  if (name == "iops") return set_number(disk.iops_limit, value);
+  if (name == "mib_per_second") return set_number(disk.mib_per_second_limit, value);
+  if (name == "from") disk.from = value;
+  if (name == "from") return !value.empty();
+  if (option == "qcow2") disk.format = DiskFormat::qcow2;
+  return option == "raw" || option == "qcow2";
+}
+
 }  // namespace
 
 Result<std::uint64_t> parse_mib(const std::string& text) {
@@ -41,16 +60,20 @@ Result<std::uint64_t> parse_mib(const std::string& text) {
 
 Result<Disk> parse_disk(const std::string& text) {
   const auto parts = split(text);
-  if (parts.size() < 3 || parts.size() > 4)
-    return failure(ErrorCode::invalid,
-                   "--disk \"" + text + "\": must be POOL:VOLUME:SIZE or POOL:VOLUME:SIZE:FORMAT");
+  const std::string what = "--disk \"" + text + "\": ";
+  if (parts.size() < 3)
+    return failure(ErrorCode::invalid, what + "must be POOL:VOLUME:SIZE, and options as in :qcow2:iops=500");
   const auto size = parse_mib(parts[2]);
   if (!size) return failure(size.error().within("--disk"));
-  Disk disk{parts[0], parts[1], *size, DiskFormat::raw};
-  if (parts.size() == 3) return disk;
-  if (parts[3] != "raw" && parts[3] != "qcow2")
-    return failure(ErrorCode::invalid, "--disk \"" + text + "\": the format must be raw or qcow2");
-  disk.format = parts[3] == "raw" ? DiskFormat::raw : DiskFormat::qcow2;
+  Disk disk;
+  disk.pool = parts[0];
+  disk.volume = parts[1];
+  disk.size_mib = *size;
+  for (std::size_t i = 3; i < parts.size(); ++i)
+    if (!set_option(disk, parts[i]))
+      return failure(ErrorCode::invalid, what + "\"" + parts[i] +
+                                             "\" is none of raw, qcow2, from=TEMPLATE, " +
+                                             "iops=NUMBER and mib_per_second=NUMBER");
   return disk;
 }
 

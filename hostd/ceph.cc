@@ -21,8 +21,6 @@ constexpr Duration kLongBound = 60s;
 constexpr Duration kLookBound = 4s;
 constexpr int kMostCalls = 64;
 constexpr const char* kCanary = "bascule.canary";
-constexpr std::uint64_t kFeatures = RBD_FEATURE_LAYERING | RBD_FEATURE_EXCLUSIVE_LOCK |
-                                    RBD_FEATURE_OBJECT_MAP | RBD_FEATURE_FAST_DIFF | RBD_FEATURE_DEEP_FLATTEN;
 constexpr std::uint32_t kBlocklistSeconds = 10u * 365 * 86400;  // it fences until it expires: never, then
 
 // Operation timeouts alone never heal: the objecter looks for a dead OSD again only after its own timeout.
@@ -201,8 +199,6 @@ Result<std::string> Ceph::cluster_id() const {
 
 // ---- Images ----
 
-namespace {}  // namespace
-
 Result<ImageState> Ceph::image(const std::string& name) const {
   const std::string what = "image " + address_.pool + "/" + name;
   return with_handle<ImageState>(kBound, what, [name, what](Handle& handle) -> Result<ImageState> {
@@ -215,34 +211,31 @@ Result<ImageState> Ceph::image(const std::string& name) const {
   });
 }
 
-// Made under a name that no volume can have, and renamed when complete: a crash leaves no half image under
-// its name.
-Status Ceph::create(const std::string& name, std::uint64_t bytes,
-                    const std::map<std::string, std::string>& tags, bool mirrored) {
-  const std::string what = "creating image " + address_.pool + "/" + name;
-  return with_handle<void>(kBound, what, [=](Handle& handle) -> Status {
-    const std::string unfinished = "." + name + ".unfinished";
-    handle.rbd.remove(handle.pool, unfinished.c_str());
-    int order = 22;
-    int r = handle.rbd.create2(handle.pool, unfinished.c_str(), bytes, kFeatures, &order);
-    if (r >= 0) {
-      librbd::Image image;
-      r = handle.rbd.open(handle.pool, image, unfinished.c_str());
-      if (r >= 0) r = write_tags(image, tags);
-    }
-    if (r >= 0) r = handle.rbd.rename(handle.pool, unfinished.c_str(), name.c_str());
-    if (r < 0) {
-      handle.rbd.remove(handle.pool, unfinished.c_str());
-      return failure(error_of(r, what));
-    }
-    if (!mirrored) return {};
-    librbd::Image image;
-    r = handle.rbd.open(handle.pool, image, name.c_str());
-    if (r >= 0) r = image.mirror_image_enable2(RBD_MIRROR_IMAGE_MODE_SNAPSHOT);
+Status Ceph::create(const NewImage& image) {
+  const std::string what = "creating image " + address_.pool + "/" + image.name;
+  return with_handle<void>(kBound, what, [image, what](Handle& handle) -> Status {
+    int r = make_image(handle.rbd, handle.pool, image);
+    if (r < 0) return failure(error_of(r, what));
+    if (!image.mirrored) return {};
+    librbd::Image made;
+    r = handle.rbd.open(handle.pool, made, image.name.c_str());
+    if (r >= 0) r = made.mirror_image_enable2(RBD_MIRROR_IMAGE_MODE_SNAPSHOT);
     if (r >= 0) return {};
-    image.close();
-    handle.rbd.remove(handle.pool, name.c_str());
+    made.close();
+    handle.rbd.remove(handle.pool, image.name.c_str());
     return failure(error_of(r, what + ", mirrored (`rbd mirror pool enable` sets a pool up for it)"));
+  });
+}
+
+Result<std::size_t> Ceph::clones(const std::string& name) const {
+  const std::string what = "what is cloned from image " + address_.pool + "/" + name;
+  return with_handle<std::size_t>(kBound, what, [name, what](Handle& handle) -> Result<std::size_t> {
+    librbd::Image image;
+    std::vector<librbd::linked_image_spec_t> children;
+    int r = handle.rbd.open_read_only(handle.pool, image, name.c_str(), nullptr);
+    if (r >= 0) r = image.list_children3(&children);
+    if (r < 0) return failure(error_of(r, what));
+    return children.size();
   });
 }
 

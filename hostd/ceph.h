@@ -63,6 +63,18 @@ struct ImageState {
   std::string problem;                   // what rbd-mirror says when it doesn't
 };
 
+// What makes an image a template, and its snapshot that clones refer to.
+inline constexpr const char* kTemplateTag = "bascule.template";
+inline constexpr const char* kTemplateSnapshot = "template";
+
+struct NewImage {
+  std::string name;
+  std::uint64_t bytes = 0;
+  std::map<std::string, std::string> tags;
+  bool mirrored = false;      // in snapshot mode
+  std::string template_name;  // of which it begins as a copy-on-write clone; empty: blank
+};
+
 class Ceph {
  public:
   explicit Ceph(CephAddress address);
@@ -77,10 +89,10 @@ class Ceph {
 
   // ---- Images ----
   Result<ImageState> image(const std::string& name) const;
-  // All or nothing. `mirrored` in snapshot mode.
-  Status create(const std::string& name, std::uint64_t bytes, const std::map<std::string, std::string>& tags,
-                bool mirrored);
-  Status mirror(const std::string& name);  // no error when it is mirrored already
+  // All or nothing.
+  Status create(const NewImage& image);
+  Result<std::size_t> clones(const std::string& name) const;  // of its snapshots; those in the trash too
+  Status mirror(const std::string& name);                     // no error when it is mirrored already
   Status set_tags(const std::string& name, const std::map<std::string, std::string>& tags);
   // Its snapshots are removed at once; the image goes into the trash, from where `rbd trash restore` brings
   // it back within `grace`. No error when there is none.

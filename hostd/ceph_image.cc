@@ -65,7 +65,46 @@ int read_tags(librbd::Image& image, ImageState& state) {
   return 0;
 }
 
+constexpr std::uint64_t kFeatures = RBD_FEATURE_LAYERING | RBD_FEATURE_EXCLUSIVE_LOCK |
+                                    RBD_FEATURE_OBJECT_MAP | RBD_FEATURE_FAST_DIFF | RBD_FEATURE_DEEP_FLATTEN;
+
+int make_blank(librbd::RBD& rbd, librados::IoCtx& pool, const NewImage& image, const char* name) {
+  int order = 22;  // objects of 4 MiB
+  return rbd.create2(pool, name, image.bytes, kFeatures, &order);
+}
+
+int make_clone(librbd::RBD& rbd, librados::IoCtx& pool, const NewImage& image, const char* name) {
+  librbd::ImageOptions options;
+  options.set(RBD_IMAGE_OPTION_FEATURES, kFeatures);
+  return rbd.clone3(pool, image.template_name.c_str(), kTemplateSnapshot, pool, name, options);
+}
+
+int complete(librbd::RBD& rbd, librados::IoCtx& pool, const NewImage& image, const char* name) {
+  librbd::Image made;
+  std::uint64_t size = 0;
+  int r = rbd.open(pool, made, name);
+  if (r >= 0) r = made.size(&size);
+  if (r >= 0 && size < image.bytes) r = made.resize(image.bytes);
+  if (r >= 0) r = made.metadata_remove(kTemplateTag);  // a clone inherits its parent's
+  if (r == -ENOENT) r = 0;
+  if (r >= 0) r = write_tags(made, image.tags);
+  return r;
+}
+
 }  // namespace
+
+// Made under a name that no volume can have, and renamed when complete: a crash leaves no half image under
+// its name.
+int make_image(librbd::RBD& rbd, librados::IoCtx& pool, const NewImage& image) {
+  const std::string unfinished = "." + image.name + ".unfinished";
+  rbd.remove(pool, unfinished.c_str());
+  int r = image.template_name.empty() ? make_blank(rbd, pool, image, unfinished.c_str())
+                                      : make_clone(rbd, pool, image, unfinished.c_str());
+  if (r >= 0) r = complete(rbd, pool, image, unfinished.c_str());
+  if (r >= 0) r = rbd.rename(pool, unfinished.c_str(), image.name.c_str());
+  if (r < 0) rbd.remove(pool, unfinished.c_str());
+  return r;
+}
 
 int read_image(librbd::Image& image, ImageState& state) {
   if (const int r = image.size(&state.size_bytes); r < 0) return r;

@@ -11,10 +11,13 @@
 
 namespace librbd {
 class Image;
-}
+class RBD;
+}  // namespace librbd
 
 namespace bascule::hostd {
 
+// All or nothing, not mirrored yet.
+int make_image(librbd::RBD& rbd, librados::IoCtx& pool, const NewImage& image);
 int read_image(librbd::Image& image, ImageState& state);
 int used_bytes(librbd::Image& image, std::uint64_t& bytes);
 // Addresses of the rbd-mirror daemons, this site's and the other's: they watch objects of the pool.

@@ -123,6 +123,11 @@ void add_disk(Node devices, const Disk& spec, const DiskSource& source, std::siz
   Node target = add(disk, "target");
   set(target, "dev", disk_target(index));
   set(target, "bus", "virtio");
+  if (spec.iops_limit == 0 && spec.mib_per_second_limit == 0) return;
+  Node limits = add(disk, "iotune");
+  if (spec.mib_per_second_limit > 0)
+    add(limits, "total_bytes_sec", std::to_string(spec.mib_per_second_limit << 20));
+  if (spec.iops_limit > 0) add(limits, "total_iops_sec", std::to_string(spec.iops_limit));
 }
 
 void add_interface(Node devices, const VmId& vm, const Nic& nic, std::size_t index) {

@@ -1,39 +1,19 @@
 #include "hostd/storage_dir.h"
 
 #include <fcntl.h>
-#include <spawn.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 
-extern char** environ;
+#include "hostd/qemu_img.h"
 
 namespace bascule::hostd {
 namespace {
 
 Error system_error(const std::string& what) {
   return {ErrorCode::unavailable, what + ": " + std::strerror(errno)};
-}
-
-// qemu-img makes the file's own structures; its size is known to be sane, so it takes milliseconds.
-Status run_qemu_img(const std::string& path, std::uint64_t size_mib) {
-  std::string size = std::to_string(size_mib) + "M";
-  std::string file = path;
-  std::string words[] = {"qemu-img", "create", "-q", "-f", "qcow2"};
-  char* arguments[] = {words[0].data(), words[1].data(), words[2].data(), words[3].data(),
-                       words[4].data(), file.data(),     size.data(),     nullptr};
-  pid_t child = 0;
-  const int problem = posix_spawnp(&child, "qemu-img", nullptr, nullptr, arguments, environ);
-  if (problem != 0)
-    return failure(ErrorCode::unavailable, std::string("qemu-img can't be run: ") + std::strerror(problem));
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
-  return failure(ErrorCode::internal, "qemu-img could not create " + path);
 }
 
 class DirPool final : public StoragePool {
@@ -70,10 +50,12 @@ class DirPool final : public StoragePool {
     const Result<bool> there = exists(disk.volume);
     if (!there) return failure(there.error());
     if (*there) return failure(ErrorCode::conflict, "pool " + name_ + ": " + disk.volume + " exists already");
+    if (!disk.from.empty())
+      return failure(ErrorCode::invalid, "pool " + name_ + " is a directory and has no templates");
     const std::string unfinished = path_ + "/." + disk.volume + ".unfinished";
     unlink(unfinished.c_str());
     const Status made = disk.format == DiskFormat::raw ? make_raw(unfinished, disk.size_mib)
-                                                       : run_qemu_img(unfinished, disk.size_mib);
+                                                       : create_qcow2(unfinished, disk.size_mib);
     Status finished = made ? finish(unfinished, disk.volume) : made;
     if (!finished) {
       unlink(unfinished.c_str());

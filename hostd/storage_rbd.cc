@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "hostd/bounded_call.h"
 #include "hostd/pump.h"
+#include "hostd/templates.h"
 
 namespace bascule::hostd {
 namespace {
@@ -89,9 +90,14 @@ class RbdPool final : public StoragePool {
     if (*there)
       return failure(ErrorCode::conflict,
                      "pool " + name_ + ": image " + volume.disk.volume + " exists already");
-    const Status made =
-        local_.create(volume.disk.volume, volume.disk.size_mib << 20,
-                      {{kVmTag, volume.owner.value}, {kGenerationTag, "0"}}, volume.mirrored && remote_);
+    const std::uint64_t bytes = volume.disk.size_mib << 20;
+    Status made = volume.disk.from.empty() ? Status() : check_template(local_, volume.disk.from, bytes);
+    if (made)
+      made = local_.create({volume.disk.volume,
+                            bytes,
+                            {{kVmTag, volume.owner.value}, {kGenerationTag, "0"}},
+                            volume.mirrored && remote_,
+                            volume.disk.from});
     return made ? made : failure(made.error().within("pool " + name_));
   }
 
@@ -330,24 +336,30 @@ class RbdPool final : public StoragePool {
     return {};
   }
 
-  // The other site gives the volume up, and all that it had arrives here first.
+  // The other site gives the volume up, and all that it had arrives here first. Asked again within the bound
+  // as long as its storage answers: a call may fail while its cluster recovers.
   Status take_cleanly(const std::string& volume, const Taking& taking, Duration bound) {
     if (!remote_) return failure(ErrorCode::unavailable, "the other site's storage is not configured");
+    const Instant deadline = clock_.now() + bound;
+    for (bool given_up = false;;) {
+      Status done = given_up ? Status() : give_up_there(volume, taking);
+      given_up = given_up || done;
+      if (done) done = local_.promote(volume, false);
+      if (done) return {};
+      if (given_up) done = failure(done.error().within("the other site's last changes didn't arrive"));
+      const bool in_vain = !given_up && (done.error().code == ErrorCode::not_found || !remote_->ready());
+      if (in_vain || clock_.now() >= deadline) return done;
+      pause_before_asking_again();
+    }
+  }
+
+  Status give_up_there(const std::string& volume, const Taking& taking) {
     if (const Status reached = remote_->ready(); !reached) return reached;
     const Result<ImageState> there = remote_->image(volume);
     if (!there) return failure(there.error());
-    if (there->role == ImageRole::primary) {
-      if (const Status fenced = fence_clients(*remote_, volume, taking); !fenced) return fenced;
-      if (const Status demoted = remote_->demote(volume); !demoted) return demoted;
-    }
-    const Instant deadline = clock_.now() + bound;
-    while (true) {
-      const Status promoted = local_.promote(volume, false);
-      if (promoted) return {};
-      if (clock_.now() >= deadline)
-        return failure(promoted.error().within("the other site's last changes didn't arrive"));
-      pause_before_asking_again();
-    }
+    if (there->role != ImageRole::primary) return {};
+    if (const Status fenced = fence_clients(*remote_, volume, taking); !fenced) return fenced;
+    return remote_->demote(volume);
   }
 
   // ---- Tending ----

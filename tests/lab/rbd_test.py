@@ -2,7 +2,7 @@
 import json
 import time
 
-from bascule_lab import ceph, guest, product
+from bascule_lab import ceph, guest, process, product
 
 from harness import GUESTS, LabError, expect
 
@@ -195,3 +195,38 @@ def test_rbd_bad_input(lab):
 
 
 test_rbd_bad_input.storage = "rbd"
+
+
+def test_rbd_templates(lab):
+    """A qcow2 file becomes a template. Volumes made at either site begin as its clones, and outlive the loss of a site."""
+    product.wait_for_hosts(lab.instance)
+    product.commission(lab.instance, ("paris-1", "paris-2", "lyon-1", "lyon-2"))
+    raw, file = lab.instance.metro / "debian.img", lab.instance.metro / "debian.qcow2"
+    raw.write_bytes(b"vm=template boot=template counter=7\n".ljust(8 << 20, b"\0"))
+    process.run("qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, file)
+    raw.unlink()
+    template = ("/srv/bascule/metro/debian.qcow2", "gold:debian")
+    expect(lab.execute("paris-1", "bascule-template", "import", *template) == 0, "the template is made")
+    expect(lab.execute("lyon-1", "bascule-template", "import", *template) == 1, "a second of its name is refused")
+
+    def create(name, home, size_mib):
+        disk = {"pool": "gold", "volume": f"{name}.raw", "size_mib": size_mib, "from": "debian"}
+        product.create_guest(lab.instance, name, GUESTS[name], home=home, disks=[disk])
+        boot = lab.wait_for_answer(name)
+        lab.wait(lambda: (name, boot) in lab.observer.found, 10, f"{name}'s report of what it found")
+        expect(lab.observer.found[name, boot] == ("template", 7), f"{name} begins with the template's content")
+
+    create("web-1", "paris", 16)
+    lab.wait(lambda: follows(lab, "web-1"), 60, "the copy of web-1 at lyon follows")
+    create("web-2", "lyon", 8)
+    for site in ("paris", "lyon"):
+        told = ceph.command(lab.instance, site, "rbd", "info", f"{ceph.POOL}/web-1.raw")
+        expect("debian@template" in told, f"web-1's volume at {site} is a clone, not a copy: {told}")
+    expect(lab.execute("paris-1", "bascule-template", "list", "gold") == 0, "the templates are listed")
+    expect(lab.execute("paris-1", "bascule-template", "remove", "gold:debian") == 1, "its clones need it")
+    expect(lab.execute("paris-1", "bascule-template", "remove", "gold:web-1.raw") == 1, "a clone is no template")
+    lost, told = lose_site(lab)["web-1"]
+    expect(abs(lost - told) <= 1, "what is told is what was lost, to the second")
+
+
+test_rbd_templates.storage = "rbd"

@@ -17,7 +17,7 @@ TEST_CASE("a wire message survives the way there and back") {
   start.spec.name = "web-1";
   start.spec.home = SiteId("paris");
   start.spec.memory_mib = 96;
-  start.spec.disks.push_back({"metro", "web-1.raw", 64, DiskFormat::raw});
+  start.spec.disks.push_back({"metro", "web-1.raw", 64, DiskFormat::raw, "debian-12"});
   command.order = start;
   const wire::FromManager sent = command;
   const auto got = json::decode_text<wire::FromManager>(json::encode_text(sent), json::Unknown::refuse);

@@ -260,6 +260,14 @@ TEST_CASE("disks, nics and sizes are read") {
   REQUIRE(disk);
   CHECK(disk->size_mib == 20480);
   CHECK(disk->format == DiskFormat::qcow2);
+  const auto clone = parse_disk("gold:web-1:20G:from=debian-12:iops=500:mib_per_second=40");
+  REQUIRE(clone);
+  CHECK(clone->from == "debian-12");
+  CHECK(clone->iops_limit == 500);
+  CHECK(clone->mib_per_second_limit == 40);
+  for (const char* wrong :
+       {"a:b:1G:from=", "a:b:1G:iops=", "a:b:1G:iops=-1", "a:b:1G:iops=1k", "a:b:1G:qcow2=1"})
+    CHECK_FALSE(parse_disk(wrong));
   CHECK_FALSE(parse_disk("metro:web-1"));
   CHECK_FALSE(parse_disk("metro:web-1:1G:vmdk"));
   CHECK(parse_nic("br0:52:54:00:12:34:56")->mac == "52:54:00:12:34:56");

@@ -37,7 +37,7 @@ DomainPlan nbd_plan() {
   plan.spec.vcpus = 2;
   plan.generation = Generation(1);
   plan.domain_type = "kvm";
-  plan.spec.disks = {{"san", "web-1", 64, DiskFormat::raw}};
+  plan.spec.disks = {{"san", "web-1", 64, DiskFormat::raw, "", 500, 40}};
   plan.disks = {NbdSource{"198.18.0.4", 10809, "web-1"}};
   return plan;
 }

@@ -30,6 +30,13 @@ TEST_CASE("a qcow2 volume is made by qemu-img") {
   CHECK(test::read_file(folder.path() + "/a").substr(0, 3) == "QFI");
 }
 
+TEST_CASE("no blank volume is made where a template's content was asked for") {
+  test::TemporaryFolder folder;
+  Disk disk{"metro", "a", 8, DiskFormat::raw, "debian-12"};
+  CHECK(make_dir_pool("metro", folder.path())->create({disk, {}, false}).error().code == ErrorCode::invalid);
+  CHECK(std::filesystem::is_empty(folder.path()));
+}
+
 TEST_CASE("no name leads out of the pool") {
   test::TemporaryFolder folder;
   const auto pool = make_dir_pool("metro", folder.path() + "/pool");

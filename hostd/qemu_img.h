@@ -1,0 +1,30 @@
+// qemu-img(1), run as a program: what knows the formats of disk images.
+//
+// Blocks until the program ends. Errors: unavailable (it can't be run), invalid (the file is refused),
+// internal.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/result.h"
+#include "hostd/ceph.h"
+
+namespace bascule::hostd {
+
+struct ImageFile {
+  std::string format;       // "raw" or "qcow2"
+  std::uint64_t bytes = 0;  // as a guest sees it
+};
+
+Status create_qcow2(const std::string& path, std::uint64_t size_mib);
+
+// What an image file is, within 30 s of processor time and 2 GiB of memory. Refused: other formats, encrypted
+// ones, and files that refer to others, as a stranger's image could name any file of this host.
+Result<ImageFile> inspect_image(const std::string& path);
+
+// Copies its content into an image that exists and holds zeros. Progress goes to standard output.
+Status copy_to_rbd(const std::string& path, const ImageFile& file, const CephAddress& to,
+                   const std::string& image);
+
+}  // namespace bascule::hostd
