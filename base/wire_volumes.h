@@ -38,6 +38,7 @@ struct VolumeSeen {
   std::optional<Duration> behind;          // how far it is behind
   std::optional<std::uint64_t> used_mib;   // of its size; absent: not known
   std::vector<SnapshotSeen> snapshots;     // oldest first
+  std::vector<SnapshotSeen> kept;  // copies that were set aside at this site on the way home: image, since
 };
 struct VolumesSeen {
   static constexpr std::string_view kType = "volumes_seen";
@@ -90,6 +91,7 @@ void fields(V& v, VolumeSeen& x) {
   v.optional("behind_ms", x.behind);
   v.optional("used_mib", x.used_mib);
   v.optional("snapshots", x.snapshots);
+  v.optional("kept", x.kept);
 }
 template <class V>
 void fields(V& v, VolumesSeen& x) {

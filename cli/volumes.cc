@@ -73,6 +73,11 @@ void print_snapshots(Session& session, const std::string& body) {
       table.add({{text(volume, "pool") + ":" + text(volume, "volume")},
                  {text(snapshot, "name"), Tone::strong},
                  {time_text(snapshot, "taken")}});
+  for (const Document& volume : elements(parse(body), "volumes"))
+    for (const Document& kept : elements(volume, "kept"))
+      table.add({{text(volume, "pool") + ":" + text(volume, "volume")},
+                 {"kept aside: " + text(kept, "name")},
+                 {time_text(kept, "taken")}});
   if (elements(parse(body), "volumes").empty())
     session.out << "not known now: its host tells while the VM runs, and after each change\n";
   else if (table.empty())

@@ -161,6 +161,20 @@ void on_host_volumes(Turn& turn, const HostVolumesSeen& event) {
   if (speaker(turn, event.from)) on_volumes_seen(turn, event.from, event.seen);
 }
 
+namespace {
+
+// Of the same site: a pool's trouble is seen by all of its hosts.
+bool told_by_another(const Turn& turn, const Host& host, const std::string& text) {
+  return std::any_of(turn.state.hosts.begin(), turn.state.hosts.end(), [&](const auto& entry) {
+    const Host& other = entry.second;
+    const auto& open = other.live.faults;
+    return other.record.id != host.record.id && other.record.site == host.record.site &&
+           std::find(open.begin(), open.end(), text) != open.end();
+  });
+}
+
+}  // namespace
+
 void on_host_fault(Turn& turn, const HostFaultReported& event) {
   Host* host = speaker(turn, event.from);
   if (!host) return;
@@ -169,7 +183,7 @@ void on_host_fault(Turn& turn, const HostFaultReported& event) {
   auto& open = host->live.faults;
   const auto known = std::find(open.begin(), open.end(), text);
   if (fault.cleared) {
-    std::erase_if(open, [&](const std::string& other) { return other.starts_with(fault.kind + ": "); });
+    std::erase(open, text);
     return turn.log("host_fault_cleared", *host, Reason::requested, text);
   }
   if (known != open.end()) return;
@@ -177,6 +191,7 @@ void on_host_fault(Turn& turn, const HostFaultReported& event) {
   open.push_back(text);
   const bool device = fault.kind == "device";
   turn.log("host_fault", *host, device ? Reason::device_policy : Reason::out_of_band, text);
+  if (!fault.vm && told_by_another(turn, *host, text)) return;
   Turn::Facts facts{{"host", host->record.id.value}, {"site", host->record.site.value}, {"detail", text}};
   if (const Vm* vm = fault.vm ? turn.find_vm(*fault.vm) : nullptr) facts["vms"] = vm->record.spec.name;
   turn.notify(device ? NoticeKind::device_policy : NoticeKind::host_fault, std::nullopt, std::move(facts));

@@ -189,6 +189,11 @@ void Agent::raise(const std::string& kind, const std::string& what, const std::o
   const auto found = faults_.find(key);
   if (found == faults_.end() && faults_.size() >= kMostFaults) return;
   if (found != faults_.end() && found->second.fault.detail == detail) return;
+  if (found != faults_.end()) {
+    wire::HostFault before = found->second.fault;
+    before.cleared = true;
+    parts_.tell(before);
+  }
   log(LogLevel::error, "agent", "fault", {{"kind", kind}, {"detail", detail}});
   Fault& fault = faults_[key];
   fault.fault = {kind, vm, false, detail};

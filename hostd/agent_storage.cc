@@ -15,6 +15,12 @@ bool says_the_same(const wire::VolumesSeen& a, const wire::VolumesSeen& b) {
   return true;
 }
 
+std::string listed(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
 }  // namespace
 
 void Agent::tend_storage() {
@@ -23,6 +29,11 @@ void Agent::tend_storage() {
       raise("storage", name, {}, ready.error().message);
     else
       clear("storage", name, {});
+    const std::string warnings = listed(pool->warnings());
+    if (warnings.empty())
+      clear("storage", name + "/health", {});
+    else
+      raise("storage", name + "/health", {}, "pool " + name + ": its storage reports " + warnings);
   }
   std::map<VmId, Generation> running;
   {

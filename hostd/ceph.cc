@@ -1,7 +1,9 @@
 #include "hostd/ceph.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstring>
+#include <iterator>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <rados/librados.hpp>
@@ -11,6 +13,7 @@
 
 #include "base/log.h"
 #include "hostd/bounded_call.h"
+#include "hostd/ceph_health.h"
 #include "hostd/ceph_image.h"
 
 namespace bascule::hostd {
@@ -20,6 +23,7 @@ constexpr Duration kBound = 10s;
 constexpr Duration kLongBound = 60s;
 constexpr Duration kLookBound = 4s;
 constexpr int kMostCalls = 64;
+constexpr int kLooksPerHealth = 10;
 constexpr const char* kCanary = "bascule.canary";
 constexpr std::uint32_t kBlocklistSeconds = 10u * 365 * 86400;  // it fences until it expires: never, then
 
@@ -119,6 +123,9 @@ struct Ceph::Shared {
   std::shared_ptr<Handle> handle;
   bool looked = false;
   Status ready = failure(ErrorCode::unavailable, "not looked at yet");
+  std::vector<std::string> health;    // the codes of the last answer
+  std::vector<std::string> warnings;  // of the last two
+  int looks = 0;
   BoundedCalls calls{kMostCalls};
 };
 
@@ -157,13 +164,39 @@ void Ceph::look() {
   };
   const Result<Connected> found =
       shared_->calls.run<Connected>(kLookBound, "Ceph by " + address_.conf, round);
+  bool ask_health = false;
+  {
+    const std::lock_guard lock(shared_->mutex);
+    shared_->ready = found ? Status() : Status(failure(found.error()));
+    shared_->looked = true;
+    shared_->changed.notify_all();
+    if (found) shared_->handle = *found;
+    // A handle heals by itself, except from being fenced.
+    if (!found && found.error().code == ErrorCode::denied) shared_->handle.reset();
+    ask_health = found && shared_->looks++ % kLooksPerHealth == 0;
+  }
+  if (ask_health) look_at_health();
+}
+
+std::vector<std::string> Ceph::warnings() const {
   const std::lock_guard lock(shared_->mutex);
-  shared_->ready = found ? Status() : Status(failure(found.error()));
-  shared_->looked = true;
-  shared_->changed.notify_all();
-  if (found) shared_->handle = *found;
-  // A handle heals by itself, except from being fenced.
-  if (!found && found.error().code == ErrorCode::denied) shared_->handle.reset();
+  return shared_->warnings;
+}
+
+void Ceph::look_at_health() {
+  using Words = std::vector<std::string>;
+  const Result<Words> found =
+      with_handle<Words>(kLookBound, "the health of " + address_.conf, [](Handle& handle) -> Result<Words> {
+        const Result<nlohmann::json> health = handle.command({{"prefix", "health"}, {"format", "json"}});
+        if (!health) return failure(health.error());
+        return codes_of_health(health->dump());
+      });
+  if (!found) return;  // that the cluster can't be asked is said by ready()
+  const std::lock_guard lock(shared_->mutex);
+  const std::vector<std::string> before = std::exchange(shared_->health, *found);
+  shared_->warnings.clear();
+  std::set_intersection(before.begin(), before.end(), found->begin(), found->end(),
+                        std::back_inserter(shared_->warnings));
 }
 
 template <class T, class Call>

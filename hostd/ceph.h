@@ -84,8 +84,11 @@ class Ceph {
   // As the last look() found it; `unavailable` with the reason. Waits for the first.
   Status ready() const;
   Result<std::string> cluster_id() const;  // its fsid
-  // Writes and reads the canary object, connecting anew where that helps. For a thread of its own.
+  // Writes and reads the canary object, connecting anew where that helps; asks for the cluster's health every
+  // ten looks. For a thread of its own.
   void look();
+  // The codes of `ceph health` ("OSD_NEARFULL") that both of its last two answers had: see ceph_health.h.
+  std::vector<std::string> warnings() const;
 
   // ---- Images ----
   Result<ImageState> image(const std::string& name) const;
@@ -131,6 +134,7 @@ class Ceph {
   template <class Call>
   Status with_image(Duration bound, const std::string& what, const std::string& name, Call call) const;
   std::shared_ptr<Handle> handle() const;
+  void look_at_health();
 
   struct Shared;
   const CephAddress address_;

@@ -62,6 +62,9 @@ class StoragePool {
   virtual const std::string& name() const = 0;
   // Whether the pool is usable now (mounted, writable); `unavailable` says why not.
   virtual Status ready() const = 0;
+  // What the storage says of itself that wants a person soon, though it works: nearly full, a copy less. In
+  // its own words, which don't change as long as the trouble is the same.
+  virtual std::vector<std::string> warnings() const { return {}; }
   virtual Result<bool> exists(const std::string& volume) const = 0;
   // All or nothing: a volume that could not be finished is removed. `conflict` when it exists.
   virtual Status create(const NewVolume& volume) = 0;

@@ -9,6 +9,7 @@
 #include "hostd/bounded_call.h"
 #include "hostd/pump.h"
 #include "hostd/templates.h"
+#include "hostd/volume_tags.h"
 
 namespace bascule::hostd {
 namespace {
@@ -21,40 +22,20 @@ constexpr Duration kArrives = 20s;                // a demotion at the other sit
 constexpr Duration kArrivesPlanned = 120s;        // the same, when nothing may be lost
 constexpr Duration kFollows = 1800s;              // a whole copy
 constexpr std::uint64_t kGenerationsRevoked = 4;  // before the one that starts
-constexpr const char* kVmTag = "bascule.vm";
-constexpr const char* kGenerationTag = "bascule.generation";
-constexpr Duration kMeasureEvery = 60s;  // what a volume uses
-// The start that fetched the volume from the other site, and until when that was complete (ms since 1970, or
-// "all").
-constexpr const char* kTakenByTag = "bascule.taken_by";
-constexpr const char* kTakenUntilTag = "bascule.taken_until";
-constexpr const char* kClusterTag =
-    "bascule.cluster";  // where that generation had it: tags travel to the replica
-
+constexpr Duration kMeasureEvery = 60s;           // what a volume uses
 std::string client_of(const VmId& vm, std::uint64_t generation) {
   return "bascule." + vm.value + "." + std::to_string(generation);
 }
 
-std::optional<std::int64_t> number_in(const ImageState& image, const char* name) {
-  const auto tag = image.tags.find(name);
-  if (tag == image.tags.end()) return std::nullopt;
-  std::int64_t value = 0;
-  const char* end = tag->second.data() + tag->second.size();
-  const auto parsed = std::from_chars(tag->second.data(), end, value);
-  return parsed.ec == std::errc() && parsed.ptr == end ? std::optional(value) : std::nullopt;
-}
-
-Generation generation_of(const ImageState& image) {
-  return Generation(static_cast<std::uint64_t>(number_in(image, kGenerationTag).value_or(0)));
-}
-
-// What a start that failed since generation `ran` fetched, or one that died before it left its tags.
-std::optional<Arrival> fetched_since(const ImageState& image, Generation ran) {
-  const auto by = number_in(image, kTakenByTag);
-  if (generation_of(image) == ran) return image.arrived;
-  if (!by || static_cast<std::uint64_t>(*by) <= ran.value) return std::nullopt;
-  const auto until = number_in(image, kTakenUntilTag);
-  return Arrival{{until.value_or(0)}, !until};
+// Since when the image of that name is a copy that was set aside; none: it is none.
+std::optional<WallTime> kept_since(const std::string& image) {
+  const std::size_t mark = image.rfind(kKeptMark);
+  if (mark == std::string::npos) return std::nullopt;
+  std::int64_t seconds = 0;
+  const char* const end = image.data() + image.size();
+  const auto parsed = std::from_chars(image.data() + mark + kKeptMark.size(), end, seconds);
+  return parsed.ec == std::errc() && parsed.ptr == end ? std::optional(WallTime{seconds * 1000})
+                                                       : std::nullopt;
 }
 
 class RbdPool final : public StoragePool {
@@ -72,6 +53,8 @@ class RbdPool final : public StoragePool {
     if (const Status state = local_.ready(); !state) return failure(state.error().within("pool " + name_));
     return {};
   }
+
+  std::vector<std::string> warnings() const override { return local_.warnings(); }
 
   Result<bool> exists(const std::string& volume) const override {
     if (const Status named = check(volume); !named) return failure(named.error());
@@ -130,12 +113,7 @@ class RbdPool final : public StoragePool {
       return failure(writable.error().within(what));
     const Result<std::string> cluster = local_.cluster_id();
     if (!cluster) return failure(cluster.error().within(what));
-    std::map<std::string, std::string> tags{{kGenerationTag, std::to_string(taking.generation.value)},
-                                            {kClusterTag, *cluster}};
-    if (taken) tags[kTakenByTag] = tags[kGenerationTag];
-    if (taken)
-      tags[kTakenUntilTag] = taken->complete_until ? std::to_string(taken->complete_until->unix_ms) : "all";
-    const Status tagged = local_.set_tags(volume, tags);
+    const Status tagged = local_.set_tags(volume, tags_of_use(taking.generation, *cluster, taken));
     if (!tagged) return failure(tagged.error().within(what));
     const std::string client = client_of(taking.vm, taking.generation.value);
     Result<Secret> key = local_.client_key(client);
@@ -305,7 +283,12 @@ class RbdPool final : public StoragePool {
     taken = wire::VolumeTaken{name_, volume, {}};
     if (clean) return {};
     log(LogLevel::warning, "storage", "forced", {{"volume", volume}, {"why", clean.error().message}});
-    if (here->newest) taken->complete_until = here->newest->at;
+    // Read anew: more may have arrived meanwhile. Afterwards nothing tells it, as the promotion removes the
+    // points.
+    const Result<ImageState> last = local_.image(volume);
+    if (!last) return failure(last.error());
+    if (!last->newest) return failure(ErrorCode::conflict, "this site's copy was never complete");
+    taken->complete_until = last->newest->at;
     return local_.promote(volume, true);
   }
 
@@ -405,14 +388,26 @@ class RbdPool final : public StoragePool {
       const std::lock_guard lock(mutex_);
       const auto [last, first] = measured_.try_emplace(volume, Measured{{}, now});
       seen.used_mib = last->second.used_mib;
+      seen.kept = last->second.kept;
       if (!first && now - last->second.at < kMeasureEvery) return;
       last->second.at = now;
     }
-    const Result<std::uint64_t> used = local_.used_bytes(volume);
-    if (!used) return;
-    seen.used_mib = *used >> 20;
+    if (const Result<std::uint64_t> used = local_.used_bytes(volume); used) seen.used_mib = *used >> 20;
+    if (auto kept = kept_of(volume); kept) seen.kept = std::move(*kept);
     const std::lock_guard lock(mutex_);
     measured_[volume].used_mib = seen.used_mib;
+    measured_[volume].kept = seen.kept;
+  }
+
+  // Copies that were set aside on the way home.
+  Result<std::vector<wire::SnapshotSeen>> kept_of(const std::string& volume) {
+    const Result<std::vector<std::string>> images = local_.list();
+    if (!images) return failure(images.error());
+    std::vector<wire::SnapshotSeen> kept;
+    for (const std::string& image : *images)
+      if (const auto since = kept_since(image); since && image.starts_with(volume + std::string(kKeptMark)))
+        kept.push_back({image, *since});
+    return kept;
   }
 
   // ---- The way home ----
@@ -455,13 +450,8 @@ class RbdPool final : public StoragePool {
     const auto grace = std::chrono::duration_cast<std::chrono::milliseconds>(kGrace).count();
     const Result<std::vector<std::string>> images = local_.list();
     for (const std::string& image : images.value_or(std::vector<std::string>())) {
-      const std::size_t mark = image.rfind(kKeptMark);
-      if (mark == std::string::npos) continue;
-      std::int64_t since = 0;
-      const char* digits = image.data() + mark + kKeptMark.size();
-      const auto parsed = std::from_chars(digits, image.data() + image.size(), since);
-      const bool whole = parsed.ec == std::errc() && parsed.ptr == image.data() + image.size();
-      if (!whole || since * 1000 + grace > now.unix_ms) continue;
+      const std::optional<WallTime> since = kept_since(image);
+      if (!since || since->unix_ms + grace > now.unix_ms) continue;
       const Result<ImageState> state = local_.image(image);
       if (!state || !state->tags.contains(kVmTag)) continue;  // named like ours
       const Status removed = local_.remove(image, 0s);
@@ -482,6 +472,7 @@ class RbdPool final : public StoragePool {
   struct Measured {
     std::optional<std::uint64_t> used_mib;
     Instant at;
+    std::vector<wire::SnapshotSeen> kept = {};
   };
   std::map<std::string, Measured> measured_;
   std::map<std::string, Instant> snapshots_;  // when each volume's last was taken

@@ -88,11 +88,19 @@ class Observer:
     def lost(self, vm, boot):
         """Seconds of acknowledged writes that `boot` did not find on its disk: from the last that it found to the last
         of the boot before. 0.0 when it found them all."""
+        kept, missing = self._kept_and_missing(vm, boot)
+        return missing[-1] - kept[-1] if missing else 0.0
+
+    def found_until(self, vm, boot):
+        """When the last write that `boot` found on its disk was acknowledged (monotonic seconds)."""
+        return self._kept_and_missing(vm, boot)[0][-1]
+
+    def _kept_and_missing(self, vm, boot):
+        """When each write of the boot before was acknowledged: those that `boot` found, and those that it didn't."""
         before, counter = self.found[vm, boot]
         writes = [(number, when) for each, number, when in self.written[vm] if each == before]
         missing = [when for number, when in writes if number > counter]
-        kept = [when for number, when in writes if number <= counter] or missing[:1]
-        return missing[-1] - kept[-1] if missing else 0.0
+        return [when for number, when in writes if number <= counter] or missing[:1], missing
 
     def last_report(self, vm):
         return self.reports[vm].order[-1][2] if vm in self.reports else None

@@ -54,7 +54,7 @@ def move_home(lab, names=("web-1",), timeout_s=180):
 
 def lose_site(lab, names=("web-1",), timeout_s=90):
     """The hosts of paris and its cluster lose power at once; returns per guest what it lost: (by its own log, as told),
-    in seconds."""
+    in seconds. They may differ by a second, and by what the guest didn't write while it lived: nobody knows of that."""
     old = {name: lab.boot(name) for name in names}
     began = time.monotonic()
     lab.verb("poweroff", "paris")
@@ -64,7 +64,10 @@ def lose_site(lab, names=("web-1",), timeout_s=90):
         lab.note(f"{name}: site lost -> HTTP from lyon {time.monotonic() - began:.1f} s")
         vm = lab.vm(name)
         expect(vm["away"] and "lost_ms" in vm, f"the loss should be known: {vm}")
-        losses[name] = (lost_of(lab, name, boot), vm["lost_ms"] / 1000)
+        lost, told = lost_of(lab, name, boot), vm["lost_ms"] / 1000
+        silent = began - lab.observer.found_until(name, boot)
+        expect(lost - 1 <= told <= max(lost, silent) + 1, f"{name} lost {lost:.1f} s, and {told:.1f} s are told")
+        losses[name] = (lost, told)
     return losses
 
 
@@ -101,12 +104,12 @@ def test_rbd_site_dark_and_home(lab):
     lost, told = lose_site(lab)["web-1"]
     lab.note(f"lost by the guest's own log {lost:.1f} s, as told {told:.1f} s")
     expect(told < 10, "with a snapshot every 5 s no more than that and a little is lost")
-    expect(abs(lost - told) <= 1, "what is told is what was lost, to the second")
     restore_site(lab)
     lab.stays(lambda: lab.site("web-1") == "lyon", 5, "nothing comes back by itself")
     began = time.monotonic()
     move_home(lab)
     lab.note(f"approved -> home {time.monotonic() - began:.1f} s")
+    lab.wait(lambda: lab.vm("web-1")["volumes"][0].get("kept"), 90, "the copy of before the fault is listed")
 
 
 test_rbd_site_dark_and_home.storage = "rbd"
@@ -132,6 +135,12 @@ def test_rbd_frozen_cluster_is_said_and_heals(lab):
     lab.wait(lambda: not storage_faults(lab, "lyon-1"), 10, "the end of the fault")
     lab.note(f"thawed -> well {time.monotonic() - began:.1f} s")
     lab.wait(lambda: follows(lab, "web-1"), 60, "web-1's copy follows again")
+
+    ceph.command(lab.instance, "lyon", "ceph", "osd", "set-nearfull-ratio", "0.0001")
+    lab.wait(lambda: "OSD_NEARFULL" in str(storage_faults(lab, "lyon-1")), 60, "a cluster that is nearly full is a fault")
+    expect(not storage_faults(lab, "paris-1"), "of its own site only")
+    ceph.command(lab.instance, "lyon", "ceph", "osd", "set-nearfull-ratio", "0.85")
+    lab.wait(lambda: not storage_faults(lab, "lyon-1"), 60, "the end of the fault")
 
 
 test_rbd_frozen_cluster_is_said_and_heals.storage = "rbd"
@@ -225,8 +234,7 @@ def test_rbd_templates(lab):
     expect(lab.execute("paris-1", "bascule-template", "list", "gold") == 0, "the templates are listed")
     expect(lab.execute("paris-1", "bascule-template", "remove", "gold:debian") == 1, "its clones need it")
     expect(lab.execute("paris-1", "bascule-template", "remove", "gold:web-1.raw") == 1, "a clone is no template")
-    lost, told = lose_site(lab)["web-1"]
-    expect(abs(lost - told) <= 1, "what is told is what was lost, to the second")
+    lose_site(lab)
 
 
 test_rbd_templates.storage = "rbd"

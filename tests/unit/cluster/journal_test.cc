@@ -164,7 +164,8 @@ std::vector<EventBody> one_of_each() {
                                 WallTime{7},
                                 12ms,
                                 9,
-                                {{"daily", WallTime{5}}}};
+                                {{"daily", WallTime{5}}},
+                                {{"web-1.raw.kept.7", WallTime{7}}}};
   return {HostHello{greeting},
           HostHeartbeat{paris, beat},
           HostDomainChanged{paris, {domain, wire::DomainCause::crashed}},

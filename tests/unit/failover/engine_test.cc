@@ -99,6 +99,26 @@ TEST_CASE("a name or id can't be taken twice, and a bad specification is refused
   CHECK(world.state.vms.size() == 1);
 }
 
+TEST_CASE("a pool's trouble that all hosts of a site see is told once for the site") {
+  World world;
+  four_hosts(world);
+  world.run(5s);
+  world.notices.clear();
+  const auto report = [&world](const char* host, const char* detail, bool cleared = false) {
+    world.send(HostFaultReported{world.copy_of(HostId(host)), {"storage", std::nullopt, cleared, detail}});
+  };
+  report("paris-1", "pool gold: nearly full");
+  report("paris-2", "pool gold: nearly full");
+  CHECK(world.notices.size() == 1);
+  report("lyon-1", "pool gold: nearly full");
+  CHECK(world.notices.size() == 2);
+  report("paris-1", "pool silver: nearly full");
+  CHECK(world.notices.size() == 3);
+  report("paris-1", "pool gold: nearly full", true);
+  CHECK(world.host("paris-1").live.faults == std::vector<std::string>{"storage: pool silver: nearly full"});
+  CHECK(world.host("paris-2").live.faults.size() == 1);
+}
+
 TEST_CASE("the digest covers epoch, generations, boots and places") {
   World world;
   four_hosts(world);

@@ -1,0 +1,41 @@
+#include "hostd/volume_tags.h"
+
+#include <charconv>
+
+namespace bascule::hostd {
+namespace {
+
+std::optional<std::int64_t> number_in(const ImageState& image, const char* name) {
+  const auto tag = image.tags.find(name);
+  if (tag == image.tags.end()) return std::nullopt;
+  std::int64_t value = 0;
+  const char* end = tag->second.data() + tag->second.size();
+  const auto parsed = std::from_chars(tag->second.data(), end, value);
+  return parsed.ec == std::errc() && parsed.ptr == end ? std::optional(value) : std::nullopt;
+}
+
+}  // namespace
+
+Generation generation_of(const ImageState& image) {
+  return Generation(static_cast<std::uint64_t>(number_in(image, kGenerationTag).value_or(0)));
+}
+
+std::optional<Arrival> fetched_since(const ImageState& image, Generation ran) {
+  const auto by = number_in(image, kTakenByTag);
+  if (generation_of(image) == ran) return image.arrived;
+  if (!by || static_cast<std::uint64_t>(*by) <= ran.value) return std::nullopt;
+  const auto until = number_in(image, kTakenUntilTag);
+  return Arrival{{until.value_or(0)}, !until};
+}
+
+std::map<std::string, std::string> tags_of_use(Generation generation, const std::string& cluster,
+                                               const std::optional<wire::VolumeTaken>& taken) {
+  std::map<std::string, std::string> tags{{kGenerationTag, std::to_string(generation.value)},
+                                          {kClusterTag, cluster}};
+  if (!taken) return tags;
+  tags[kTakenByTag] = tags[kGenerationTag];
+  tags[kTakenUntilTag] = taken->complete_until ? std::to_string(taken->complete_until->unix_ms) : "all";
+  return tags;
+}
+
+}  // namespace bascule::hostd

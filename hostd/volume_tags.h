@@ -1,0 +1,30 @@
+// What Bascule notes in an image's metadata. It travels to the replica with the content.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "base/id.h"
+#include "base/wire.h"
+#include "hostd/ceph.h"
+
+namespace bascule::hostd {
+
+inline constexpr const char* kVmTag = "bascule.vm";                  // whose it is
+inline constexpr const char* kGenerationTag = "bascule.generation";  // that had it last
+inline constexpr const char* kClusterTag = "bascule.cluster";        // where that generation had it
+// The start that fetched it from the other site, and until when that was complete (ms since 1970, or "all").
+inline constexpr const char* kTakenByTag = "bascule.taken_by";
+inline constexpr const char* kTakenUntilTag = "bascule.taken_until";
+
+Generation generation_of(const ImageState& image);  // 0: none had it
+
+// What a start that failed since generation `ran` fetched, or one that died before it left its tags.
+std::optional<Arrival> fetched_since(const ImageState& image, Generation ran);
+
+// Of an image that `generation` begins to use on that cluster.
+std::map<std::string, std::string> tags_of_use(Generation generation, const std::string& cluster,
+                                               const std::optional<wire::VolumeTaken>& taken);
+
+}  // namespace bascule::hostd
