@@ -105,7 +105,11 @@ int main(int argc, char** argv) {
   listing.add_option("POOL", arguments.pool, "A pool of hostd.toml")->required();
   CLI::App& removing = *app.add_subcommand("remove", "Remove one that nothing is cloned from");
   add_target(removing, arguments);
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& told) {
+    return app.exit(told) == 0 ? kDone : kWrongUsage;
+  }
 
   const Result<HostConfig> config = load_host_config(arguments.config);
   const auto pool = config ? find_pool(*config, arguments.pool) : failure(config.error());
