@@ -63,6 +63,9 @@ struct ImageState {
   std::string problem;                   // what rbd-mirror says when it doesn't
 };
 
+// How long a removed volume or template, and a copy that was set aside, can be fetched back.
+inline constexpr Duration kTrashGrace = 7 * 24h;
+
 // What makes an image a template, and its snapshot that clones refer to.
 inline constexpr const char* kTemplateTag = "bascule.template";
 inline constexpr const char* kTemplateSnapshot = "template";

@@ -17,7 +17,6 @@ namespace {
 constexpr Duration kLookEvery = 1s;
 constexpr Duration kTidyEvery = 1h;
 constexpr std::string_view kKeptMark = ".kept.";  // and seconds since 1970
-constexpr Duration kGrace = 7 * 24h;              // of a removed volume, and of a copy that was set aside
 constexpr Duration kArrives = 20s;                // a demotion at the other site, when a fault moves the VM
 constexpr Duration kArrivesPlanned = 120s;        // the same, when nothing may be lost
 constexpr Duration kFollows = 1800s;              // a whole copy
@@ -98,7 +97,7 @@ class RbdPool final : public StoragePool {
       log(LogLevel::warning, "storage", "not_removed", {{"volume", volume}, {"why", ours.error().message}});
       return {};
     }
-    return cluster.remove(volume, kGrace);
+    return cluster.remove(volume, kTrashGrace);
   }
 
   Result<OpenedVolume> open(const std::string& volume, const Taking& taking) override {
@@ -447,7 +446,7 @@ class RbdPool final : public StoragePool {
   // Copies that were set aside, and removed volumes, go when their time is over.
   void tidy() {
     const WallTime now = clock_.wall();
-    const auto grace = std::chrono::duration_cast<std::chrono::milliseconds>(kGrace).count();
+    const auto grace = std::chrono::duration_cast<std::chrono::milliseconds>(kTrashGrace).count();
     const Result<std::vector<std::string>> images = local_.list();
     for (const std::string& image : images.value_or(std::vector<std::string>())) {
       const std::optional<WallTime> since = kept_since(image);

@@ -8,8 +8,6 @@
 namespace bascule::hostd {
 namespace {
 
-constexpr Duration kGrace = 7 * 24h;  // in the trash
-
 bool is_template(const ImageState& image) { return image.tags.contains(kTemplateTag); }
 
 Status check_name(const std::string& name) {
@@ -96,7 +94,7 @@ Status remove_template(Ceph& ceph, const std::string& name) {
   if (*clones > 0)
     return failure(ErrorCode::conflict,
                    "template " + name + " is what " + std::to_string(*clones) + " volumes are clones of");
-  return ceph.remove(name, kGrace);
+  return ceph.remove(name, kTrashGrace);
 }
 
 }  // namespace bascule::hostd
