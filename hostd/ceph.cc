@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <condition_variable>
-#include <cstring>
 #include <iterator>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -13,6 +12,7 @@
 
 #include "base/log.h"
 #include "hostd/bounded_call.h"
+#include "hostd/ceph_error.h"
 #include "hostd/ceph_health.h"
 #include "hostd/ceph_image.h"
 
@@ -24,6 +24,7 @@ constexpr Duration kLongBound = 60s;
 constexpr Duration kLookBound = 4s;
 constexpr int kMostCalls = 64;
 constexpr int kLooksPerHealth = 10;
+constexpr std::size_t kMostOfObject = 4096;
 constexpr const char* kCanary = "bascule.canary";
 constexpr std::uint32_t kBlocklistSeconds = 10u * 365 * 86400;  // it fences until it expires: never, then
 
@@ -32,39 +33,6 @@ constexpr const char* kOptions[][2] = {{"client_mount_timeout", "3"},    {"rados
                                        {"rados_osd_op_timeout", "3"},    {"objecter_timeout", "2"},
                                        {"objecter_tick_interval", "1"},  {"rbd_cache", "false"},
                                        {"rbd_default_clone_format", "2"}};
-
-Error error_of(int code, const std::string& what) {
-  const std::string text = what + ": " + std::strerror(-code);
-  switch (-code) {
-    case ENOENT:
-      return {ErrorCode::not_found, text};
-    case EEXIST:
-    case EBUSY:
-    case EROFS:
-    case ENOTEMPTY:
-    case EINVAL:
-      return {ErrorCode::conflict, text};
-    case EACCES:
-    case EPERM:
-      return {ErrorCode::denied,
-              text + "; does the keyring have the capabilities that docs/install.md lists?"};
-    case ENOSPC:
-    case EDQUOT:
-      return {ErrorCode::exhausted, text};
-    case ESHUTDOWN:
-      return {ErrorCode::denied, text + " (this connection is on the cluster's blocklist)"};
-    case ETIMEDOUT:
-      return {ErrorCode::unavailable,
-              text + "; do its monitors and OSDs run, and does the network reach them?"};
-    default:
-      return {ErrorCode::unavailable, text};
-  }
-}
-
-Status status_of(int code, const std::string& what) {
-  if (code >= 0) return {};
-  return failure(error_of(code, what));
-}
 
 // Of an answer; some monitors append an empty list to a full one.
 Result<nlohmann::json> first_value(const std::string& text) {
@@ -432,6 +400,35 @@ Status Ceph::prove_writable(const std::string& name) {
       pause_before_asking_again();
     }
     return failure(error_of(r, what));
+  });
+}
+
+// ---- Small objects ----
+
+Status Ceph::write_object(const std::string& name, const std::string& text) {
+  const std::string what = "writing object " + address_.pool + "/" + name;
+  return with_handle<void>(kBound, what, [=](Handle& handle) {
+    ceph::bufferlist content;
+    content.append(text);
+    return status_of(handle.pool.write_full(name, content), what);
+  });
+}
+
+Result<std::string> Ceph::read_object(const std::string& name) const {
+  const std::string what = "reading object " + address_.pool + "/" + name;
+  return with_handle<std::string>(kBound, what, [=](Handle& handle) -> Result<std::string> {
+    ceph::bufferlist content;
+    if (const int r = handle.pool.read(name, content, kMostOfObject, 0); r < 0)
+      return failure(error_of(r, what));
+    return content.to_str();
+  });
+}
+
+Status Ceph::remove_object(const std::string& name) {
+  const std::string what = "removing object " + address_.pool + "/" + name;
+  return with_handle<void>(kBound, what, [=](Handle& handle) {
+    const int r = handle.pool.remove(name);
+    return r == -ENOENT ? Status() : status_of(r, what);
   });
 }
 

@@ -122,6 +122,11 @@ class Ceph {
   // read-only as long as the local rbd-mirror has the lock.
   Status prove_writable(const std::string& name);
 
+  // ---- Small objects of our own in the pool ----
+  Status write_object(const std::string& name, const std::string& text);
+  Result<std::string> read_object(const std::string& name) const;  // its first 4 KiB
+  Status remove_object(const std::string& name);                   // no error when there is none
+
   // ---- Fencing ----
   // Blocklists whoever has the image open but the rbd-mirror daemons, and reads it back. Returns the
   // addresses.

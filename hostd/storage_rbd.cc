@@ -1,10 +1,10 @@
 #include "hostd/storage_rbd.h"
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <mutex>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "hostd/bounded_call.h"
 #include "hostd/pump.h"
@@ -16,7 +16,6 @@ namespace {
 
 constexpr Duration kLookEvery = 1s;
 constexpr Duration kTidyEvery = 1h;
-constexpr std::string_view kKeptMark = ".kept.";  // and seconds since 1970
 constexpr Duration kArrives = 20s;                // a demotion at the other site, when a fault moves the VM
 constexpr Duration kArrivesPlanned = 120s;        // the same, when nothing may be lost
 constexpr Duration kFollows = 1800s;              // a whole copy
@@ -24,17 +23,6 @@ constexpr std::uint64_t kGenerationsRevoked = 4;  // before the one that starts
 constexpr Duration kMeasureEvery = 60s;           // what a volume uses
 std::string client_of(const VmId& vm, std::uint64_t generation) {
   return "bascule." + vm.value + "." + std::to_string(generation);
-}
-
-// Since when the image of that name is a copy that was set aside; none: it is none.
-std::optional<WallTime> kept_since(const std::string& image) {
-  const std::size_t mark = image.rfind(kKeptMark);
-  if (mark == std::string::npos) return std::nullopt;
-  std::int64_t seconds = 0;
-  const char* const end = image.data() + image.size();
-  const auto parsed = std::from_chars(image.data() + mark + kKeptMark.size(), end, seconds);
-  return parsed.ec == std::errc() && parsed.ptr == end ? std::optional(WallTime{seconds * 1000})
-                                                       : std::nullopt;
 }
 
 class RbdPool final : public StoragePool {
@@ -114,6 +102,7 @@ class RbdPool final : public StoragePool {
     if (!cluster) return failure(cluster.error().within(what));
     const Status tagged = local_.set_tags(volume, tags_of_use(taking.generation, *cluster, taken));
     if (!tagged) return failure(tagged.error().within(what));
+    if (taken && taken->complete_until) local_.remove_object(note_of(volume));  // nothing reads it any more
     const std::string client = client_of(taking.vm, taking.generation.value);
     Result<Secret> key = local_.client_key(client);
     if (!key) return failure(key.error().within(what));
@@ -288,6 +277,9 @@ class RbdPool final : public StoragePool {
     if (!last) return failure(last.error());
     if (!last->newest) return failure(ErrorCode::conflict, "this site's copy was never complete");
     taken->complete_until = last->newest->at;
+    const TakeoverNote note{taking.vm, taking.generation, last->newest->at};
+    if (const Status noted = local_.write_object(note_of(volume), json::encode_text(note)); !noted)
+      return noted;
     return local_.promote(volume, true);
   }
 
@@ -301,10 +293,10 @@ class RbdPool final : public StoragePool {
     const auto tag = here.tags.find(kClusterTag);
     const bool ran_here = tag == here.tags.end() || tag->second == *cluster;  // no tag: it never ran
     if (had == taking.ran && ran_here) return {};
-    const bool older = had < taking.ran;
-    const auto fetched =
-        older || taking.takeover == wire::Takeover::none ? std::nullopt : fetched_since(here, taking.ran);
-    if (older || (had == taking.ran && !fetched))
+    const Result<std::optional<Arrival>> arrived = arrived_since(volume, here, taking);
+    if (!arrived) return failure(arrived.error());
+    const std::optional<Arrival>& fetched = *arrived;
+    if (had <= taking.ran && !fetched)
       return failure(ErrorCode::conflict,
                      "this site's copy is older than what generation " + std::to_string(taking.ran.value) +
                          " of the VM wrote (it has generation " + std::to_string(had.value) +
@@ -316,6 +308,21 @@ class RbdPool final : public StoragePool {
     taken = wire::VolumeTaken{name_, volume, {}};
     if (!fetched->all) taken->complete_until = fetched->until;
     return {};
+  }
+
+  // What was fetched here for a start after generation `ran`, by the image's tags and points or by the note.
+  Result<std::optional<Arrival>> arrived_since(const std::string& volume, const ImageState& here,
+                                               const Taking& taking) const {
+    if (taking.takeover == wire::Takeover::none) return std::nullopt;
+    if (generation_of(here) >= taking.ran)
+      if (const auto fetched = fetched_since(here, taking.ran)) return fetched;
+    const Result<std::string> text = local_.read_object(note_of(volume));
+    if (!text && text.error().code == ErrorCode::not_found) return std::nullopt;
+    if (!text) return failure(text.error());
+    const Result<TakeoverNote> note = json::decode_text<TakeoverNote>(*text, json::Unknown::tolerate);
+    if (!note) return failure(note.error().within(note_of(volume)));
+    if (note->vm != taking.vm || note->generation <= taking.ran) return std::nullopt;
+    return Arrival{note->until, false};
   }
 
   // The other site gives the volume up, and all that it had arrives here first. Asked again within the bound
@@ -404,7 +411,7 @@ class RbdPool final : public StoragePool {
     if (!images) return failure(images.error());
     std::vector<wire::SnapshotSeen> kept;
     for (const std::string& image : *images)
-      if (const auto since = kept_since(image); since && image.starts_with(volume + std::string(kKeptMark)))
+      if (const auto since = kept_since(image); since && image == kept_name(volume, *since))
         kept.push_back({image, *since});
     return kept;
   }
@@ -424,7 +431,7 @@ class RbdPool final : public StoragePool {
     // A client that died with its host would keep the image's lock for half a minute.
     if (const Result<std::vector<std::string>> fenced = local_.fence(volume); !fenced)
       return failure(fenced.error());
-    const std::string kept = volume + std::string(kKeptMark) + std::to_string(clock_.wall().unix_ms / 1000);
+    const std::string kept = kept_name(volume, clock_.wall());
     if (const Status ended = local_.stop_mirroring(volume); !ended) return ended;
     if (const Status renamed = local_.rename(volume, kept); !renamed) return renamed;
     log(LogLevel::info, "storage", "kept", {{"volume", volume}, {"as", kept}});

@@ -1,9 +1,12 @@
 #include "hostd/volume_tags.h"
 
 #include <charconv>
+#include <string_view>
 
 namespace bascule::hostd {
 namespace {
+
+constexpr std::string_view kKeptMark = ".kept.";  // and seconds since 1970
 
 std::optional<std::int64_t> number_in(const ImageState& image, const char* name) {
   const auto tag = image.tags.find(name);
@@ -37,5 +40,21 @@ std::map<std::string, std::string> tags_of_use(Generation generation, const std:
   tags[kTakenUntilTag] = taken->complete_until ? std::to_string(taken->complete_until->unix_ms) : "all";
   return tags;
 }
+
+std::string kept_name(const std::string& volume, WallTime since) {
+  return volume + std::string(kKeptMark) + std::to_string(since.unix_ms / 1000);
+}
+
+std::optional<WallTime> kept_since(const std::string& image) {
+  const std::size_t mark = image.rfind(kKeptMark);
+  if (mark == std::string::npos) return std::nullopt;
+  std::int64_t seconds = 0;
+  const char* const end = image.data() + image.size();
+  const auto parsed = std::from_chars(image.data() + mark + kKeptMark.size(), end, seconds);
+  return parsed.ec == std::errc() && parsed.ptr == end ? std::optional(WallTime{seconds * 1000})
+                                                       : std::nullopt;
+}
+
+std::string note_of(const std::string& volume) { return "bascule.takeover." + volume; }
 
 }  // namespace bascule::hostd

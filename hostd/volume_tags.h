@@ -27,4 +27,23 @@ std::optional<Arrival> fetched_since(const ImageState& image, Generation ran);
 std::map<std::string, std::string> tags_of_use(Generation generation, const std::string& cluster,
                                                const std::optional<wire::VolumeTaken>& taken);
 
+// A copy that was set aside is an image of its own.
+std::string kept_name(const std::string& volume, WallTime since);
+std::optional<WallTime> kept_since(const std::string& image);  // none: it is none
+
+// Kept in an object beside the image from before a promotion by force until its tags are set: the promotion
+// removes the points that tell how complete the copy is, and its host may die right then.
+struct TakeoverNote {
+  VmId vm;
+  Generation generation;  // of the start that takes it over
+  WallTime until;         // when what it has was written, or a little later
+};
+template <class V>
+void fields(V& v, TakeoverNote& x) {
+  v("vm", x.vm);
+  v("generation", x.generation);
+  v("until", x.until);
+}
+std::string note_of(const std::string& volume);  // the object's name
+
 }  // namespace bascule::hostd
