@@ -58,6 +58,7 @@ osd_objectstore = bluestore
 bluestore_block_create = true
 osd_heartbeat_grace = 6
 osd_heartbeat_interval = 2
+osd_max_markdown_count = 1000
 debug_bluestore = 0
 debug_rocksdb = 0
 [client]
@@ -261,3 +262,12 @@ def freeze(instance, site, frozen, daemon=None):
         pid = process.read_pid(directory(instance, site) / "run" / f"{name}.pid")
         with contextlib.suppress(ProcessLookupError, TypeError):
             os.kill(pid, signal.SIGSTOP if frozen else signal.SIGCONT)
+    if not frozen and "osd.0" in names:
+        _peer_again(instance, site)
+
+
+def _peer_again(instance, site):
+    """The only OSD, once its read lease lapsed, may never answer again ("waiting for readable"): no other OSD's word
+    renews it. That it is marked down, as others would have done meanwhile, makes it start anew; it is soon up again."""
+    with contextlib.suppress(LabError, subprocess.TimeoutExpired):  # its monitor may be frozen or killed too
+        command(instance, site, "ceph", "osd", "down", "0", timeout=5)
