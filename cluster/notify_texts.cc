@@ -87,10 +87,10 @@ constexpr std::array kEnglish = {
         "Next: `bascule vm show {vms}` and `bascule explain {vms}`.",
         "Bascule {cluster}: VM DOWN on {host}, not restarted: {vms}. Next: bascule explain, bascule vm show"},
     Words{K::vm_restarted, S::warning, "{n} {n|VM|VMs} restarted on {host}",
-          "{n} {n|VM|VMs} stopped unexpectedly and {n|was|were} started again on the same host, {host}:\n    "
+          "{n} {n|VM|VMs} stopped unexpectedly and {n|was|were} started again on {host}:\n    "
           "{vms}\n\n"
           "Next: `bascule explain` says why; nothing has to be done now.",
-          "Bascule {cluster}: {n} {n|VM|VMs} restarted in place on {host}: {vms}. Next: nothing urgent, see "
+          "Bascule {cluster}: {n} {n|VM|VMs} restarted on {host}: {vms}. Next: nothing urgent, see "
           "bascule "
           "explain"},
     Words{K::device_policy, S::critical, "Forbidden device on {host}",
@@ -208,10 +208,10 @@ constexpr std::array kFrench = {
           "Bascule {cluster} : VM EN PANNE sur {host}, non redémarrée : {vms}. À faire : bascule explain, "
           "bascule vm show"},
     Words{K::vm_restarted, S::warning, "{n} VM {n|redémarrée|redémarrées} sur {host}",
-          "{n} VM {n|s’est arrêtée|se sont arrêtées} de façon imprévue et {n|a|ont} redémarré sur le même "
-          "hôte, {host} :\n    {vms}\n\n"
+          "{n} VM {n|s’est arrêtée|se sont arrêtées} de façon imprévue et {n|a|ont} redémarré sur "
+          "l’hôte {host} :\n    {vms}\n\n"
           "À faire : rien d’urgent ; `bascule explain` dit pourquoi.",
-          "Bascule {cluster} : {n} VM {n|redémarrée|redémarrées} sur place sur {host} : {vms}. À faire : "
+          "Bascule {cluster} : {n} VM {n|redémarrée|redémarrées} sur {host} : {vms}. À faire : "
           "rien d’urgent, voir "
           "bascule explain"},
     Words{K::device_policy, S::critical, "Périphérique interdit sur {host}",

@@ -48,7 +48,7 @@ enum class NoticeKind {
   vms_switched,       // digest of an incident
   vms_switched_loss,  // the same, and some of the last data is lost
   vm_failed,
-  vm_restarted,   // in place
+  vm_restarted,   // in place, or where it had to wait for its storage
   host_returned,  // quarantined
   device_policy,
   host_fault,

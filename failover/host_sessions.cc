@@ -184,6 +184,7 @@ void on_host_fault(Turn& turn, const HostFaultReported& event) {
   const auto known = std::find(open.begin(), open.end(), text);
   if (fault.cleared) {
     std::erase(open, text);
+    if (fault.kind == "storage") retry_unplaced(turn);
     return turn.log("host_fault_cleared", *host, Reason::requested, text);
   }
   if (known != open.end()) return;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "failover/failback.h"
 #include "failover/incidents.h"
@@ -11,6 +12,8 @@
 
 namespace bascule {
 namespace {
+
+constexpr Duration kTryAgain = 15s;
 
 // Where it ran last, for a notice.
 std::string last_host(const Vm& vm) {
@@ -60,6 +63,28 @@ std::vector<SiteId> landing_sites(const State& state, const VmRecord& vm, const 
   return sites;
 }
 
+void tell_not_running(Turn& turn, const Vm& vm, const std::string& words) {
+  turn.notify(NoticeKind::vm_failed, vm.record.incident,
+              {{"vms", vm.record.spec.name}, {"n", "1"}, {"host", last_host(vm)}, {"detail", words}});
+  incident_vm_waits(turn, vm);
+}
+
+// Told once. Tried again when a host says that its storage is well, and every kTryAgain.
+void wait_until_startable(Turn& turn, Vm& vm, const PlacementChoice& choice) {
+  const std::string words =
+      fmt::format("it can't be started anywhere for now, which is tried again every {}: {}",
+                  in_seconds(kTryAgain), choice.explanation);
+  vm.live.avoid.clear();
+  vm.live.refused_for_now = false;
+  vm.live.action_deadline = turn.now + kTryAgain;
+  turn.watch(vm);
+  turn.state.unplaced.insert(vm.record.spec.id);
+  turn.set_phase(vm, VmPhase::recovering, Reason::start_failed, words);
+  turn.log("wait_until_startable", vm, Reason::start_failed, words);
+  if (std::exchange(vm.live.wait_told, true)) return;
+  tell_not_running(turn, vm, words);
+}
+
 void no_place(Turn& turn, Vm& vm, const PlacementChoice& choice) {
   if (vm.live.request) {
     vm.record.wanted_running = false;
@@ -67,6 +92,7 @@ void no_place(Turn& turn, Vm& vm, const PlacementChoice& choice) {
     turn.log("refuse_start", vm, Reason::no_capacity, choice.explanation);
     return turn.answer_waiting(vm, Error{ErrorCode::exhausted, choice.explanation});
   }
+  if (vm.live.refused_for_now) return wait_until_startable(turn, vm, choice);
   if (!vm.live.avoid.empty())
     return fail_vm(turn, vm, Reason::start_failed,
                    "it failed to start on every host that can carry it: " + choice.explanation);
@@ -84,16 +110,15 @@ void no_place(Turn& turn, Vm& vm, const PlacementChoice& choice) {
                          vm.record.spec.name);
   turn.set_phase(vm, VmPhase::recovering, reason, words);
   turn.log("wait_for_place", vm, reason, words);
-  turn.notify(NoticeKind::vm_failed, vm.record.incident,
-              {{"vms", vm.record.spec.name}, {"n", "1"}, {"host", last_host(vm)}, {"detail", words}});
-  incident_vm_waits(turn, vm);
+  tell_not_running(turn, vm, words);
 }
 
 void land(Turn& turn, Vm& vm, StartElsewhere permit) {
   const VmRecord& record = vm.record;
   const Host* owner = record.placement.owner ? turn.find_host(*record.placement.owner) : nullptr;
   const bool owner_lives = owner && is_usable(*owner);
-  if (owner_lives && !vm.live.avoid.contains(owner->record.id) && !record.placement.may_run.empty())
+  const bool ran_there = owner_lives && !vm.live.avoid.contains(owner->record.id) && !vm.live.wait_told;
+  if (ran_there && !record.placement.may_run.empty())
     return launch(turn, std::move(permit), owner->record.id,
                   vm.live.request ? Reason::requested : Reason::restarted_in_place,
                   record.explanation + "; started again on " + owner->record.id.value);
@@ -175,15 +200,14 @@ void fail_vm(Turn& turn, Vm& vm, Reason reason, std::string words, ErrorCode cod
   turn.state.unplaced.erase(vm.record.spec.id);
   turn.set_phase(vm, VmPhase::failed, reason, words);
   turn.log("give_up_vm", vm, reason, words);
-  turn.notify(NoticeKind::vm_failed, vm.record.incident,
-              {{"vms", vm.record.spec.name}, {"n", "1"}, {"host", last_host(vm)}, {"detail", words}});
+  tell_not_running(turn, vm, words);
   turn.answer_waiting(vm, Error{code, words});
-  incident_vm_waits(turn, vm);
 }
 
 void recover(Turn& turn, Vm& vm, Reason reason, std::string words) {
   turn.forget_command(vm);
   vm.live.avoid.clear();
+  vm.live.refused_for_now = vm.live.wait_told = false;
   turn.set_phase(vm, VmPhase::recovering, reason, std::move(words));
   turn.log("recover_vm", vm, reason, vm.record.explanation);
   advance(turn, vm);

@@ -220,6 +220,8 @@ struct VmLive {
   std::optional<RequestId> request;       // to answer when the operation ends
   std::vector<Instant> restarts;          // within restart_window
   std::map<HostId, std::string> avoid;    // refused or failed to start it lately, and why
+  bool refused_for_now = false;           // one of them for what may pass, as storage that doesn't answer
+  bool wait_told = false;                 // that it waits until a host can start it
   std::optional<Instant> deadline;        // its entry in State::vm_deadlines
   std::vector<wire::VolumeSeen> volumes;  // as the owner last told
   std::optional<Instant> behind_since;    // a copy doesn't follow

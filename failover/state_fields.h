@@ -93,6 +93,8 @@ void fields(V& v, VmLive& x) {
   v.optional("request", x.request);
   v("restarts", x.restarts);
   v("avoid", x.avoid);
+  v.optional("refused_for_now", x.refused_for_now);
+  v.optional("wait_told", x.wait_told);
   v.optional("deadline", x.deadline);
   v("volumes", x.volumes);
   v.optional("behind_since", x.behind_since);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/ensure.h"
 #include "failover/failback.h"
@@ -56,6 +57,8 @@ void now_running(Turn& turn, Vm& vm, const wire::DomainReport& report) {
   if (phase == VmPhase::running || phase == VmPhase::stopping || phase == VmPhase::deleting) return;
   turn.forget_command(vm);
   vm.live.avoid.clear();
+  const bool waited = std::exchange(vm.live.wait_told, false);
+  vm.live.refused_for_now = false;
   turn.state.unplaced.erase(vm.record.spec.id);
   vm.record.ran = vm.record.placement.generation;
   vm.record.takeover = wire::Takeover::none;
@@ -68,7 +71,7 @@ void now_running(Turn& turn, Vm& vm, const wire::DomainReport& report) {
             {"generation", std::to_string(vm.record.placement.generation.value)}});
   turn.answer_waiting(vm, std::nullopt);
   incident_vm_running(turn, vm);
-  if (reason == Reason::restarted_in_place)
+  if (reason == Reason::restarted_in_place || (waited && !vm.record.incident))
     turn.notify(NoticeKind::vm_restarted, vm.record.incident,
                 {{"vms", vm.record.spec.name},
                  {"n", "1"},
@@ -91,6 +94,11 @@ std::string refusals(const Vm& vm) {
   return words;
 }
 
+bool may_pass(ErrorCode refusal) {
+  return refusal == ErrorCode::unavailable || refusal == ErrorCode::timeout ||
+         refusal == ErrorCode::exhausted;
+}
+
 void start_failed(Turn& turn, Vm& vm, const Copy& from, const Error& error) {
   const std::string words = fmt::format("{} could not start it: {}", from.host.value, error.message);
   turn.log("start_failed", vm, Reason::start_failed, words);
@@ -100,7 +108,10 @@ void start_failed(Turn& turn, Vm& vm, const Copy& from, const Error& error) {
   const bool never_ran = vm.record.ran.value == 0;
   if (never_ran && error.code == ErrorCode::invalid)  // no other host would read the order otherwise
     return fail_vm(turn, vm, Reason::start_failed, words, ErrorCode::invalid);
-  if (!may_restart(turn, vm))
+  // What may pass is no sign against the VM. A person who waits for an answer gets it soon.
+  const bool for_now = may_pass(error.code) && !vm.live.request;
+  vm.live.refused_for_now |= for_now;
+  if (!for_now && !may_restart(turn, vm))
     return fail_vm(turn, vm, Reason::restart_limit,
                    refusals(vm) + "; it failed too often, a person is needed");
   turn.set_phase(vm, VmPhase::recovering, Reason::start_failed, words);

@@ -145,7 +145,7 @@ bool happens_to_machine(World& world, const Words& w) {
   else if (w[0] == "refuse-start")
     machine.refuses_start = has(w, "invalid") ? ErrorCode::invalid : ErrorCode::unavailable;
   else if (w[0] == "accept-start")
-    machine.refuses_start.reset();
+    world.accept_start(id, has(w, "told"));
   else
     return false;
   return true;

@@ -169,6 +169,12 @@ class World {
     machine.frozen = machine.hellos = false;
     connect(id);
   }
+  // Its storage is well again, which it may tell.
+  void accept_start(const HostId& id, bool told) {
+    machines.at(id).refuses_start.reset();
+    if (told) send(HostFaultReported{copy_of(id), {"storage", {}, true, "pool gold"}});
+  }
+
   void thaw(const HostId& id) {
     machines.at(id).frozen = false;
     machines.at(id).to_peers = true;
