@@ -256,6 +256,11 @@ Status SqliteStore::settle_epoch(Random& random, bool fresh) {
     if (!was_known) return start_epoch(random, known, "");
     return start_epoch(random, known, "the database was gone, and a new one was made");
   }
+  // Killed between its first epoch and the first epoch.json; or, as when both are gone, nothing tells.
+  if (!was_known && revision_ == Revision(0)) {
+    identity_.created = true;
+    return epoch_file_.replace(record());
+  }
   if (!known)
     return start_epoch(random, known, "epoch.json is gone or unreadable, so the database may be old");
   if (known->epoch != identity_.epoch)

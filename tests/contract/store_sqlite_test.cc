@@ -140,6 +140,18 @@ TEST_CASE("a restored database makes the next epoch, once, and stays recovering 
   CHECK(recovered->identity().epoch == second);
 }
 
+TEST_CASE("killed between its first epoch and the first epoch.json, a store is new, not restored") {
+  const Folder folder;
+  const Epoch first = must_open(folder)->identity().epoch;
+  fs::remove(folder.file("epoch.json"));
+  for (int again = 0; again < 2; ++again) {
+    const auto store = must_open(folder);
+    CHECK_FALSE(store->identity().restored);
+    CHECK(store->identity().created == (again == 0));
+    CHECK(store->identity().epoch == first);
+  }
+}
+
 TEST_CASE("a damaged or foreign file is named as such and left alone") {
   const Folder folder;
   {
