@@ -39,7 +39,7 @@ void begin_start(Turn& turn, Vm& vm, const Asked& asked) {
   vm.record.wanted_running = true;
   vm.live.request = asked.request;
   vm.live.restarts.clear();
-  vm.live.avoid.clear();
+  forget_refusals(vm);
   turn.set_phase(vm, VmPhase::recovering, Reason::requested, "an operator asked to start it");
   advance(turn, vm);
 }

@@ -204,10 +204,15 @@ void fail_vm(Turn& turn, Vm& vm, Reason reason, std::string words, ErrorCode cod
   turn.answer_waiting(vm, Error{code, words});
 }
 
+void forget_refusals(Vm& vm) {
+  vm.live.avoid.clear();
+  vm.live.refused_for_now = false;
+  vm.live.wait_told = false;
+}
+
 void recover(Turn& turn, Vm& vm, Reason reason, std::string words) {
   turn.forget_command(vm);
-  vm.live.avoid.clear();
-  vm.live.refused_for_now = vm.live.wait_told = false;
+  forget_refusals(vm);
   turn.set_phase(vm, VmPhase::recovering, reason, std::move(words));
   turn.log("recover_vm", vm, reason, vm.record.explanation);
   advance(turn, vm);

@@ -26,6 +26,9 @@ void resume_vms(Turn& turn, Host& host);
 // Given up: a person is needed.
 void fail_vm(Turn& turn, Vm& vm, Reason reason, std::string words, ErrorCode code = ErrorCode::unavailable);
 
+// Hosts that refused to start it, and what was said about it, belong to an attempt that is over.
+void forget_refusals(Vm& vm);
+
 // Counts one more restart; false when there were too many within the window.
 bool may_restart(Turn& turn, Vm& vm);
 

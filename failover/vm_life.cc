@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <utility>
 
 #include "base/ensure.h"
 #include "failover/failback.h"
@@ -56,9 +55,8 @@ void now_running(Turn& turn, Vm& vm, const wire::DomainReport& report) {
   const VmPhase phase = vm.record.phase;
   if (phase == VmPhase::running || phase == VmPhase::stopping || phase == VmPhase::deleting) return;
   turn.forget_command(vm);
-  vm.live.avoid.clear();
-  const bool waited = std::exchange(vm.live.wait_told, false);
-  vm.live.refused_for_now = false;
+  const bool waited = vm.live.wait_told;
+  forget_refusals(vm);
   turn.state.unplaced.erase(vm.record.spec.id);
   vm.record.ran = vm.record.placement.generation;
   vm.record.takeover = wire::Takeover::none;
