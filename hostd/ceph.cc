@@ -123,8 +123,11 @@ void Ceph::look() {
     }
     ceph::bufferlist out, in;
     out.append("well");
+    librados::ObjectWriteOperation write;
+    write.write_full(out);
     const std::string what = "Ceph pool " + address.pool + " by " + address.conf;
-    if (const int r = used->pool.write_full(kCanary, out); r < 0)
+    // A full pool says so instead of holding the write up.
+    if (const int r = used->pool.operate(kCanary, &write, librados::OPERATION_FULL_TRY); r < 0)
       return failure(error_of(r, "writing to " + what));
     if (const int r = used->pool.read(kCanary, in, 4, 0); r < 0)
       return failure(error_of(r, "reading from " + what));

@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "base/secret.h"
 #include "base/time.h"
+#include "hostd/mirror_point.h"
 
 namespace bascule::hostd {
 
@@ -32,12 +33,6 @@ enum class ImageRole {
   plain,    // not mirrored
   primary,  // may be written; the other cluster follows it
   replica,  // follows the other cluster's
-};
-
-// A state of the primary that is complete on this cluster.
-struct MirrorPoint {
-  std::uint64_t primary_snapshot = 0;  // its id on the primary's cluster
-  WallTime at;  // when it was taken, on a primary; on a replica, when its copying began
 };
 
 // What came from the other cluster last, as far as nothing was given back to it since.

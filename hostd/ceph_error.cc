@@ -12,7 +12,6 @@ Error error_of(int code, const std::string& what) {
       return {ErrorCode::not_found, text};
     case EEXIST:
     case EBUSY:
-    case EROFS:
     case ENOTEMPTY:
     case EINVAL:
       return {ErrorCode::conflict, text};

@@ -34,9 +34,11 @@ void note_point(ImageState& state, const librbd::snap_mirror_namespace_t& mirror
   if (mirror.primary_snap_id == kNoSnapshot && mirror.state == RBD_SNAP_MIRROR_STATE_NON_PRIMARY) return;
   const bool own =
       mirror.state == RBD_SNAP_MIRROR_STATE_PRIMARY || mirror.state == RBD_SNAP_MIRROR_STATE_PRIMARY_DEMOTED;
-  state.newest = MirrorPoint{own ? id : mirror.primary_snap_id, at};
-  if (!own) state.arrived = Arrival{at, mirror.state == RBD_SNAP_MIRROR_STATE_NON_PRIMARY_DEMOTED};
-  if (mirror.state == RBD_SNAP_MIRROR_STATE_PRIMARY_DEMOTED) state.arrived.reset();
+  const bool demotion = mirror.state == RBD_SNAP_MIRROR_STATE_PRIMARY_DEMOTED ||
+                        mirror.state == RBD_SNAP_MIRROR_STATE_NON_PRIMARY_DEMOTED;
+  state.newest = MirrorPoint{own ? id : mirror.primary_snap_id, at, own, demotion};
+  if (!own) state.arrived = Arrival{at, demotion};
+  if (own && demotion) state.arrived.reset();
 }
 
 int read_points(librbd::Image& image, ImageState& state) {

@@ -9,6 +9,7 @@
 #include "hostd/bounded_call.h"
 #include "hostd/pump.h"
 #include "hostd/templates.h"
+#include "hostd/volume_change.h"
 #include "hostd/volume_tags.h"
 
 namespace bascule::hostd {
@@ -55,6 +56,7 @@ class RbdPool final : public StoragePool {
     if (const Status named = check(volume.disk.volume); !named) return failure(named.error());
     if (volume.disk.format != DiskFormat::raw)
       return failure(ErrorCode::invalid, "pool " + name_ + " is Ceph RBD: its volumes have format raw");
+    if (const Status usable = ready(); !usable) return usable;
     const Result<bool> there = exists(volume.disk.volume);
     if (!there) return failure(there.error());
     if (*there)
@@ -211,26 +213,6 @@ class RbdPool final : public StoragePool {
 
   // ---- Changing ----
 
-  static bool has(const ImageState& image, const std::string& snapshot) {
-    return std::any_of(image.snapshots.begin(), image.snapshots.end(),
-                       [&](const ImageSnapshot& each) { return each.name == snapshot; });
-  }
-  static Status can_apply(const ImageState& image, const wire::TakeSnapshot& change) {
-    if (!is_valid_name(change.name))
-      return failure(ErrorCode::invalid, "\"" + change.name + "\" is no name of a snapshot");
-    if (!has(image, change.name)) return {};
-    return failure(ErrorCode::conflict, "it has a snapshot " + change.name + " already");
-  }
-  static Status can_apply(const ImageState& image, const wire::RemoveSnapshot& change) {
-    if (has(image, change.name)) return {};
-    return failure(ErrorCode::not_found, "it has no snapshot " + change.name);
-  }
-  static Status can_apply(const ImageState& image, const wire::Grow& change) {
-    if (change.size_mib << 20 >= image.size_bytes) return {};
-    return failure(ErrorCode::invalid, "it has " + std::to_string(image.size_bytes >> 20) +
-                                           " MiB and can't shrink: what lies beyond would be lost");
-  }
-
   Status apply(const std::string& volume, const wire::TakeSnapshot& change) {
     return local_.take_snapshot(volume, change.name);
   }
@@ -330,25 +312,45 @@ class RbdPool final : public StoragePool {
   Status take_cleanly(const std::string& volume, const Taking& taking, Duration bound) {
     if (!remote_) return failure(ErrorCode::unavailable, "the other site's storage is not configured");
     const Instant deadline = clock_.now() + bound;
-    for (bool given_up = false;;) {
-      Status done = given_up ? Status() : give_up_there(volume, taking);
-      given_up = given_up || done;
-      if (done) done = local_.promote(volume, false);
+    for (std::optional<MirrorPoint> last;;) {
+      Status done;
+      if (!last) {
+        Result<MirrorPoint> given_up = give_up_there(volume, taking);
+        if (given_up)
+          last = *given_up;
+        else
+          done = failure(given_up.error());
+      }
+      if (last) done = take_what_arrived(volume, *last);
       if (done) return {};
-      if (given_up) done = failure(done.error().within("the other site's last changes didn't arrive"));
-      const bool in_vain = !given_up && (done.error().code == ErrorCode::not_found || !remote_->ready());
+      const bool in_vain = !last && (done.error().code == ErrorCode::not_found || !remote_->ready());
       if (in_vain || clock_.now() >= deadline) return done;
       pause_before_asking_again();
     }
   }
 
-  Status give_up_there(const std::string& volume, const Taking& taking) {
-    if (const Status reached = remote_->ready(); !reached) return reached;
-    const Result<ImageState> there = remote_->image(volume);
+  // Returns the other site's last word.
+  Result<MirrorPoint> give_up_there(const std::string& volume, const Taking& taking) {
+    if (const Status reached = remote_->ready(); !reached) return failure(reached.error());
+    Result<ImageState> there = remote_->image(volume);
+    if (there && there->role == ImageRole::primary) {
+      if (const Status fenced = fence_clients(*remote_, volume, taking); !fenced)
+        return failure(fenced.error());
+      if (const Status demoted = remote_->demote(volume); !demoted) return failure(demoted.error());
+      there = remote_->image(volume);
+    }
     if (!there) return failure(there.error());
-    if (there->role != ImageRole::primary) return {};
-    if (const Status fenced = fence_clients(*remote_, volume, taking); !fenced) return fenced;
-    return remote_->demote(volume);
+    if (!there->newest) return failure(ErrorCode::conflict, "the other site's copy was never complete");
+    return *there->newest;
+  }
+
+  Status take_what_arrived(const std::string& volume, const MirrorPoint& last) {
+    const Result<ImageState> here = local_.image(volume);
+    if (!here) return failure(here.error());
+    if (here->role == ImageRole::primary) return {};  // by a promotion whose answer got lost
+    if (!here->newest || !lacks_nothing_of(*here->newest, last))
+      return failure(ErrorCode::conflict, "the other site's last changes didn't arrive");
+    return local_.promote(volume, false);
   }
 
   // ---- Tending ----
