@@ -58,7 +58,6 @@ osd_objectstore = bluestore
 bluestore_block_create = true
 osd_heartbeat_grace = 6
 osd_heartbeat_interval = 2
-osd_max_markdown_count = 1000
 debug_bluestore = 0
 debug_rocksdb = 0
 [client]
@@ -187,10 +186,14 @@ def _create(instance, site):
     process.run("ceph-osd", "-c", conf, "-i", "0", "--mkfs", "--osd-uuid", osd, timeout=60)
 
 
+def _start_osd(instance, site):
+    _spawn(instance, site, "osd.0", "ceph-osd", "-f", "-c", config_file(instance, site), "-i", "0")
+
+
 def _start_daemons(instance, site):
     conf = config_file(instance, site)
     _spawn(instance, site, "mon.a", "ceph-mon", "-f", "-c", conf, "-i", "a")
-    _spawn(instance, site, "osd.0", "ceph-osd", "-f", "-c", conf, "-i", "0")
+    _start_osd(instance, site)
     _spawn(instance, site, "rbd-mirror", "rbd-mirror", "-f", "-c", conf, "-n", "client.rbd-mirror",
            env=dict(os.environ, CEPH_CONF=str(conf)))
 
@@ -219,7 +222,7 @@ def create(instance):
                     f"{instance.address('ceph:' + site)}/16", "dev", "eth0")
         _create(instance, site)
     for site in SITES:
-        _spawn(instance, site, "osd.0", "ceph-osd", "-f", "-c", config_file(instance, site), "-i", "0")
+        _start_osd(instance, site)
         command(instance, site, "ceph", "osd", "pool", "create", POOL, "8")
         command(instance, site, "ceph", "osd", "pool", "application", "enable", POOL, "rbd")
     _pair(instance)
@@ -243,6 +246,37 @@ def write_client_files(instance, etc):
 def start(instance, site):
     """Starts whatever of the site's cluster doesn't run."""
     _start_daemons(instance, site)
+
+
+def kill(instance, site, daemon=None):
+    """SIGKILL to one daemon (mon.a, osd.0, rbd-mirror), or to all, unseen by the others: the link goes first."""
+    if daemon:
+        process.kill_recorded(directory(instance, site) / "run" / f"{daemon}.pid")
+        return
+    network.unplug(instance, unit(site))
+    process.kill_all(instance, unit(site))
+    network.plug(instance, unit(site))
+
+
+def freeze(instance, site, frozen, daemon=None):
+    """SIGSTOP or SIGCONT of one daemon or of all."""
+    names = [daemon] if daemon else ["mon.a", "osd.0", "rbd-mirror"]
+    for name in names:
+        pid = process.read_pid(directory(instance, site) / "run" / f"{name}.pid")
+        with contextlib.suppress(ProcessLookupError, TypeError):
+            os.kill(pid, signal.SIGSTOP if frozen else signal.SIGCONT)
+    if not frozen and "osd.0" in names:
+        _revive(instance, site)
+
+
+def _revive(instance, site):
+    """The only OSD of a pool, once its read lease lapsed, may never answer again ("waiting for readable"): it is renewed
+    by the words of other OSDs, and there are none. Then it is started anew."""
+    try:
+        command(instance, site, "rados", "-p", POOL, "put", "lab.probe", "/dev/null", timeout=8)
+    except (LabError, subprocess.TimeoutExpired):
+        kill(instance, site, "osd.0")
+        _start_osd(instance, site)
 
 
 def kill(instance, site, daemon=None):
