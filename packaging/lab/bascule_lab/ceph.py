@@ -277,31 +277,3 @@ def _revive(instance, site):
     except (LabError, subprocess.TimeoutExpired):
         kill(instance, site, "osd.0")
         _start_osd(instance, site)
-
-
-def kill(instance, site, daemon=None):
-    """SIGKILL to one daemon (mon.a, osd.0, rbd-mirror), or to all, unseen by the others: the link goes first."""
-    if daemon:
-        process.kill_recorded(directory(instance, site) / "run" / f"{daemon}.pid")
-        return
-    network.unplug(instance, unit(site))
-    process.kill_all(instance, unit(site))
-    network.plug(instance, unit(site))
-
-
-def freeze(instance, site, frozen, daemon=None):
-    """SIGSTOP or SIGCONT of one daemon or of all."""
-    names = [daemon] if daemon else ["mon.a", "osd.0", "rbd-mirror"]
-    for name in names:
-        pid = process.read_pid(directory(instance, site) / "run" / f"{name}.pid")
-        with contextlib.suppress(ProcessLookupError, TypeError):
-            os.kill(pid, signal.SIGSTOP if frozen else signal.SIGCONT)
-    if not frozen and "osd.0" in names:
-        _peer_again(instance, site)
-
-
-def _peer_again(instance, site):
-    """The only OSD, once its read lease lapsed, may never answer again ("waiting for readable"): no other OSD's word
-    renews it. That it is marked down, as others would have done meanwhile, makes it start anew; it is soon up again."""
-    with contextlib.suppress(LabError, subprocess.TimeoutExpired):  # its monitor may be frozen or killed too
-        command(instance, site, "ceph", "osd", "down", "0", timeout=5)
