@@ -79,6 +79,7 @@ HostView host_view(const State& state, const Policy& policy, const Host& host) {
   view.used = used_of(state, record.id);
   view.drill = host.live.drill;
   view.faults = host.live.faults;
+  if (host.live.storage) view.storage = host.live.storage->server;
   view.incident = record.incident;
   for (const auto& [id, vm] : state.vms) {
     if (placed_on(vm, record.id)) view.vms.push_back(vm.record.spec.name);

@@ -155,7 +155,8 @@ struct HostView {
   Used used;
   DrillPhase drill = DrillPhase::none;
   std::vector<std::string> faults;
-  std::vector<std::string> vms;  // names of the VMs placed here
+  std::optional<wire::StorageServer> storage;  // what it carries of its site's storage, as last told
+  std::vector<std::string> vms;                // names of the VMs placed here
   std::vector<std::string>
       would_start;  // names of the VMs that start elsewhere once this host is proved dead
   std::optional<IncidentId> incident;
@@ -177,6 +178,7 @@ void fields(V& v, HostView& x) {
   v("used", x.used);
   v("drill", x.drill);
   v("faults", x.faults);
+  v.optional("storage", x.storage);
   v("vms", x.vms);
   v("would_start", x.would_start);
   v.optional("incident", x.incident);

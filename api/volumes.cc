@@ -53,6 +53,13 @@ void remove_snapshot(Api& api, Call call) {
   change(api, std::move(call), "remove_snapshot", std::move(removal), body->reason);
 }
 
+void roll_back(Api& api, Call call) {
+  const auto body = body_of<ReasonBody>(call);
+  if (!body || !accept_reason(call, body->reason, true)) return;
+  wire::RollBack back{call.path.at("snapshot")};
+  change(api, std::move(call), "roll_back", std::move(back), body->reason);
+}
+
 void grow(Api& api, Call call) {
   auto body = body_of<GrowBody>(call);
   if (!body || !accept_reason(call, body->reason, false)) return;
@@ -64,6 +71,7 @@ void grow(Api& api, Call call) {
 std::vector<Route> volume_routes() {
   return {{"POST", "/v1/vms/{id}/snapshots", take_snapshot},
           {"DELETE", "/v1/vms/{id}/snapshots/{snapshot}", remove_snapshot},
+          {"POST", "/v1/vms/{id}/snapshots/{snapshot}/rollback", roll_back},
           {"POST", "/v1/vms/{id}/grow", grow}};
 }
 

@@ -112,6 +112,8 @@ struct Heartbeat {
   Duration clock{};
   GuardStatus guard;
   std::vector<PeerSighting> peers;
+  // Hosts of this site that carry its storage, seen just now; absent in most heartbeats.
+  std::optional<std::vector<StorageServer>> storage;
 };
 
 enum class DomainCause {
@@ -180,6 +182,8 @@ struct Welcome {
   ManagerId manager;
   Duration heartbeat{};
   std::vector<PeerAddress> peers;
+  // Switched off by an operator for a while: storage that they carry needn't be copied elsewhere meanwhile.
+  std::vector<HostId> kept;
 };
 
 // Where the data of mirrored volumes is, in relation to the host that starts the VM. Without a meaning in
@@ -335,6 +339,7 @@ void fields(V& v, Heartbeat& x) {
   v("clock_ms", x.clock);
   v("guard", x.guard);
   v("peers", x.peers);
+  v.optional("storage", x.storage);
 }
 template <class V>
 void fields(V& v, DomainChanged& x) {
@@ -370,6 +375,7 @@ void fields(V& v, Welcome& x) {
   v("manager", x.manager);
   v("heartbeat_ms", x.heartbeat);
   v("peers", x.peers);
+  v.optional("kept", x.kept);
 }
 template <class V>
 void fields(V& v, StartVm& x) {

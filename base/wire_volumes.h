@@ -46,6 +46,15 @@ struct VolumesSeen {
   std::vector<VolumeSeen> volumes;
 };
 
+// A host that carries daemons of its site's storage, as that tells of it.
+struct StorageServer {
+  HostId host;
+  std::vector<std::string> daemons;  // "osd.3"
+  std::vector<std::string> down;     // of them
+  std::string why_not;               // why the others can't all stop now; empty: they can, or none is up
+  auto operator<=>(const StorageServer&) const = default;
+};
+
 // ---- Changes ----
 
 // Of all volumes of a VM, each at its own moment within the same second: as after a loss of power.
@@ -57,13 +66,18 @@ struct RemoveSnapshot {
   static constexpr std::string_view kType = "remove_snapshot";
   std::string name;
 };
+// To a snapshot, of a VM that is stopped. What was written since then is gone; no volume shrinks.
+struct RollBack {
+  static constexpr std::string_view kType = "roll_back";
+  std::string name;
+};
 struct Grow {
   static constexpr std::string_view kType = "grow";
   std::string pool;
   std::string volume;
   std::uint64_t size_mib = 0;
 };
-using VolumeChange = std::variant<TakeSnapshot, RemoveSnapshot, Grow>;
+using VolumeChange = std::variant<TakeSnapshot, RemoveSnapshot, RollBack, Grow>;
 
 // ---- JSON ----
 
@@ -99,11 +113,22 @@ void fields(V& v, VolumesSeen& x) {
   v("volumes", x.volumes);
 }
 template <class V>
+void fields(V& v, StorageServer& x) {
+  v("host", x.host);
+  v("daemons", x.daemons);
+  v.optional("down", x.down);
+  v.optional("why_not", x.why_not);
+}
+template <class V>
 void fields(V& v, TakeSnapshot& x) {
   v("name", x.name);
 }
 template <class V>
 void fields(V& v, RemoveSnapshot& x) {
+  v("name", x.name);
+}
+template <class V>
+void fields(V& v, RollBack& x) {
   v("name", x.name);
 }
 template <class V>

@@ -99,6 +99,9 @@ void print_host(Session& session, const std::string& body) {
   line("boot_id      ", text(host, "boot_id"));
   line("memory       ", memory_words(host));
   line("vcpus        ", text(host, "used.vcpus") + " of " + text(host, "capacity.vcpus"));
+  line("storage      ", joined(host, "storage.daemons", ", "));
+  line("storage down ", joined(host, "storage.down", ", "));
+  line("needed now   ", text(host, "storage.why_not"));
   line("VMs          ", joined(host, "vms", ", "));
   line("incident     ", text(host, "incident"));
   for (const Document& fault : elements(host, "faults")) line("fault        ", fault.get<std::string>());

@@ -56,6 +56,11 @@ int remove(Session& session, const VolumeOptions& o) {
                 "snapshot " + o.snapshot + " of " + o.vm + " is removed");
 }
 
+int roll_back(Session& session, const VolumeOptions& o) {
+  return change(session, "POST", path_of(o, "snapshots/" + segment(o.snapshot) + "/rollback"),
+                reason_body(o.reason), "the volumes of " + o.vm + " are as snapshot " + o.snapshot + " was");
+}
+
 int grow(Session& session, const VolumeOptions& o) {
   const std::size_t colon = o.volume.find(':');
   const auto size = parse_mib(o.size);
@@ -117,6 +122,10 @@ void add_volume_commands(CLI::App& vm, Session& session) {
   add_named("remove", "Remove a snapshot",
             "  bascule vm snapshot remove web-1 before-upgrade --reason \"the upgrade is accepted\"", true,
             remove);
+  add_named("rollback", "Take the volumes of a stopped VM back to a snapshot; what was written since is gone",
+            "  bascule vm snapshot take web-1 before-rollback\n"
+            "  bascule vm snapshot rollback web-1 before-upgrade --reason \"the upgrade failed\"",
+            true, roll_back);
   const auto listed = std::make_shared<VolumeOptions>();
   add_command(snapshots, session, "list", "Snapshots of a VM's volumes", "  bascule vm snapshot list web-1",
               [&session, listed] {

@@ -30,6 +30,8 @@ void Actuators::take(const Action& action) {
     start(Purpose::check, check_of(check->host), check->host);
   else if (const auto* revoke = std::get_if<RevokeLease>(&action))
     tell(parts_.leases->revoke(revoke->copy, clock_.now()));
+  else if (const auto* keep = std::get_if<KeepStorage>(&action))
+    parts_.sessions->keep_storage(keep->hosts);
   else if (std::holds_alternative<Notify>(action))
     parts_.outbox->wake();
 }

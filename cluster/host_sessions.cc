@@ -23,6 +23,7 @@ class Sessions final : public HostSessions {
 
   Status listen();
   void send(const SendCommand& command) override;
+  void keep_storage(const std::vector<HostId>& hosts) override;
   std::uint16_t port() const override { return server_->port(); }
 
  private:
@@ -50,9 +51,10 @@ class Sessions final : public HostSessions {
   const HostSessionsOptions options_;
   const Clock& clock_;
   const Post post_;
-  std::mutex mutex_;  // of the sessions; never held while posting
+  mutable std::mutex mutex_;  // of the sessions; never held while posting
   std::map<const net::WebSocket*, Session> sessions_;
   std::map<HostId, const net::WebSocket*> current_;
+  std::vector<HostId> kept_;
   std::unique_ptr<net::Server> server_;
 };
 
@@ -195,6 +197,8 @@ wire::Welcome Sessions::welcome_for(const HostId& host) const {
   welcome.heartbeat = options_.heartbeat;
   for (const wire::PeerAddress& peer : options_.peers)
     if (peer.host != host) welcome.peers.push_back(peer);
+  const std::lock_guard lock(mutex_);
+  welcome.kept = kept_;
   return welcome;
 }
 
@@ -250,6 +254,18 @@ void Sessions::send(const SendCommand& command) {
   }
   const wire::Command complete = make_command(options_.leadership, command, not_after);
   socket->send(json::encode_text<wire::FromManager>(complete));
+}
+
+void Sessions::keep_storage(const std::vector<HostId>& hosts) {
+  std::vector<std::pair<HostId, SocketPointer>> welcomed;
+  {
+    const std::lock_guard lock(mutex_);
+    kept_ = hosts;
+    for (const auto& [socket, session] : sessions_)
+      if (session.from) welcomed.emplace_back(session.from->host, session.socket);
+  }
+  for (const auto& [host, socket] : welcomed)
+    socket->send(json::encode_text<wire::FromManager>(welcome_for(host)));
 }
 
 }  // namespace

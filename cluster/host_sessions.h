@@ -46,6 +46,9 @@ class HostSessions {
   // the action's deadline.
   virtual void send(const SendCommand& command) = 0;
 
+  // Told to every host that has a session, and to each that comes, in its Welcome.
+  virtual void keep_storage(const std::vector<HostId>& hosts) = 0;
+
   virtual std::uint16_t port() const = 0;
 };
 

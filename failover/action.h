@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "base/id.h"
 #include "base/model.h"
@@ -35,6 +36,10 @@ struct PowerOn {
 };
 struct CheckBmc {
   HostId host;
+};
+// These, and only these, carry storage that is soon back.
+struct KeepStorage {
+  std::vector<HostId> hosts;
 };
 struct RevokeLease {
   Copy copy;
@@ -100,6 +105,7 @@ struct Answer {
   std::string subject;
 };
 
-using Action = std::variant<SendCommand, PowerOff, PowerOn, CheckBmc, RevokeLease, Notify, Answer>;
+using Action =
+    std::variant<SendCommand, PowerOff, PowerOn, CheckBmc, RevokeLease, KeepStorage, Notify, Answer>;
 
 }  // namespace bascule

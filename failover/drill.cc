@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "failover/storage_servers.h"
+
 namespace bascule {
 namespace {
 
@@ -37,7 +39,17 @@ void fail_drill(Turn& turn, Host& host, std::string words) {
   end_drill(turn, host, Error{ErrorCode::conflict, host.record.id.value + ": " + std::move(words)});
 }
 
-std::string why_no_drill(const State& state, const Host& host) {
+// A BMC that gave no answer is asked once more in each phase: once is lost packets. True: with a new action.
+bool asks_again(Turn& turn, Host& host, const Error& error) {
+  const bool silent = error.code == ErrorCode::unavailable || error.code == ErrorCode::timeout ||
+                      error.code == ErrorCode::unknown_outcome;
+  if (!silent || std::exchange(host.live.bmc_doubted, true)) return false;
+  host.live.power_action = turn.new_action();
+  return true;
+}
+
+std::string why_no_drill(const Turn& turn, const Host& host) {
+  const State& state = turn.state;
   const auto vms = state.vms_by_host.find(host.record.id);
   if (vms != state.vms_by_host.end() && !vms->second.empty())
     return fmt::format("{} VMs may run there: stop or move them first", vms->second.size());
@@ -46,7 +58,7 @@ std::string why_no_drill(const State& state, const Host& host) {
   if (host.live.power_action) return "a power action is under way";
   if (host.record.phase != HostPhase::up || !host.live.session)
     return fmt::format("it is {} and must be up, with a session", name_of(host.record.phase));
-  return "";
+  return why_not_off(turn, host);
 }
 
 }  // namespace
@@ -57,7 +69,7 @@ void drill_host(Turn& turn, const DrillHost& asked) {
   if (!host)
     return turn.refuse(asked.asked, "drill_host", subject,
                        {ErrorCode::not_found, "no host " + asked.host.value});
-  const std::string problem = why_no_drill(turn.state, *host);
+  const std::string problem = why_no_drill(turn, *host);
   if (!problem.empty())
     return turn.refuse(asked.asked, "drill_host", subject,
                        {ErrorCode::conflict, asked.host.value + ": " + problem});
@@ -73,7 +85,7 @@ void drill_host(Turn& turn, const DrillHost& asked) {
 
 void drill_bmc_checked(Turn& turn, Host& host, const BmcChecked& checked) {
   if (host.live.drill != DrillPhase::reading) return;
-  if (!checked.outcome && !std::exchange(host.live.bmc_doubted, true)) {  // once is a lost packet
+  if (!checked.outcome && !std::exchange(host.live.bmc_doubted, true)) {  // once is lost packets
     turn.actions.push_back(CheckBmc{host.record.id});
     return;
   }
@@ -83,6 +95,7 @@ void drill_bmc_checked(Turn& turn, Host& host, const BmcChecked& checked) {
   if (!checked.power_on)
     return fail_drill(turn, host, "its BMC says off while the host speaks: it belongs to another machine");
   host.live.drill_guid = checked.bmc_guid;
+  host.live.bmc_doubted = false;
   host.live.drill = DrillPhase::powering_off;
   host.live.drill_deadline = turn.now + turn.policy.power_off_time + kBmcPatience;
   host.live.power_action = turn.new_action();
@@ -93,6 +106,10 @@ void drill_bmc_checked(Turn& turn, Host& host, const BmcChecked& checked) {
 void drill_power_off_done(Turn& turn, Host& host, const PowerOffDone& done) {
   if (host.live.drill != DrillPhase::powering_off || host.live.power_action != done.action) return;
   host.live.power_action.reset();
+  if (!done.outcome && asks_again(turn, host, done.outcome.error())) {
+    turn.actions.push_back(PowerOff{*host.live.power_action, host.record.id});
+    return;
+  }
   if (!done.outcome) return fail_drill(turn, host, "power off failed: " + done.outcome.error().message);
   if (done.bmc_guid != host.live.drill_guid)
     return fail_drill(turn, host, "another BMC answered the power off");
@@ -105,7 +122,10 @@ void drill_power_off_done(Turn& turn, Host& host, const PowerOffDone& done) {
 void drill_power_on_done(Turn& turn, Host& host, const PowerOnDone& done) {
   if (host.live.drill != DrillPhase::powering_on || host.live.power_action != done.action) return;
   host.live.power_action.reset();
-  if (!done.outcome) fail_drill(turn, host, "power on failed: " + done.outcome.error().message);
+  if (done.outcome) return;
+  if (!asks_again(turn, host, done.outcome.error()))
+    return fail_drill(turn, host, "power on failed: " + done.outcome.error().message);
+  turn.actions.push_back(PowerOn{*host.live.power_action, host.record.id});
 }
 
 bool hello_in_drill(Turn& turn, Host& host) {
@@ -140,6 +160,7 @@ void drill_due(Turn& turn, Host& host) {
     return fail_drill(turn, host,
                       "it still speaks after its BMC said off: this BMC belongs to another machine");
   live.session = false;
+  live.bmc_doubted = false;
   live.drill = DrillPhase::powering_on;
   live.drill_deadline = turn.now + kReboot;
   live.power_action = turn.new_action();

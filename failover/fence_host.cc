@@ -10,13 +10,16 @@
 #include "failover/incidents.h"
 #include "failover/readiness.h"
 #include "failover/recovery.h"
+#include "failover/storage_servers.h"
 
 namespace bascule {
 namespace {
 
 constexpr Duration kHeldRetry = 30s;  // of power off, while a person is awaited
 constexpr Duration kReadsApart = 1s;
-constexpr Duration kRevokeRetry = 5s;  // the lease plane answers at once, unless its word got lost
+constexpr Duration kStorageRetry = 1s;
+constexpr Duration kDaemonsGoDown = 45s;  // of a dead host; Ceph needs 20 to 25 s to notice
+constexpr Duration kRevokeRetry = 5s;     // the lease plane answers at once, unless its word got lost
 
 bool can_power(const Host& host) { return host.record.has_bmc && host.record.bmc.has_value(); }
 
@@ -24,9 +27,30 @@ void send_power_off(Turn& turn, Host& host) {
   host.live.power_action = turn.new_action();
   // An answer may get lost, and several hosts may wait for the same agents.
   host.live.power_retry_at = turn.now + turn.policy.power_off_time * 2 + 10s;
+  host.live.power_withheld.reset();
   ++host.live.power_off_attempts;
   turn.actions.push_back(PowerOff{*host.live.power_action, host.record.id});
   turn.watch(host);
+}
+
+// Storage that it carries may be needed by guests elsewhere, if it lives. Should it be dead, the storage will
+// say so.
+void cut_power(Turn& turn, Host& host) {
+  HostLive& live = host.live;
+  const std::string needed = why_storage_needs(turn, host);
+  if (needed.empty()) return send_power_off(turn, host);
+  if (!live.power_withheld) {
+    live.power_withheld = turn.now;
+    turn.log("power_withheld", host, Reason::storage_needs_it, needed);
+  }
+  live.power_retry_at = turn.now + kStorageRetry;
+  turn.watch(host);
+  const bool lease = live.revoke_asked || live.lapse_at;
+  if (lease || host.record.phase != HostPhase::fencing || turn.now - *live.power_withheld < kDaemonsGoDown)
+    return;
+  hold(turn, host, Reason::storage_needs_it,
+       fmt::format("{}: {}. Make sure that it is off, then `bascule host attest-down {}`",
+                   host.record.id.value, needed, host.record.id.value));
 }
 
 void revoke_lease(Turn& turn, Host& host) {
@@ -138,7 +162,8 @@ void start_fencing(Turn& turn, Host& host, const IncidentId& incident, Reason re
   means["by"] = std::string(can_power(host) ? "power" : "") + (can_power(host) && lease ? " and " : "") +
                 (lease ? "lease" : "");
   turn.log("fence_host", host, reason, "", means);
-  if (can_power(host)) send_power_off(turn, host);
+  host.live.power_withheld.reset();
+  if (can_power(host)) cut_power(turn, host);
   if (lease) revoke_lease(turn, host);
   queue_recovery(turn, host);
   hold_if_nothing_is_left(turn, host, "its BMC was never tested by a drill, and its lease is no evidence");
@@ -192,7 +217,7 @@ void fencing_due(Turn& turn, Host& host) {
     const bool unanswered = std::exchange(live.power_action, std::nullopt).has_value();
     const bool spent =
         phase == HostPhase::fencing && live.power_off_attempts >= turn.policy.power_off_attempts;
-    if (fencing && can_power(host) && !spent) send_power_off(turn, host);
+    if (fencing && can_power(host) && !spent) cut_power(turn, host);
     if (unanswered && spent) hold_if_nothing_is_left(turn, host, "power off was never answered");
   }
   if (live.revoke_retry_at && *live.revoke_retry_at <= turn.now) {
@@ -231,7 +256,7 @@ void resume_fencing(Turn& turn, Host& host) {
     revoke_lease(turn, host);
   }
   host.live.power_off_attempts = 0;
-  if (can_power(host)) send_power_off(turn, host);
+  if (can_power(host)) cut_power(turn, host);
   hold_if_nothing_is_left(turn, host, "no proof of its death can be had");
 }
 

@@ -10,6 +10,7 @@
 #include "failover/fault_detector.h"
 #include "failover/fence_host.h"
 #include "failover/recovery.h"
+#include "failover/storage_servers.h"
 #include "failover/vm_life.h"
 #include "failover/volumes.h"
 
@@ -131,6 +132,7 @@ void on_hello(Turn& turn, const wire::Hello& hello) {
   if (hello_in_drill(turn, host)) return;
   forget_commands(turn, host.record.id);
   greet(turn, host, new_boot);
+  tell_kept(turn);
   if (turn.state.cluster.recovering) adopt_tombstones(turn, host, hello.tombstones);
   report_vms(turn, host, hello.domains);
   end_recovering_epoch(turn);
@@ -141,6 +143,7 @@ void on_heartbeat(Turn& turn, const HostHeartbeat& event) {
   Host* host = speaker(turn, event.from);
   if (!host) return;
   host->live.guard = event.heartbeat.guard;
+  if (event.heartbeat.storage) on_storage_told(turn, *host, *event.heartbeat.storage);
   for (const wire::PeerSighting& sighting : event.heartbeat.peers) {
     Host* peer = turn.find_host(sighting.host);
     if (!peer || peer == host) continue;

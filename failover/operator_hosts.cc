@@ -6,6 +6,7 @@
 #include "failover/incidents.h"
 #include "failover/operator.h"
 #include "failover/recovery.h"
+#include "failover/storage_servers.h"
 
 namespace bascule {
 namespace {
@@ -98,6 +99,7 @@ void clear_host(Turn& turn, const ClearHost& asked) {
   host->record.revoked_echo.reset();
   leave_incident(turn, *host);
   turn.touch(*host);
+  tell_kept(turn);
   turn.log(asked.asked, "clear_host", subject_of(*host), Reason::cleared);
   turn.answer(asked.asked.request, asked.host.value);
   start_left_vms(turn, *host);
@@ -116,6 +118,8 @@ void power_host(Turn& turn, const PowerHost& asked) {
     return refuse("a power action or a drill is under way: wait for its end");
   const std::size_t vms = turn.state.vms_by_host[asked.host].size();
   if (!asked.on && vms > 0) return refuse(fmt::format("{} VMs may run there: stop or move them first", vms));
+  if (const std::string needed = asked.on ? "" : why_not_off(turn, *host); !needed.empty())
+    return refuse(needed);
   const ActionId action = turn.new_action();
   turn.state.pending[action] = {
       CommandKind::power, VmId(), {asked.host, BootId()}, Generation(), asked.asked.request};
@@ -128,6 +132,7 @@ void power_host(Turn& turn, const PowerHost& asked) {
   host->record.quarantined = true;
   host->record.quarantine_reason = Reason::requested;
   turn.touch(*host);
+  tell_kept(turn);
   turn.actions.push_back(PowerOff{action, asked.host});
 }
 
@@ -138,6 +143,7 @@ bool power_off_asked_done(Turn& turn, Host& host, const PowerOffDone& done) {
   turn.touch(host);
   if (!done.outcome) {
     host.record.quarantined = false;
+    tell_kept(turn);
     return true;
   }
   host.live.session = false;

@@ -20,6 +20,7 @@ enum class Reason {
   own_stall,          // detectors restarted: the manager itself had stalled
   host_back,          // heard again before anything was decided
   fencing_started,
+  storage_needs_it,     // its power isn't cut: the storage would lose data's last copies that are up
   fencing_unavailable,  // held: no evidence can be had (BMC dead or not verified, lease mode keep)
   evidence_power_off,
   evidence_lease_lapsed,
@@ -62,6 +63,7 @@ constexpr auto enum_names(Reason) {
                     EnumName<R>{R::own_stall, "own_stall"},
                     EnumName<R>{R::host_back, "host_back"},
                     EnumName<R>{R::fencing_started, "fencing_started"},
+                    EnumName<R>{R::storage_needs_it, "storage_needs_it"},
                     EnumName<R>{R::fencing_unavailable, "fencing_unavailable"},
                     EnumName<R>{R::evidence_power_off, "evidence_power_off"},
                     EnumName<R>{R::evidence_lease_lapsed, "evidence_lease_lapsed"},

@@ -66,7 +66,8 @@ struct HostRecord {
   std::optional<std::uint64_t> revoked_echo;  // the stop grant that an armed guard had echoed, if one did
   std::vector<Evidence> evidence;             // about boots of this host that may still be in some may_run
   std::optional<IncidentId> incident;
-  Capacity capacity;  // as last reported
+  Capacity capacity;             // as last reported
+  bool carries_storage = false;  // daemons of its site's storage
 };
 template <class V>
 void fields(V& v, HostRecord& x) {
@@ -85,9 +86,15 @@ void fields(V& v, HostRecord& x) {
   v("evidence", x.evidence);
   v.optional("incident", x.incident);
   v.optional("capacity", x.capacity);
+  v.optional("carries_storage", x.carries_storage);
 }
 
 enum class DrillPhase { none, reading, powering_off, falling_silent, powering_on };
+
+struct StorageWord {
+  wire::StorageServer server;
+  Instant at;
+};
 
 struct HostLive {
   bool session = false;
@@ -96,11 +103,13 @@ struct HostLive {
   std::map<HostId, Instant> seen_by;      // when each peer last had an answer of this host
   std::map<HostId, Instant> sighting_at;  // when each peer last told us of this host, seen or not
   wire::GuardStatus guard;
-  std::vector<std::string> faults;  // open faults the host reported, "kind: detail"
+  std::vector<std::string> faults;     // open faults the host reported, "kind: detail"
+  std::optional<StorageWord> storage;  // what a host of its site said last of the storage that it carries
   // Fencing in progress
   int power_off_attempts = 0;
   std::optional<ActionId> power_action;
   std::optional<Instant> power_retry_at;
+  std::optional<Instant> power_withheld;   // since when: storage that it carries is needed
   std::optional<Instant> lapse_at;         // when the revoked lease counts as lapsed
   Duration lapse{};                        // the wait that ends then
   bool revoke_asked = false;               // RevokeLease is out, unanswered
@@ -383,6 +392,7 @@ struct State {
   std::map<PlanId, FailbackPlan> plans;
   std::map<std::string, std::string> channels;  // dead notice channels and why
   std::vector<Instant> fences;                  // of the brake's window
+  std::vector<HostId> kept;                     // as the hosts were told last: see storage_servers.h
   Instant started;                              // of this manager
   Instant last_step;                            // to notice a stall of our own
   std::set<std::pair<Instant, HostId>>

@@ -41,6 +41,11 @@ constexpr auto enum_names(DrillPhase) {
 }
 
 template <class V>
+void fields(V& v, StorageWord& x) {
+  v("server", x.server);
+  v("at", x.at);
+}
+template <class V>
 void fields(V& v, HostLive& x) {
   v("session", x.session);
   v("session_since", x.session_since);
@@ -49,9 +54,11 @@ void fields(V& v, HostLive& x) {
   v("sighting_at", x.sighting_at);
   v("guard", x.guard);
   v("faults", x.faults);
+  v.optional("storage", x.storage);
   v("power_off_attempts", x.power_off_attempts);
   v.optional("power_action", x.power_action);
   v.optional("power_retry_at", x.power_retry_at);
+  v.optional("power_withheld", x.power_withheld);
   v.optional("lapse_at", x.lapse_at);
   v("lapse_ms", x.lapse);
   v("revoke_asked", x.revoke_asked);
@@ -170,6 +177,7 @@ void fields(V& v, State& x) {
   v("plans", x.plans);
   v("channels", x.channels);
   v("fences", x.fences);
+  v.optional("kept", x.kept);
   v("started", x.started);
   v("last_step", x.last_step);
   v("pending", x.pending);

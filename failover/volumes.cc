@@ -103,6 +103,8 @@ std::optional<Error> why_no_change(Vm& vm, const wire::VolumeChange& change) {
   if (phase != VmPhase::running && phase != VmPhase::stopped)
     return refusal(ErrorCode::conflict, vm,
                    fmt::format("is {}: it must run or be stopped (`bascule vm stop`)", name_of(phase)));
+  if (phase == VmPhase::running && std::holds_alternative<wire::RollBack>(change))
+    return refusal(ErrorCode::conflict, vm, "runs: stop it first (`bascule vm stop`)");
   if (vm.record.failback)
     return refusal(ErrorCode::conflict, vm, "is being carried home: wait until the plan is done");
   if (vm.live.action) return refusal(ErrorCode::conflict, vm, "is being worked on: try again in a moment");
@@ -143,6 +145,9 @@ std::string words_of(const wire::VolumeChange& change) {
     }
     std::string operator()(const wire::RemoveSnapshot& x) const {
       return "snapshot " + x.name + " is removed";
+    }
+    std::string operator()(const wire::RollBack& x) const {
+      return "all volumes go back to snapshot " + x.name;
     }
     std::string operator()(const wire::Grow& x) const {
       return fmt::format("{}:{} grows to {} MiB", x.pool, x.volume, x.size_mib);

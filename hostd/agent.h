@@ -64,6 +64,8 @@ class Agent {
   Duration clock() const { return parts_.clock.now().since_start; }
   Status acceptable(const wire::Welcome& welcome) const;
   std::vector<wire::HostFault> active_faults() const;
+  void tell_hosts(const wire::Welcome& welcome);
+  std::optional<std::vector<wire::StorageServer>> take_servers();  // of all pools; see StoragePool
 
   // ---- Commands: blocks; the reply goes to `tell`, perhaps later (a graceful stop) ----
   void obey(const wire::Command& command);
@@ -178,6 +180,7 @@ class Agent {
   };
   Result<std::vector<VolumeToChange>> volumes_to_change(const wire::ChangeVolumes& order);
   Status check_all(const std::vector<VolumeToChange>& volumes, const Changing& changing) const;
+  Status roll_back_all(const std::vector<VolumeToChange>& volumes, const Changing& changing);
   void remove_snapshot(const std::vector<VolumeToChange>& volumes, const VmId& vm, const std::string& name);
   Status change_all(const std::vector<VolumeToChange>& volumes, const Changing& changing, bool runs);
   void stop_fenced(const VmId& vm, Generation generation, const std::string& volume);

@@ -1,5 +1,7 @@
 // What the agent does for the storage: looks at the pools, keeps the other site's copies fresh, ends fenced
 // guests.
+#include <algorithm>
+
 #include "base/log.h"
 #include "hostd/agent.h"
 
@@ -43,6 +45,31 @@ void Agent::tend_storage() {
   }
   close_volumes(running);
   for (const auto& [vm, generation] : running) tend_volumes(vm, generation);
+}
+
+void Agent::tell_hosts(const wire::Welcome& welcome) {
+  std::set<HostId> hosts{identity_.host};
+  for (const wire::PeerAddress& peer : welcome.peers) hosts.insert(peer.host);
+  for (const auto& [name, pool] : parts_.pools)
+    pool->tell_hosts(hosts, {welcome.kept.begin(), welcome.kept.end()});
+}
+
+std::optional<std::vector<wire::StorageServer>> Agent::take_servers() {
+  std::optional<std::vector<wire::StorageServer>> all;
+  for (const auto& [name, pool] : parts_.pools) {
+    auto servers = pool->take_servers();
+    if (!servers) continue;
+    if (!all) all.emplace();
+    for (wire::StorageServer& server : *servers) {
+      const auto known = std::find_if(all->begin(), all->end(),
+                                      [&server](const auto& other) { return other.host == server.host; });
+      if (known == all->end())
+        all->push_back(std::move(server));
+      else if (known->why_not.empty())  // two pools of one cluster, or of two
+        *known = std::move(server);
+    }
+  }
+  return all;
 }
 
 // Of guests that have ended since the last round.
@@ -130,6 +157,7 @@ Status Agent::check_all(const std::vector<VolumeToChange>& volumes, const Changi
 
 // All or none of a snapshot.
 Status Agent::change_all(const std::vector<VolumeToChange>& volumes, const Changing& changing, bool runs) {
+  if (std::holds_alternative<wire::RollBack>(changing.change)) return roll_back_all(volumes, changing);
   const auto* grow = std::get_if<wire::Grow>(&changing.change);
   for (const VolumeToChange& each : volumes) {
     const Status changed = grow && runs
@@ -140,6 +168,17 @@ Status Agent::change_all(const std::vector<VolumeToChange>& volumes, const Chang
       remove_snapshot(volumes, changing.vm, taken->name);
     return changed;
   }
+  return {};
+}
+
+// Where it ends in between, it can only be repeated: the guest never sees volumes of different moments.
+Status Agent::roll_back_all(const std::vector<VolumeToChange>& volumes, const Changing& changing) {
+  for (const VolumeToChange& each : volumes)
+    if (const Status begun = each.pool->begin_change(each.disk->volume, changing); !begun) return begun;
+  for (const VolumeToChange& each : volumes)
+    if (const Status changed = each.pool->change(each.disk->volume, changing); !changed) return changed;
+  for (const VolumeToChange& each : volumes)
+    if (const Status ended = each.pool->end_change(each.disk->volume); !ended) return ended;
   return {};
 }
 
@@ -156,6 +195,8 @@ Agent::Reply Agent::carry_out(const wire::Command& command, const wire::ChangeVo
   const auto volumes = volumes_to_change(order);
   if (!volumes) return failure(volumes.error());
   const bool runs = guest(order.spec.id).has_value();
+  if (runs && std::holds_alternative<wire::RollBack>(order.change))
+    return failure(ErrorCode::conflict, "it runs: what it has in memory would be of another time");
   const Changing changing{order.spec.id, order.change};
   if (const Status can = check_all(*volumes, changing); !can) return failure(can.error());
   if (const Status changed = change_all(*volumes, changing, runs); !changed) return failure(changed.error());

@@ -31,8 +31,10 @@ class BoundedCalls {
     ++*under_way_;
     const auto promise = std::make_shared<std::promise<Result<T>>>();
     std::future<Result<T>> answer = promise->get_future();
-    std::thread([promise, call = std::move(call), counter = under_way_] {
-      promise->set_value(call());
+    std::thread([promise, call = std::move(call), counter = under_way_]() mutable {
+      Result<T> result = call();
+      call = nullptr;  // a program that has its answer may end: nothing of the call's ends after it
+      promise->set_value(std::move(result));
       --*counter;
     }).detach();
     if (answer.wait_for(bound) == std::future_status::ready) return answer.get();

@@ -5,22 +5,24 @@
 #include <iterator>
 #include <mutex>
 #include <nlohmann/json.hpp>
-#include <rados/librados.hpp>
-#include <rbd/librbd.hpp>
 #include <set>
-#include <sstream>
 
 #include "base/log.h"
 #include "hostd/bounded_call.h"
 #include "hostd/ceph_error.h"
+#include "hostd/ceph_handle.h"
 #include "hostd/ceph_health.h"
 #include "hostd/ceph_image.h"
+#include "hostd/ceph_point.h"
+#include "hostd/unfinished_copy.h"
 
 namespace bascule::hostd {
 namespace {
 
 constexpr Duration kBound = 10s;
 constexpr Duration kLongBound = 60s;
+constexpr Duration kUndoBound = 600s;
+constexpr Duration kRollBackBound = 6h;
 constexpr Duration kLookBound = 4s;
 constexpr int kMostCalls = 64;
 constexpr int kLooksPerHealth = 10;
@@ -28,62 +30,7 @@ constexpr std::size_t kMostOfObject = 4096;
 constexpr const char* kCanary = "bascule.canary";
 constexpr std::uint32_t kBlocklistSeconds = 10u * 365 * 86400;  // it fences until it expires: never, then
 
-// Operation timeouts alone never heal: the objecter looks for a dead OSD again only after its own timeout.
-constexpr const char* kOptions[][2] = {{"client_mount_timeout", "3"},    {"rados_mon_op_timeout", "3"},
-                                       {"rados_osd_op_timeout", "3"},    {"objecter_timeout", "2"},
-                                       {"objecter_tick_interval", "1"},  {"rbd_cache", "false"},
-                                       {"rbd_default_clone_format", "2"}};
-
-// Of an answer; some monitors append an empty list to a full one.
-Result<nlohmann::json> first_value(const std::string& text) {
-  std::istringstream stream(text);
-  nlohmann::json value;
-  try {
-    if (!text.empty()) stream >> value;
-  } catch (const nlohmann::json::exception& problem) {
-    return failure(ErrorCode::internal, std::string("Ceph's answer is no JSON: ") + problem.what());
-  }
-  return value;
-}
-
 }  // namespace
-
-// A connection, closed when the last call that uses it has ended.
-struct Ceph::Handle {
-  librados::Rados cluster;
-  librados::IoCtx pool;
-  librbd::RBD rbd;
-  bool connected = false;
-
-  ~Handle() {
-    pool.close();
-    if (connected) cluster.shutdown();
-  }
-
-  static Result<std::shared_ptr<Handle>> connect(const CephAddress& address) {
-    auto made = std::make_shared<Handle>();
-    const std::string what = "connecting to Ceph by " + address.conf;
-    if (const int r = made->cluster.init(address.user.c_str()); r < 0) return failure(error_of(r, what));
-    if (const int r = made->cluster.conf_read_file(address.conf.c_str()); r < 0)
-      return failure(error_of(r, "reading " + address.conf));
-    made->cluster.conf_set("keyring", address.keyring.c_str());
-    for (const auto& option : kOptions) made->cluster.conf_set(option[0], option[1]);
-    if (const int r = made->cluster.connect(); r < 0) return failure(error_of(r, what));
-    made->connected = true;
-    if (const int r = made->cluster.ioctx_create(address.pool.c_str(), made->pool); r < 0)
-      return failure(error_of(r, "Ceph pool " + address.pool));
-    return made;
-  }
-
-  Result<nlohmann::json> command(const nlohmann::json& request) {
-    ceph::bufferlist in, out;
-    std::string words;
-    const std::string what = "ceph " + request.value("prefix", "");
-    if (const int r = cluster.mon_command(request.dump(), in, &out, &words); r < 0)
-      return failure(error_of(r, what));
-    return first_value(out.to_str());
-  }
-};
 
 struct Ceph::Shared {
   std::mutex mutex;
@@ -201,6 +148,14 @@ Result<std::string> Ceph::cluster_id() const {
   });
 }
 
+Result<std::string> Ceph::ask(const std::string& request) const {
+  const auto call = [request](Handle& handle) -> Result<std::string> {
+    const Result<nlohmann::json> answer = handle.command(nlohmann::json::parse(request));
+    return answer ? Result<std::string>(answer->dump()) : failure(answer.error());
+  };
+  return with_handle<std::string>(kBound, "asking " + address_.conf, call);
+}
+
 // ---- Images ----
 
 Result<ImageState> Ceph::image(const std::string& name) const {
@@ -218,16 +173,10 @@ Result<ImageState> Ceph::image(const std::string& name) const {
 Status Ceph::create(const NewImage& image) {
   const std::string what = "creating image " + address_.pool + "/" + image.name;
   return with_handle<void>(kBound, what, [image, what](Handle& handle) -> Status {
-    int r = make_image(handle.rbd, handle.pool, image);
-    if (r < 0) return failure(error_of(r, what));
-    if (!image.mirrored) return {};
-    librbd::Image made;
-    r = handle.rbd.open(handle.pool, made, image.name.c_str());
-    if (r >= 0) r = made.mirror_image_enable2(RBD_MIRROR_IMAGE_MODE_SNAPSHOT);
-    if (r >= 0) return {};
-    made.close();
-    handle.rbd.remove(handle.pool, image.name.c_str());
-    return failure(error_of(r, what + ", mirrored (`rbd mirror pool enable` sets a pool up for it)"));
+    const int r = make_image(handle.rbd, handle.pool, image);
+    const bool refused = r == -EINVAL && image.mirrored;
+    return status_of(r,
+                     what + (refused ? ", mirrored (`rbd mirror pool enable` sets a pool up for it)" : ""));
   });
 }
 
@@ -256,21 +205,6 @@ Status Ceph::set_tags(const std::string& name, const std::map<std::string, std::
   return with_image(kBound, "tagging", name,
                     [tags](Handle&, librbd::Image& image) { return write_tags(image, tags); });
 }
-
-namespace {
-
-// The trash is never rid of an image that has one.
-int remove_snapshots(librbd::RBD& rbd, librados::IoCtx& pool, const std::string& name) {
-  librbd::Image image;
-  ImageState state;
-  int r = rbd.open(pool, image, name.c_str());
-  if (r >= 0) r = read_image(image, state);
-  for (const ImageSnapshot& snapshot : state.snapshots)
-    if (r >= 0) r = image.snap_remove(snapshot.name.c_str());
-  return r;
-}
-
-}  // namespace
 
 Status Ceph::remove(const std::string& name, Duration grace) {
   const std::string what = "removing image " + address_.pool + "/" + name;
@@ -312,6 +246,16 @@ Status Ceph::remove_snapshot(const std::string& name, const std::string& snapsho
                     });
 }
 
+Status Ceph::roll_back(const std::string& name, const std::string& snapshot) {
+  return with_image(kRollBackBound, "rolling back to snapshot " + snapshot + " image", name,
+                    [=](Handle& handle, librbd::Image& image) {
+                      librbd::Image then;
+                      const int r =
+                          handle.rbd.open_read_only(handle.pool, then, name.c_str(), snapshot.c_str());
+                      return r < 0 ? r : roll_back_image(image, then, snapshot);
+                    });
+}
+
 Result<std::uint64_t> Ceph::used_bytes(const std::string& name) const {
   const std::string what = "what image " + address_.pool + "/" + name + " uses";
   return with_handle<std::uint64_t>(kBound, what, [name, what](Handle& handle) -> Result<std::uint64_t> {
@@ -345,16 +289,15 @@ Status Ceph::purge_trash(WallTime now) {
 
 // ---- Mirroring ----
 
-Status Ceph::take_mirror_snapshot(const std::string& name) {
-  return with_image(kBound, "taking a mirror snapshot of", name, [](Handle&, librbd::Image& image) {
-    std::uint64_t id = 0;
-    return image.mirror_image_create_snapshot(&id);
-  });
+Status Ceph::take_mirror_snapshot(const std::string& name, const Clock& clock) {
+  return with_image(
+      kBound, "taking a mirror snapshot (one client at a time; three uncopied at most) of", name,
+      [&clock](Handle& handle, librbd::Image& image) { return take_point(handle.pool, image, clock); });
 }
 
 Status Ceph::demote(const std::string& name) {
   return with_image(kLongBound, "demoting", name,
-                    [](Handle&, librbd::Image& image) { return image.mirror_image_demote(); });
+                    [](Handle& handle, librbd::Image& image) { return demote_image(handle.pool, image); });
 }
 
 Status Ceph::promote(const std::string& name, bool force) {
@@ -367,27 +310,29 @@ Status Ceph::stop_mirroring(const std::string& name) {
                     [](Handle&, librbd::Image& image) { return image.mirror_image_disable(true); });
 }
 
-namespace {
-
-int write_what_is_there(librbd::Image& image) {
-  if (const int r = image.lock_acquire(RBD_LOCK_MODE_EXCLUSIVE); r < 0) return r;
-  ceph::bufferlist block;
-  if (const ssize_t n = image.read(0, 512, block); n < 0) return static_cast<int>(n);
-  if (const ssize_t n = image.write(0, block.length(), block); n < 0) return static_cast<int>(n);
-  return image.flush();
+Status Ceph::undo_unfinished(const std::string& name, const UnfinishedPoint& point) {
+  const std::string what = "undoing the unfinished copy of image " + address_.pool + "/" + name;
+  return with_handle<void>(kUndoBound, what, [=](Handle& handle) -> Status {
+    ImageObjects objects;
+    {
+      librbd::Image image;
+      int r = handle.rbd.open_read_only(handle.pool, image, name.c_str(), nullptr);
+      if (r >= 0) r = read_objects(image, objects);
+      if (r < 0) return failure(error_of(r, what));
+    }
+    return status_of(bascule::hostd::undo_unfinished(handle.cluster, handle.pool, objects, point), what);
+  });
 }
 
-void break_lock(librbd::Image& image) {
-  rbd_lock_mode_t mode = RBD_LOCK_MODE_EXCLUSIVE;
-  std::list<std::string> owners;
-  if (image.lock_get_owners(&mode, &owners) < 0) return;
-  for (const std::string& owner : owners) {
-    log(LogLevel::warning, "ceph", "lock_broken", {{"owner", owner}});
-    image.lock_break(RBD_LOCK_MODE_EXCLUSIVE, owner);
-  }
+Status Ceph::finish_undo(const std::string& name, const std::vector<std::string>& in_part) {
+  return with_image(kUndoBound, "repairing", name,
+                    [in_part](Handle&, librbd::Image& image) { return repair_image(image, in_part); });
 }
 
-}  // namespace
+Status Ceph::copy_anew(const std::string& name) {
+  return with_image(kLongBound, "asking for a new copy of", name,
+                    [](Handle&, librbd::Image& image) { return image.mirror_image_resync(); });
+}
 
 Status Ceph::prove_writable(const std::string& name) {
   const std::string what = "writing to image " + address_.pool + "/" + name;
@@ -437,24 +382,28 @@ Status Ceph::remove_object(const std::string& name) {
 
 // ---- Fencing ----
 
-Result<std::vector<std::string>> Ceph::fence(const std::string& name) {
-  using Addresses = std::vector<std::string>;
+Status Ceph::fence(const std::string& name, Fenced whom) {
   const std::string what = "fencing the clients of image " + address_.pool + "/" + name;
-  return with_handle<Addresses>(kBound, what, [name, what](Handle& handle) -> Result<Addresses> {
+  return with_handle<void>(kBound, what, [=, conf = address_.conf](Handle& handle) -> Status {
     std::set<std::string> found;
+    std::string point_lock;
     {
       librbd::Image image;
-      if (const int r = handle.rbd.open_read_only(handle.pool, image, name.c_str(), nullptr); r < 0)
-        return failure(error_of(r, what));
-      if (const int r = clients_of(image, found); r < 0) return failure(error_of(r, what));
+      const std::uint64_t ours = whom == Fenced::guests ? handle.cluster.get_instance_id() : 0;
+      int r = handle.rbd.open_read_only(handle.pool, image, name.c_str(), nullptr);
+      if (r >= 0) r = point_lock_object(image, point_lock);
+      if (r >= 0) r = clients_of(image, ours, found);
+      if (r < 0) return failure(error_of(r, what));
     }
-    for (const std::string& daemon : mirror_daemons(handle.pool)) found.erase(daemon);
-    if (found.empty()) return Addresses();
+    if (whom == Fenced::guests)
+      for (const std::string& daemon : mirror_daemons(handle.pool)) found.erase(daemon);
     for (const std::string& address : found)
       if (const int r = handle.cluster.blocklist_add(address, kBlocklistSeconds); r < 0)
         return failure(error_of(r, what));
-    // Our next operation carries the map with the entries: from then on no OSD takes a write of theirs.
+    // Our next operation carries the map with the entries, those of others too that fenced somebody before
+    // us: from then on no OSD takes a write of theirs.
     if (const int r = handle.cluster.wait_for_latest_osdmap(); r < 0) return failure(error_of(r, what));
+    if (found.empty()) return {};
     const Result<nlohmann::json> listed =
         handle.command({{"prefix", "osd blocklist ls"}, {"format", "json"}});
     if (!listed) return failure(listed.error());
@@ -462,7 +411,10 @@ Result<std::vector<std::string>> Ceph::fence(const std::string& name) {
     for (const auto& entry : *listed) missing.erase(entry.value("addr", ""));
     if (!missing.empty())
       return failure(ErrorCode::internal, what + ": the blocklist lacks " + *missing.begin());
-    return Addresses(found.begin(), found.end());
+    break_point_locks(handle.pool, point_lock, found);
+    for (const std::string& address : found)
+      log(LogLevel::info, "storage", "fenced", {{"conf", conf}, {"volume", name}, {"client", address}});
+    return {};
   });
 }
 

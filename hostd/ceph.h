@@ -2,7 +2,7 @@
 // ceph*.cc.
 //
 // All members may be called from any thread. Each ends within its bound, whatever the cluster does: 10 s, 60
-// s for a promotion and for what waits for other clients. Errors: not_found,
+// s for a promotion and for what waits for other clients, more where it is said. Errors: not_found,
 // conflict (its state forbids it), denied (cephx, blocklist), unavailable (the cluster doesn't answer),
 // timeout (it may still take effect), exhausted (the pool is full).
 //
@@ -53,9 +53,11 @@ struct ImageState {
       tags;                           // ours: "bascule.vm", "bascule.generation"; they travel to the replica
   std::optional<MirrorPoint> newest;  // the newest complete mirror snapshot
   std::optional<Arrival> arrived;
-  std::vector<ImageSnapshot> snapshots;  // oldest first
-  bool following = false;                // of a replica: rbd-mirror copies, and is well
-  std::string problem;                   // what rbd-mirror says when it doesn't
+  int uncopied = 0;                           // points that were taken here and the other cluster still needs
+  std::optional<UnfinishedPoint> unfinished;  // of a replica
+  std::vector<ImageSnapshot> snapshots;       // oldest first
+  bool following = false;                     // of a replica: rbd-mirror copies, and is well
+  std::string problem;                        // what rbd-mirror says when it doesn't
 };
 
 // How long a removed volume or template, and a copy that was set aside, can be fetched back.
@@ -64,6 +66,9 @@ inline constexpr Duration kTrashGrace = 7 * 24h;
 // What makes an image a template, and its snapshot that clones refer to.
 inline constexpr const char* kTemplateTag = "bascule.template";
 inline constexpr const char* kTemplateSnapshot = "template";
+
+// When the newest point was taken, on a primary; it travels with the point.
+inline constexpr const char* kPointTag = "bascule.point_at";
 
 struct NewImage {
   std::string name;
@@ -82,6 +87,10 @@ class Ceph {
   // As the last look() found it; `unavailable` with the reason. Waits for the first.
   Status ready() const;
   Result<std::string> cluster_id() const;  // its fsid
+  // What the monitors answer to a command; both are JSON. They pass on what is for the manager daemon, as its
+  // own interface (librados' mgr_command of 16.2) returns a positive number when it gives up, and what is
+  // answered later goes to memory that is free by then.
+  Result<std::string> ask(const std::string& request) const;
   // Writes and reads the canary object, connecting anew where that helps; asks for the cluster's health every
   // ten looks. For a thread of its own.
   void look();
@@ -102,15 +111,27 @@ class Ceph {
   Status grow(const std::string& name, std::uint64_t bytes);  // no error when it is as large already
   Status take_snapshot(const std::string& name, const std::string& snapshot);
   Status remove_snapshot(const std::string& name, const std::string& snapshot);
+  // The image keeps its size. What has changed since then is written anew: 6 h at most.
+  Status roll_back(const std::string& name, const std::string& snapshot);
   Result<std::uint64_t> used_bytes(const std::string& name) const;
   Result<std::vector<std::string>> list() const;
   Status purge_trash(WallTime now);  // what has outlived its grace
 
   // ---- Mirroring ----
-  Status take_mirror_snapshot(const std::string& name);
+  // Both are conflicts while three points wait to be copied. The clock must outlive a call that was given up,
+  // too. It is read as late as can be, and noted in the image: so the other cluster knows how old what
+  // arrives is.
+  Status take_mirror_snapshot(const std::string& name, const Clock& clock);
   Status demote(const std::string& name);
-  // Not forced, it is a conflict until the other side's demotion has arrived.
+  // Not forced, it is a conflict until the other side's demotion has arrived. Forced, of an image without an
+  // unfinished point only: see unfinished_copy.h.
   Status promote(const std::string& name, bool force);
+  // Before a promotion by force, of an image whose clients were fenced, rbd-mirror too; and after it, to
+  // remove the snapshots that came in part, and to build its object map anew. 10 min at most: every object is
+  // looked at.
+  Status undo_unfinished(const std::string& name, const UnfinishedPoint& point);
+  Status finish_undo(const std::string& name, const std::vector<std::string>& in_part);
+  Status copy_anew(const std::string& name);  // a replica, of which nothing is kept
   Status stop_mirroring(const std::string& name);
   // A real write of what is there already, with the exclusive lock. Whoever keeps the lock, after two tries,
   // is blocklisted: call it only where no guest may run. A promotion that returned success may leave an image
@@ -123,9 +144,10 @@ class Ceph {
   Status remove_object(const std::string& name);                   // no error when there is none
 
   // ---- Fencing ----
-  // Blocklists whoever has the image open but the rbd-mirror daemons, and reads it back. Returns the
-  // addresses.
-  Result<std::vector<std::string>> fence(const std::string& name);
+  enum class Fenced { guests, everybody };
+  // Blocklists whoever has the image open, and reads it back: guests, not the rbd-mirror daemons and this
+  // connection; or everybody, this connection too, as a call of ours that was given up may still write.
+  Status fence(const std::string& name, Fenced whom);
   // The key of a client of its own ("bascule.<vm>.<generation>"), made if there is none.
   Result<Secret> client_key(const std::string& client);
   Status remove_client(const std::string& client);  // no error when there is none

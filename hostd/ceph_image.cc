@@ -1,22 +1,32 @@
 #include "hostd/ceph_image.h"
 
+#include <algorithm>
+#include <charconv>
 #include <list>
 #include <rados/librados.hpp>
 #include <rbd/librbd.hpp>
 #include <vector>
 
+#include "base/log.h"
+
 namespace bascule::hostd {
 namespace {
 
 constexpr int kTagsRead = 64;
+constexpr int kMostUncopied = 3;  // rbd_mirroring_max_mirroring_snapshots
 
 int read_mirroring(librbd::Image& image, ImageState& state) {
+  librbd::mirror_image_info_t info;
+  if (const int r = image.mirror_image_get_info(&info, sizeof info); r < 0) return r;
+  if (info.state == RBD_MIRROR_IMAGE_DISABLED) return 0;
+  state.role = info.primary ? ImageRole::primary : ImageRole::replica;
   librbd::mirror_image_global_status_t status;
   const int r = image.mirror_image_get_global_status(&status, sizeof status);
-  if (r == -ENOENT || r == -EINVAL) return 0;  // neither the image nor its pool is mirrored
-  if (r < 0) return r;
-  if (status.info.state != RBD_MIRROR_IMAGE_ENABLED) return 0;
-  state.role = status.info.primary ? ImageRole::primary : ImageRole::replica;
+  if (r < 0 && r != -ENOENT) return r;
+  if (r == -ENOENT) {
+    state.problem = "no rbd-mirror daemon says how it is";
+    return 0;
+  }
   for (const auto& site : status.site_statuses) {
     if (!site.mirror_uuid.empty()) continue;  // what other sites say of theirs
     state.following = site.up && site.state == MIRROR_IMAGE_STATUS_STATE_REPLAYING;
@@ -29,20 +39,34 @@ int read_mirroring(librbd::Image& image, ImageState& state) {
 // promote by force.
 constexpr std::uint64_t kNoSnapshot = static_cast<std::uint64_t>(-2);
 
-void note_point(ImageState& state, const librbd::snap_mirror_namespace_t& mirror, std::uint64_t id,
-                WallTime at) {
-  if (mirror.primary_snap_id == kNoSnapshot && mirror.state == RBD_SNAP_MIRROR_STATE_NON_PRIMARY) return;
-  const bool own =
+SnapshotKind kind_of(librbd::Image& image, const librbd::snap_info_t& snapshot, WallTime at) {
+  SnapshotKind kind;
+  kind.id = snapshot.id;
+  kind.name = snapshot.name;
+  kind.at = at;
+  librbd::snap_mirror_namespace_t mirror;
+  if (image.snap_get_mirror_namespace(snapshot.id, &mirror, sizeof mirror) < 0) return kind;
+  kind.of = SnapshotKind::Of::mirroring;
+  kind.complete = mirror.complete;
+  kind.own =
       mirror.state == RBD_SNAP_MIRROR_STATE_PRIMARY || mirror.state == RBD_SNAP_MIRROR_STATE_PRIMARY_DEMOTED;
-  const bool demotion = mirror.state == RBD_SNAP_MIRROR_STATE_PRIMARY_DEMOTED ||
-                        mirror.state == RBD_SNAP_MIRROR_STATE_NON_PRIMARY_DEMOTED;
-  state.newest = MirrorPoint{own ? id : mirror.primary_snap_id, at, own, demotion};
-  if (!own) state.arrived = Arrival{at, demotion};
-  if (own && demotion) state.arrived.reset();
+  kind.demotion = mirror.state == RBD_SNAP_MIRROR_STATE_PRIMARY_DEMOTED ||
+                  mirror.state == RBD_SNAP_MIRROR_STATE_NON_PRIMARY_DEMOTED;
+  kind.needed = kind.own && !mirror.mirror_peer_uuids.empty();
+  kind.orphan = mirror.primary_snap_id == kNoSnapshot && mirror.state == RBD_SNAP_MIRROR_STATE_NON_PRIMARY;
+  kind.primary_snapshot = kind.own ? snapshot.id : mirror.primary_snap_id;
+  return kind;
+}
+
+void note_point(ImageState& state, const SnapshotKind& point) {
+  state.newest = MirrorPoint{point.primary_snapshot, point.at, point.own, point.demotion};
+  if (!point.own) state.arrived = Arrival{point.at, point.demotion};
+  if (point.own && point.demotion) state.arrived.reset();
 }
 
 int read_points(librbd::Image& image, ImageState& state) {
   std::vector<librbd::snap_info_t> snapshots;
+  std::vector<SnapshotKind> kinds;
   if (const int r = image.snap_list(snapshots); r < 0) return r;
   for (const auto& snapshot : snapshots) {  // oldest first
     timespec taken{};
@@ -51,11 +75,13 @@ int read_points(librbd::Image& image, ImageState& state) {
     if (image.snap_get_namespace_type(snapshot.id, &type) < 0) continue;
     const WallTime at{taken.tv_sec * 1000LL + taken.tv_nsec / 1'000'000};
     if (type == RBD_SNAP_NAMESPACE_TYPE_USER) state.snapshots.push_back({snapshot.name, at});
-    if (type != RBD_SNAP_NAMESPACE_TYPE_MIRROR) continue;
-    librbd::snap_mirror_namespace_t mirror;
-    if (image.snap_get_mirror_namespace(snapshot.id, &mirror, sizeof mirror) < 0) continue;
-    if (mirror.complete) note_point(state, mirror, snapshot.id, at);
+    if (type != RBD_SNAP_NAMESPACE_TYPE_USER && type != RBD_SNAP_NAMESPACE_TYPE_MIRROR) continue;
+    kinds.push_back(kind_of(image, snapshot, at));
+    const SnapshotKind& kind = kinds.back();
+    if (kind.of == SnapshotKind::Of::mirroring && kind.complete && !kind.orphan) note_point(state, kind);
+    if (kind.needed) ++state.uncopied;
   }
+  if (state.role == ImageRole::replica) state.unfinished = unfinished_of(kinds);
   return 0;
 }
 
@@ -65,6 +91,18 @@ int read_tags(librbd::Image& image, ImageState& state) {
   for (auto& [key, value] : found)
     if (key.starts_with("bascule.")) state.tags[key] = value.to_str();
   return 0;
+}
+
+// What came from the other cluster was taken at the latest when its copying began, `copied`; the tag
+// that came along knows better, unless it is already of the next point, whose copying isn't quite over.
+WallTime taken_at(const ImageState& state, WallTime copied) {
+  const auto tag = state.tags.find(kPointTag);
+  if (tag == state.tags.end()) return copied;
+  std::int64_t told = 0;
+  const char* const end = tag->second.data() + tag->second.size();
+  const auto parsed = std::from_chars(tag->second.data(), end, told);
+  const bool usable = parsed.ec == std::errc() && parsed.ptr == end && told <= copied.unix_ms;
+  return usable ? WallTime{told} : copied;
 }
 
 constexpr std::uint64_t kFeatures = RBD_FEATURE_LAYERING | RBD_FEATURE_EXCLUSIVE_LOCK |
@@ -81,38 +119,88 @@ int make_clone(librbd::RBD& rbd, librados::IoCtx& pool, const NewImage& image, c
   return rbd.clone3(pool, image.template_name.c_str(), kTemplateSnapshot, pool, name, options);
 }
 
-int complete(librbd::RBD& rbd, librados::IoCtx& pool, const NewImage& image, const char* name) {
+int complete(librbd::RBD& rbd, librados::IoCtx& pool, const NewImage& image) {
   librbd::Image made;
   std::uint64_t size = 0;
-  int r = rbd.open(pool, made, name);
+  int r = rbd.open(pool, made, image.name.c_str());
   if (r >= 0) r = made.size(&size);
   if (r >= 0 && size < image.bytes) r = made.resize(image.bytes);
-  if (r >= 0) r = made.metadata_remove(kTemplateTag);  // a clone inherits its parent's
-  if (r == -ENOENT) r = 0;
+  if (r >= 0 && !image.template_name.empty()) {  // a clone inherits its parent's
+    r = made.metadata_remove(kTemplateTag);
+    if (r == -ENOENT) r = 0;
+  }
   if (r >= 0) r = write_tags(made, image.tags);
+  if (r >= 0 && image.mirrored) r = made.mirror_image_enable2(RBD_MIRROR_IMAGE_MODE_SNAPSHOT);
   return r;
+}
+
+// Removes what a crash left of this image, as `mark` tells; -EEXIST where the name has an image of
+// somebody's.
+int clear_the_way(librbd::RBD& rbd, librados::IoCtx& pool, const std::string& name, const std::string& mark) {
+  std::uint64_t size = 0, used = 0;
+  time_t changed = 0;
+  const int marked = pool.stat(mark, &size, &changed);
+  if (marked == -ENOENT) {
+    const int there = pool.stat("rbd_id." + name, &size, &changed);
+    return there == -ENOENT ? 0 : there < 0 ? there : -EEXIST;
+  }
+  if (marked < 0) return marked;
+  {
+    librbd::Image left;
+    int r = rbd.open_read_only(pool, left, name.c_str(), nullptr);
+    if (r == -ENOENT) return 0;
+    if (r >= 0) r = used_bytes(left, used);
+    if (r < 0) return r;
+  }
+  return used > 0 ? -EEXIST : rbd.remove(pool, name.c_str());  // what has data isn't what a crash left
+}
+
+struct Extent {
+  std::uint64_t from = 0;
+  std::uint64_t length = 0;
+};
+constexpr std::uint64_t kCopied = 4 << 20;  // at once
+
+// Zeros where there was nothing.
+int write_as_then(librbd::Image& image, librbd::Image& then, std::uint64_t size_then, const Extent& extent) {
+  ceph::bufferlist content;
+  const std::uint64_t there = std::min(extent.length, size_then - std::min(size_then, extent.from));
+  if (there > 0)
+    if (const ssize_t n = then.read(extent.from, there, content); n < 0) return static_cast<int>(n);
+  if (content.length() < extent.length) content.append_zero(extent.length - content.length());
+  const ssize_t n = image.write(extent.from, extent.length, content);
+  return n < 0 ? static_cast<int>(n) : 0;
 }
 
 }  // namespace
 
-// Made under a name that no volume can have, and renamed when complete: a crash leaves no half image under
-// its name.
+// An object of its name beside it tells, as long as it is there, that the image is a half one. (To rename a
+// complete one would take longer than all the rest.)
 int make_image(librbd::RBD& rbd, librados::IoCtx& pool, const NewImage& image) {
-  const std::string unfinished = "." + image.name + ".unfinished";
-  rbd.remove(pool, unfinished.c_str());
-  int r = image.template_name.empty() ? make_blank(rbd, pool, image, unfinished.c_str())
-                                      : make_clone(rbd, pool, image, unfinished.c_str());
-  if (r >= 0) r = complete(rbd, pool, image, unfinished.c_str());
-  if (r >= 0) r = rbd.rename(pool, unfinished.c_str(), image.name.c_str());
-  if (r < 0) rbd.remove(pool, unfinished.c_str());
-  return r;
+  const std::string mark = "bascule.making." + image.name;
+  ceph::bufferlist content;
+  content.append("1");
+  int r = clear_the_way(rbd, pool, image.name, mark);
+  if (r >= 0) r = pool.write_full(mark, content);
+  if (r < 0) return r;
+  const auto make = image.template_name.empty() ? make_blank : make_clone;
+  r = make(rbd, pool, image, image.name.c_str());
+  const bool made = r >= 0;
+  if (made) r = complete(rbd, pool, image);
+  if (r < 0 && made)
+    if (const int gone = rbd.remove(pool, image.name.c_str()); gone < 0) return r;  // the mark stays
+  const int whole = pool.remove(mark);
+  return r < 0 ? r : whole;
 }
 
 int read_image(librbd::Image& image, ImageState& state) {
   if (const int r = image.size(&state.size_bytes); r < 0) return r;
   if (const int r = read_mirroring(image, state); r < 0) return r;
   if (const int r = read_points(image, state); r < 0) return r;
-  return read_tags(image, state);
+  if (const int r = read_tags(image, state); r < 0) return r;
+  if (state.newest && !state.newest->own) state.newest->at = taken_at(state, state.newest->at);
+  if (state.arrived) state.arrived->until = taken_at(state, state.arrived->until);
+  return 0;
 }
 
 int used_bytes(librbd::Image& image, std::uint64_t& bytes) {
@@ -136,16 +224,82 @@ std::set<std::string> mirror_daemons(librados::IoCtx& pool) {
   return addresses;
 }
 
-int clients_of(librbd::Image& image, std::set<std::string>& addresses) {
+int clients_of(librbd::Image& image, std::uint64_t but, std::set<std::string>& addresses) {
   std::list<librbd::image_watcher_t> watchers;
   if (const int r = image.list_watchers(watchers); r < 0) return r;
-  for (const auto& watcher : watchers) addresses.insert(watcher.addr);
+  for (const auto& watcher : watchers)
+    if (static_cast<std::uint64_t>(watcher.id) != but) addresses.insert(watcher.addr);
   std::list<librbd::locker_t> lockers;
   bool exclusive = false;
   std::string tag;
   if (const int r = image.list_lockers(&lockers, &exclusive, &tag); r < 0 && r != -ENOENT) return r;
-  for (const auto& locker : lockers) addresses.insert(locker.address);
+  const std::string ours = "client." + std::to_string(but);
+  for (const auto& locker : lockers)
+    if (locker.client != ours) addresses.insert(locker.address);
   return 0;
+}
+
+int check_room_for_point(librbd::Image& image) {
+  ImageState state;
+  if (const int r = read_points(image, state); r < 0) return r;
+  return state.uncopied >= kMostUncopied ? -EBUSY : 0;
+}
+
+int write_what_is_there(librbd::Image& image) {
+  if (const int r = image.lock_acquire(RBD_LOCK_MODE_EXCLUSIVE); r < 0) return r;
+  ceph::bufferlist block;
+  if (const ssize_t n = image.read(0, 512, block); n < 0) return static_cast<int>(n);
+  if (const ssize_t n = image.write(0, block.length(), block); n < 0) return static_cast<int>(n);
+  return image.flush();
+}
+
+void break_lock(librbd::Image& image) {
+  rbd_lock_mode_t mode = RBD_LOCK_MODE_EXCLUSIVE;
+  std::list<std::string> owners;
+  if (image.lock_get_owners(&mode, &owners) < 0) return;
+  for (const std::string& owner : owners) {
+    log(LogLevel::warning, "ceph", "lock_broken", {{"owner", owner}});
+    image.lock_break(RBD_LOCK_MODE_EXCLUSIVE, owner);
+  }
+}
+
+int remove_snapshots(librbd::RBD& rbd, librados::IoCtx& pool, const std::string& name) {
+  librbd::Image image;
+  ImageState state;
+  int r = rbd.open(pool, image, name.c_str());
+  if (r >= 0) r = read_image(image, state);
+  for (const ImageSnapshot& snapshot : state.snapshots)
+    if (r >= 0) r = image.snap_remove(snapshot.name.c_str());
+  return r;
+}
+
+int repair_image(librbd::Image& image, const std::vector<std::string>& snapshots) {
+  for (const std::string& snapshot : snapshots)
+    if (const int r = image.snap_remove(snapshot.c_str()); r < 0 && r != -ENOENT) return r;
+  std::uint64_t flags = 0;
+  if (const int r = image.get_flags(&flags); r < 0) return r;
+  if ((flags & RBD_FLAG_OBJECT_MAP_INVALID) == 0) return 0;
+  struct Silent final : librbd::ProgressContext {
+    int update_progress(std::uint64_t, std::uint64_t) override { return 0; }
+  } silent;
+  return image.rebuild_object_map(silent);
+}
+
+int roll_back_image(librbd::Image& image, librbd::Image& then, const std::string& snapshot) {
+  std::uint64_t size = 0, size_then = 0;
+  int r = image.size(&size);
+  if (r >= 0) r = then.size(&size_then);
+  std::vector<Extent> changed;
+  const auto note = [](std::uint64_t from, std::size_t length, int, void* extents) {
+    static_cast<std::vector<Extent>*>(extents)->push_back({from, length});
+    return 0;
+  };
+  // Not by whole objects: that would trust the object maps.
+  if (r >= 0) r = image.diff_iterate2(snapshot.c_str(), 0, size, true, false, note, &changed);
+  for (const Extent& extent : changed)
+    for (std::uint64_t at = extent.from; at < extent.from + extent.length && r >= 0; at += kCopied)
+      r = write_as_then(image, then, size_then, {at, std::min(kCopied, extent.from + extent.length - at)});
+  return r < 0 ? r : image.flush();
 }
 
 int write_tags(librbd::Image& image, const std::map<std::string, std::string>& tags) {

@@ -78,6 +78,8 @@ void add_machine(Node domain, const DomainPlan& plan) {
   add(domain, "on_crash", "destroy");
 }
 
+std::string disk_alias(std::size_t index) { return "ua-" + disk_target(index); }
+
 void add_source(Node disk, const FileSource& file) { set(add(disk, "source"), "file", file.path); }
 
 void add_source(Node disk, const NbdSource& nbd) {
@@ -123,11 +125,34 @@ void add_disk(Node devices, const Disk& spec, const DiskSource& source, std::siz
   Node target = add(disk, "target");
   set(target, "dev", disk_target(index));
   set(target, "bus", "virtio");
+  if (std::holds_alternative<RbdSource>(source)) set(add(disk, "alias"), "name", disk_alias(index));
   if (spec.iops_limit == 0 && spec.mib_per_second_limit == 0) return;
   Node limits = add(disk, "iotune");
   if (spec.mib_per_second_limit > 0)
     add(limits, "total_bytes_sec", std::to_string(spec.mib_per_second_limit << 20));
   if (spec.iops_limit > 0) add(limits, "total_iops_sec", std::to_string(spec.iops_limit));
+}
+
+// Ceph's rbd-mirror doesn't copy what a guest discards or has zeroed by a command (measured with 16.2.15;
+// https://github.com/ceph/ceph/pull/52358): the other site would have old data where the guest relies on
+// zeros. A disk without these commands gets zeros written, which are copied. libvirt has no element of its
+// own for it.
+void add_disk_override(Node domain, const DomainPlan& plan) {
+  Node override;
+  for (std::size_t i = 0; i < plan.disks.size(); ++i) {
+    if (!std::holds_alternative<RbdSource>(plan.disks[i])) continue;
+    if (!override) override = add(domain, "qemu:override");
+    Node device = add(override, "qemu:device");
+    set(device, "alias", disk_alias(i));
+    Node frontend = add(device, "qemu:frontend");
+    for (const char* command : {"discard", "write-zeroes"}) {
+      Node property = add(frontend, "qemu:property");
+      set(property, "name", command);
+      set(property, "type", "bool");
+      set(property, "value", "false");
+    }
+  }
+  if (override) set(domain, "xmlns:qemu", "http://libvirt.org/schemas/domain/qemu/1.0");
 }
 
 void add_interface(Node devices, const VmId& vm, const Nic& nic, std::size_t index) {
@@ -188,6 +213,7 @@ std::string domain_xml(const DomainPlan& plan) {
   add_boot(domain, plan);
   add_machine(domain, plan);
   add_devices(domain, plan);
+  add_disk_override(domain, plan);
   std::ostringstream text;
   document.save(text, "  ", pugi::format_indent | pugi::format_no_declaration);
   return text.str();

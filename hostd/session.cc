@@ -203,10 +203,11 @@ bool Session::Impl::greet(const wire::Welcome& message) {
   }
   log(LogLevel::info, "session", "welcome", {{"manager", message.manager}, {"term", message.term}});
   probe->set_peers(message.peers);
+  agent->tell_hosts(message);
   period = std::max(message.heartbeat, kFastestHeartbeat);
   const bool first = !welcome;
   welcome = true;
-  if (!first) return true;  // a later Welcome only brings new peers or another pace
+  if (!first) return true;  // a later Welcome only brings other peers, another pace, or who is off
   for (const wire::HostFault& fault : agent->active_faults())
     if (!send(fault)) return false;
   return beat() && send_news();
@@ -255,7 +256,8 @@ bool Session::Impl::beat() {
   }
   last_heartbeat = clock.now();
   next_heartbeat = std::clamp(next_heartbeat + period, last_heartbeat, last_heartbeat + period);
-  return send(wire::Heartbeat{++heartbeats, agent->clock(), agent->guard(), probe->sightings()});
+  return send(wire::Heartbeat{++heartbeats, agent->clock(), agent->guard(), probe->sightings(),
+                              agent->take_servers()});
 }
 
 }  // namespace bascule::hostd

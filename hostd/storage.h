@@ -3,6 +3,8 @@
 
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -65,6 +67,10 @@ class StoragePool {
   // What the storage says of itself that wants a person soon, though it works: nearly full, a copy less. In
   // its own words, which don't change as long as the trouble is the same.
   virtual std::vector<std::string> warnings() const { return {}; }
+  // Which hosts there are, and which of them are off for a while by an operator's order.
+  virtual void tell_hosts(const std::set<HostId>&, const std::set<HostId>&) {}
+  // Of these hosts, those that carry the storage, whenever it was looked at anew; each answer once.
+  virtual std::optional<std::vector<wire::StorageServer>> take_servers() { return std::nullopt; }
   virtual Result<bool> exists(const std::string& volume) const = 0;
   // All or nothing: a volume that could not be finished is removed. `conflict` when it exists.
   virtual Status create(const NewVolume& volume) = 0;
@@ -86,6 +92,12 @@ class StoragePool {
   virtual Status follow(const std::string& volume, const VmId& vm) = 0;
   // Why it can't be changed so.
   virtual Status check_change(const std::string& volume, const Changing& changing) const = 0;
+  // Several volumes that are to be changed as one: none of them can be opened, or changed otherwise, between
+  // its begin and its end.
+  virtual Status begin_change(const std::string& volume, const Changing& changing) {
+    return check_change(volume, changing);
+  }
+  virtual Status end_change(const std::string&) { return {}; }
   // After check_change(). Of a guest that runs, QEMU grows the volumes.
   virtual Status change(const std::string& volume, const Changing& changing) = 0;
 };

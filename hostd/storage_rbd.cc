@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <set>
 
-#include "base/json.h"
 #include "base/log.h"
 #include "hostd/bounded_call.h"
+#include "hostd/ceph_servers.h"
 #include "hostd/pump.h"
+#include "hostd/rbd_takeover.h"
 #include "hostd/templates.h"
 #include "hostd/volume_change.h"
 #include "hostd/volume_tags.h"
@@ -16,23 +18,28 @@ namespace bascule::hostd {
 namespace {
 
 constexpr Duration kLookEvery = 1s;
+constexpr Duration kServersEvery = 5s;
 constexpr Duration kTidyEvery = 1h;
-constexpr Duration kArrives = 20s;                // a demotion at the other site, when a fault moves the VM
-constexpr Duration kArrivesPlanned = 120s;        // the same, when nothing may be lost
-constexpr Duration kFollows = 1800s;              // a whole copy
-constexpr std::uint64_t kGenerationsRevoked = 4;  // before the one that starts
-constexpr Duration kMeasureEvery = 60s;           // what a volume uses
-std::string client_of(const VmId& vm, std::uint64_t generation) {
-  return "bascule." + vm.value + "." + std::to_string(generation);
-}
+constexpr Duration kAnswers = 60s;
+constexpr Duration kFollows = 1800s;  // a whole copy
+// One that is copied, and the one before it: a demotion needs room for a third.
+constexpr int kMostWhileRunning = 2;
+constexpr Duration kMeasureEvery = 60s;  // what a volume uses
 
 class RbdPool final : public StoragePool {
  public:
   RbdPool(std::string name, const RbdPoolConfig& config, const Clock& clock)
-      : name_(std::move(name)), clock_(clock), snapshot_every_(config.snapshot_every), local_(config.local) {
-    if (config.remote) remote_ = std::make_unique<Ceph>(*config.remote);
+      : name_(std::move(name)),
+        clock_(clock),
+        snapshot_every_(config.snapshot_every),
+        local_(config.local),
+        remote_(config.remote ? std::make_unique<Ceph>(*config.remote) : nullptr),
+        takeover_(name_, local_, remote_.get(), snapshot_every_, clock_),
+        servers_(local_) {
     local_look_ = std::make_unique<Pump>(kLookEvery, [this] { local_.look(); });
+    points_ = std::make_unique<Pump>(kLookEvery, [this] { send_points(); });
     tidy_ = std::make_unique<Pump>(kTidyEvery, [this] { tidy(); });
+    servers_look_ = std::make_unique<Pump>(kServersEvery, [this] { servers_.look(); });
     if (remote_) remote_look_ = std::make_unique<Pump>(kLookEvery, [this] { remote_->look(); });
   }
 
@@ -43,6 +50,11 @@ class RbdPool final : public StoragePool {
   }
 
   std::vector<std::string> warnings() const override { return local_.warnings(); }
+
+  void tell_hosts(const std::set<HostId>& hosts, const std::set<HostId>& kept) override {
+    servers_.tell_hosts(hosts, kept);
+  }
+  std::optional<std::vector<wire::StorageServer>> take_servers() override { return servers_.take_news(); }
 
   Result<bool> exists(const std::string& volume) const override {
     if (const Status named = check(volume); !named) return failure(named.error());
@@ -57,17 +69,12 @@ class RbdPool final : public StoragePool {
     if (volume.disk.format != DiskFormat::raw)
       return failure(ErrorCode::invalid, "pool " + name_ + " is Ceph RBD: its volumes have format raw");
     if (const Status usable = ready(); !usable) return usable;
-    const Result<bool> there = exists(volume.disk.volume);
-    if (!there) return failure(there.error());
-    if (*there)
-      return failure(ErrorCode::conflict,
-                     "pool " + name_ + ": image " + volume.disk.volume + " exists already");
     const std::uint64_t bytes = volume.disk.size_mib << 20;
     Status made = volume.disk.from.empty() ? Status() : check_template(local_, volume.disk.from, bytes);
     if (made)
       made = local_.create({volume.disk.volume,
                             bytes,
-                            {{kVmTag, volume.owner.value}, {kGenerationTag, "0"}},
+                            {{kVmTag, volume.owner.value}},
                             volume.mirrored && remote_,
                             volume.disk.from});
     return made ? made : failure(made.error().within("pool " + name_));
@@ -83,7 +90,7 @@ class RbdPool final : public StoragePool {
     const Result<ImageState> image = elsewhere ? cluster.image(volume) : here;
     if (!image && image.error().code == ErrorCode::not_found) return {};
     if (!image) return failure(image.error());
-    if (const Status ours = check_owner(volume, *image, owner); !ours) {
+    if (const Status ours = check_owner(name_, volume, *image, owner); !ours) {
       log(LogLevel::warning, "storage", "not_removed", {{"volume", volume}, {"why", ours.error().message}});
       return {};
     }
@@ -94,8 +101,9 @@ class RbdPool final : public StoragePool {
     if (const Status named = check(volume); !named) return failure(named.error());
     const std::string what = "opening volume " + volume + " of pool " + name_;
     std::optional<wire::VolumeTaken> taken;
-    if (const Status here = bring_here(volume, taking, taken); !here)
+    if (const Status here = takeover_.bring_here(volume, taking, taken); !here)
       return failure(here.error().within(what));
+    if (const Status whole = check_whole_here(volume); !whole) return failure(whole.error().within(what));
     if (const Status fenced = fence_clients(local_, volume, taking); !fenced)
       return failure(fenced.error().within(what));
     if (const Status writable = local_.prove_writable(volume); !writable)
@@ -104,7 +112,7 @@ class RbdPool final : public StoragePool {
     if (!cluster) return failure(cluster.error().within(what));
     const Status tagged = local_.set_tags(volume, tags_of_use(taking.generation, *cluster, taken));
     if (!tagged) return failure(tagged.error().within(what));
-    if (taken && taken->complete_until) local_.remove_object(note_of(volume));  // nothing reads it any more
+    if (taken && taken->complete_until) takeover_.forget_note(volume);
     const std::string client = client_of(taking.vm, taking.generation.value);
     Result<Secret> key = local_.client_key(client);
     if (!key) return failure(key.error().within(what));
@@ -134,18 +142,19 @@ class RbdPool final : public StoragePool {
     seen.primary = here->role == ImageRole::primary;
     for (const ImageSnapshot& snapshot : here->snapshots)
       seen.snapshots.push_back({snapshot.name, snapshot.taken});
-    measure(volume, seen);
+    const bool measured = measure(volume, seen);
     seen.lost = here->role == ImageRole::replica || generation_of(*here) > generation;
     if (here->role == ImageRole::plain || !remote_) return seen;
-    if (seen.primary) snapshot_if_due(volume, seen);
+    if (seen.primary && here->uncopied < kMostWhileRunning) snapshot_if_due(volume, seen);
     look_there(volume, generation_of(*here), seen);
+    if (measured && remote_->ready()) takeover_.heal_there(volume, generation_of(*here));
     return seen;
   }
 
   void close(const std::string& volume, const VmId& vm, Generation generation) override {
     const Result<ImageState> here = local_.image(volume);
     if (!here || generation_of(*here) != generation) return;
-    Status done = here->role == ImageRole::primary ? local_.take_mirror_snapshot(volume) : Status();
+    Status done = here->role == ImageRole::primary ? local_.take_mirror_snapshot(volume, clock_) : Status();
     if (done) done = local_.remove_client(client_of(vm, generation.value));
     if (!done)
       log(LogLevel::warning, "storage", "close_failed", {{"volume", volume}, {"why", done.error().message}});
@@ -155,16 +164,18 @@ class RbdPool final : public StoragePool {
     if (const Status named = check(volume); !named) return failure(named.error());
     const std::string what = "making volume " + volume + " of pool " + name_ + " follow the other site";
     if (!remote_) return {};
+    if (const Status both = wait_for_both(); !both) return failure(both.error().within(what));
     const Result<ImageState> there = remote_->image(volume);
     if (!there) return failure(there.error().within(what));
     if (there->role == ImageRole::plain) return {};
     if (there->role != ImageRole::primary)
       return failure(ErrorCode::conflict, what + ": the other site's copy is no primary");
-    if (const Status ours = check_owner(volume, *there, vm); !ours) return ours;
+    if (const Status ours = check_owner(name_, volume, *there, vm); !ours) return ours;
     if (const Status aside = set_stale_copy_aside(volume, generation_of(*there)); !aside)
       return failure(aside.error().within(what));
-    if (const Status asked = remote_->take_mirror_snapshot(volume); !asked)
-      return failure(asked.error().within(what));
+    const Status asked = remote_->take_mirror_snapshot(volume, clock_);
+    const bool enough = !asked && asked.error().code == ErrorCode::conflict;  // points that wait to be copied
+    if (!asked && !enough) return failure(asked.error().within(what));
     const Result<ImageState> goal = remote_->image(volume);
     if (!goal) return failure(goal.error().within(what));
     const Status followed = wait_for_point(volume, goal->newest ? goal->newest->primary_snapshot : 0);
@@ -176,9 +187,12 @@ class RbdPool final : public StoragePool {
     const std::string what = "volume " + volume + " of pool " + name_;
     const Result<ImageState> image = local_.image(volume);
     if (!image) return failure(image.error().within(what));
-    if (const Status ours = check_owner(volume, *image, changing.vm); !ours) return ours;
+    if (const Status ours = check_owner(name_, volume, *image, changing.vm); !ours) return ours;
     if (image->role == ImageRole::replica)
       return failure(ErrorCode::conflict, what + ": this site's copy only follows the other site's");
+    const bool rolls_back = std::holds_alternative<wire::RollBack>(changing.change);
+    if (const Status whole = rolls_back ? Status() : check_whole(*image); !whole)
+      return failure(whole.error().within(what));
     const Status can =
         std::visit([&](const auto& change) { return can_apply(*image, change); }, changing.change);
     return can ? can : failure(can.error().within(what));
@@ -188,27 +202,53 @@ class RbdPool final : public StoragePool {
     const Status changed =
         std::visit([&](const auto& change) { return apply(volume, change); }, changing.change);
     if (!changed) return failure(changed.error().within("volume " + volume + " of pool " + name_));
-    const Result<ImageState> image = local_.image(volume);
-    const bool mirrored = image && image->role == ImageRole::primary;
-    if (const Status sent = mirrored ? local_.take_mirror_snapshot(volume) : Status(); !sent)
-      log(LogLevel::warning, "storage", "snapshot_failed",
-          {{"volume", volume}, {"why", sent.error().message}});
+    // A roll back is copied at its end, with the other volumes.
+    if (!std::holds_alternative<wire::RollBack>(changing.change)) send_point(volume);
+    return {};
+  }
+
+  Status begin_change(const std::string& volume, const Changing& changing) override {
+    if (const Status can = check_change(volume, changing); !can) return can;
+    const auto* back = std::get_if<wire::RollBack>(&changing.change);
+    return back ? local_.set_tags(volume, {{kRollBackTag, back->name}}) : Status();
+  }
+
+  Status end_change(const std::string& volume) override {
+    if (const Status ended = local_.set_tags(volume, {{kRollBackTag, ""}}); !ended) return ended;
+    send_point(volume);
     return {};
   }
 
  private:
+  void send_point(const std::string& volume) {
+    const std::lock_guard lock(mutex_);
+    unsent_.insert(volume);
+  }
+
+  // What was changed, perhaps of a volume that no guest has open now. Nobody waits for it.
+  void send_points() {
+    const std::set<std::string> volumes = [this] {
+      const std::lock_guard lock(mutex_);
+      return std::exchange(unsent_, {});
+    }();
+    for (const std::string& volume : volumes) {
+      const Result<ImageState> image = local_.image(volume);
+      const bool gone = !image && image.error().code == ErrorCode::not_found;
+      if (gone || (image && image->role != ImageRole::primary)) continue;
+      const Status sent =
+          image ? local_.take_mirror_snapshot(volume, clock_) : Status(failure(image.error()));
+      if (!sent) send_point(volume);  // again in a second
+    }
+  }
+
   static Status check(const std::string& volume) {
     if (is_valid_name(volume)) return {};
     return failure(ErrorCode::invalid, "\"" + volume + "\" is no name of a volume");
   }
 
-  Status check_owner(const std::string& volume, const ImageState& image, const VmId& vm) const {
-    const auto tag = image.tags.find(kVmTag);
-    if (tag != image.tags.end() && tag->second == vm.value) return {};
-    return failure(ErrorCode::invalid, "image " + volume + " of pool " + name_ +
-                                           (tag == image.tags.end() ? " was not made by Bascule"
-                                                                    : " belongs to VM " + tag->second) +
-                                           "; give the VM another volume, or import the image");
+  Status check_whole_here(const std::string& volume) const {
+    const Result<ImageState> image = local_.image(volume);
+    return image ? check_whole(*image) : Status(failure(image.error()));
   }
 
   // ---- Changing ----
@@ -219,138 +259,13 @@ class RbdPool final : public StoragePool {
   Status apply(const std::string& volume, const wire::RemoveSnapshot& change) {
     return local_.remove_snapshot(volume, change.name);
   }
+  // Whoever still had it open would write over what it is rolled back to.
+  Status apply(const std::string& volume, const wire::RollBack& change) {
+    const Status fenced = local_.fence(volume, Ceph::Fenced::guests);
+    return fenced ? local_.roll_back(volume, change.name) : fenced;
+  }
   Status apply(const std::string& volume, const wire::Grow& change) {
     return local_.grow(volume, change.size_mib << 20);
-  }
-
-  // ---- Opening ----
-
-  // Whoever has the image open, and the clients of earlier generations, so that they can't open it again.
-  Status fence_clients(Ceph& cluster, const std::string& volume, const Taking& taking) {
-    for (std::uint64_t back = 1; back <= kGenerationsRevoked && back < taking.generation.value; ++back) {
-      const Status removed = cluster.remove_client(client_of(taking.vm, taking.generation.value - back));
-      if (!removed) return removed;
-    }
-    const Result<std::vector<std::string>> fenced = cluster.fence(volume);
-    if (!fenced) return failure(fenced.error());
-    for (const std::string& address : *fenced)
-      log(LogLevel::info, "storage", "fenced",
-          {{"conf", cluster.address().conf}, {"volume", volume}, {"client", address}});
-    return {};
-  }
-
-  Status bring_here(const std::string& volume, const Taking& taking,
-                    std::optional<wire::VolumeTaken>& taken) {
-    const Result<ImageState> here = local_.image(volume);
-    if (!here) return failure(here.error());
-    if (const Status ours = check_owner(volume, *here, taking.vm); !ours) return ours;
-    if (here->role == ImageRole::replica && taking.takeover == wire::Takeover::none)
-      return failure(ErrorCode::conflict, "this site's copy only follows the other site's");
-    if (here->role != ImageRole::replica) return check_newest(volume, *here, taking, taken);
-    const bool planned = taking.takeover == wire::Takeover::planned;
-    const Status clean = take_cleanly(volume, taking, planned ? kArrivesPlanned : kArrives);
-    if (!clean && planned) return clean;
-    taken = wire::VolumeTaken{name_, volume, {}};
-    if (clean) return {};
-    log(LogLevel::warning, "storage", "forced", {{"volume", volume}, {"why", clean.error().message}});
-    // Read anew: more may have arrived meanwhile. Afterwards nothing tells it, as the promotion removes the
-    // points.
-    const Result<ImageState> last = local_.image(volume);
-    if (!last) return failure(last.error());
-    if (!last->newest) return failure(ErrorCode::conflict, "this site's copy was never complete");
-    taken->complete_until = last->newest->at;
-    const TakeoverNote note{taking.vm, taking.generation, last->newest->at};
-    if (const Status noted = local_.write_object(note_of(volume), json::encode_text(note)); !noted)
-      return noted;
-    return local_.promote(volume, true);
-  }
-
-  // A copy that is primary here already: of this site's last guest (also when the way home was refused and it
-  // starts here again), or brought here for a start of ours that failed later, even before it left its tags.
-  Status check_newest(const std::string& volume, const ImageState& here, const Taking& taking,
-                      std::optional<wire::VolumeTaken>& taken) const {
-    const Generation had = generation_of(here);
-    const Result<std::string> cluster = local_.cluster_id();
-    if (!cluster) return failure(cluster.error());
-    const auto tag = here.tags.find(kClusterTag);
-    const bool ran_here = tag == here.tags.end() || tag->second == *cluster;  // no tag: it never ran
-    if (had == taking.ran && ran_here) return {};
-    const Result<std::optional<Arrival>> arrived = arrived_since(volume, here, taking);
-    if (!arrived) return failure(arrived.error());
-    const std::optional<Arrival>& fetched = *arrived;
-    if (had <= taking.ran && !fetched)
-      return failure(ErrorCode::conflict,
-                     "this site's copy is older than what generation " + std::to_string(taking.ran.value) +
-                         " of the VM wrote (it has generation " + std::to_string(had.value) +
-                         "); the newer data is at the other site");
-    if (!fetched) return {};
-    if (taking.takeover == wire::Takeover::planned && !fetched->all)
-      return failure(ErrorCode::conflict,
-                     "this site's copy was taken over by force, and lacks the last changes");
-    taken = wire::VolumeTaken{name_, volume, {}};
-    if (!fetched->all) taken->complete_until = fetched->until;
-    return {};
-  }
-
-  // What was fetched here for a start after generation `ran`, by the image's tags and points or by the note.
-  Result<std::optional<Arrival>> arrived_since(const std::string& volume, const ImageState& here,
-                                               const Taking& taking) const {
-    if (taking.takeover == wire::Takeover::none) return std::nullopt;
-    if (generation_of(here) >= taking.ran)
-      if (const auto fetched = fetched_since(here, taking.ran)) return fetched;
-    const Result<std::string> text = local_.read_object(note_of(volume));
-    if (!text && text.error().code == ErrorCode::not_found) return std::nullopt;
-    if (!text) return failure(text.error());
-    const Result<TakeoverNote> note = json::decode_text<TakeoverNote>(*text, json::Unknown::tolerate);
-    if (!note) return failure(note.error().within(note_of(volume)));
-    if (note->vm != taking.vm || note->generation <= taking.ran) return std::nullopt;
-    return Arrival{note->until, false};
-  }
-
-  // The other site gives the volume up, and all that it had arrives here first. Asked again within the bound
-  // as long as its storage answers: a call may fail while its cluster recovers.
-  Status take_cleanly(const std::string& volume, const Taking& taking, Duration bound) {
-    if (!remote_) return failure(ErrorCode::unavailable, "the other site's storage is not configured");
-    const Instant deadline = clock_.now() + bound;
-    for (std::optional<MirrorPoint> last;;) {
-      Status done;
-      if (!last) {
-        Result<MirrorPoint> given_up = give_up_there(volume, taking);
-        if (given_up)
-          last = *given_up;
-        else
-          done = failure(given_up.error());
-      }
-      if (last) done = take_what_arrived(volume, *last);
-      if (done) return {};
-      const bool in_vain = !last && (done.error().code == ErrorCode::not_found || !remote_->ready());
-      if (in_vain || clock_.now() >= deadline) return done;
-      pause_before_asking_again();
-    }
-  }
-
-  // Returns the other site's last word.
-  Result<MirrorPoint> give_up_there(const std::string& volume, const Taking& taking) {
-    if (const Status reached = remote_->ready(); !reached) return failure(reached.error());
-    Result<ImageState> there = remote_->image(volume);
-    if (there && there->role == ImageRole::primary) {
-      if (const Status fenced = fence_clients(*remote_, volume, taking); !fenced)
-        return failure(fenced.error());
-      if (const Status demoted = remote_->demote(volume); !demoted) return failure(demoted.error());
-      there = remote_->image(volume);
-    }
-    if (!there) return failure(there.error());
-    if (!there->newest) return failure(ErrorCode::conflict, "the other site's copy was never complete");
-    return *there->newest;
-  }
-
-  Status take_what_arrived(const std::string& volume, const MirrorPoint& last) {
-    const Result<ImageState> here = local_.image(volume);
-    if (!here) return failure(here.error());
-    if (here->role == ImageRole::primary) return {};  // by a promotion whose answer got lost
-    if (!here->newest || !lacks_nothing_of(*here->newest, last))
-      return failure(ErrorCode::conflict, "the other site's last changes didn't arrive");
-    return local_.promote(volume, false);
   }
 
   // ---- Tending ----
@@ -363,7 +278,8 @@ class RbdPool final : public StoragePool {
       if (last != snapshots_.end() && now - last->second < snapshot_every_) return;
       snapshots_[volume] = now;
     }
-    if (const Status done = local_.take_mirror_snapshot(volume); !done) seen.here = done.error().message;
+    if (const Status done = local_.take_mirror_snapshot(volume, clock_); !done)
+      seen.here = done.error().message;
   }
 
   void look_there(const std::string& volume, Generation ours, wire::VolumeSeen& seen) {
@@ -390,14 +306,15 @@ class RbdPool final : public StoragePool {
         std::max<std::int64_t>(0, clock_.wall().unix_ms - there->newest->at.unix_ms));
   }
 
-  void measure(const std::string& volume, wire::VolumeSeen& seen) {
+  // Whether it was time to.
+  bool measure(const std::string& volume, wire::VolumeSeen& seen) {
     const Instant now = clock_.now();
     {
       const std::lock_guard lock(mutex_);
       const auto [last, first] = measured_.try_emplace(volume, Measured{{}, now});
       seen.used_mib = last->second.used_mib;
       seen.kept = last->second.kept;
-      if (!first && now - last->second.at < kMeasureEvery) return;
+      if (!first && now - last->second.at < kMeasureEvery) return false;
       last->second.at = now;
     }
     if (const Result<std::uint64_t> used = local_.used_bytes(volume); used) seen.used_mib = *used >> 20;
@@ -405,6 +322,7 @@ class RbdPool final : public StoragePool {
     const std::lock_guard lock(mutex_);
     measured_[volume].used_mib = seen.used_mib;
     measured_[volume].kept = seen.kept;
+    return true;
   }
 
   // Copies that were set aside on the way home.
@@ -431,13 +349,23 @@ class RbdPool final : public StoragePool {
       return failure(ErrorCode::conflict,
                      "this site's copy is not older than the other's: nothing is overwritten");
     // A client that died with its host would keep the image's lock for half a minute.
-    if (const Result<std::vector<std::string>> fenced = local_.fence(volume); !fenced)
-      return failure(fenced.error());
+    if (const Status fenced = local_.fence(volume, Ceph::Fenced::guests); !fenced) return fenced;
     const std::string kept = kept_name(volume, clock_.wall());
     if (const Status ended = local_.stop_mirroring(volume); !ended) return ended;
     if (const Status renamed = local_.rename(volume, kept); !renamed) return renamed;
     log(LogLevel::info, "storage", "kept", {{"volume", volume}, {"as", kept}});
     return {};
+  }
+
+  // A host that is back with its site may be asked before it has found its storage.
+  Status wait_for_both() const {
+    const Instant deadline = clock_.now() + kAnswers;
+    for (;;) {
+      Status both = local_.ready();
+      if (both) both = remote_->ready();
+      if (both || clock_.now() >= deadline) return both;
+      pause_before_asking_again();
+    }
   }
 
   Status wait_for_point(const std::string& volume, std::uint64_t snapshot) {
@@ -476,6 +404,8 @@ class RbdPool final : public StoragePool {
   const Duration snapshot_every_;
   Ceph local_;
   std::unique_ptr<Ceph> remote_;
+  RbdTakeover takeover_;
+  CephServers servers_;
   std::mutex mutex_;
   struct Measured {
     std::optional<std::uint64_t> used_mib;
@@ -483,10 +413,13 @@ class RbdPool final : public StoragePool {
     std::vector<wire::SnapshotSeen> kept = {};
   };
   std::map<std::string, Measured> measured_;
+  std::set<std::string> unsent_;              // changed, and no point taken since
   std::map<std::string, Instant> snapshots_;  // when each volume's last was taken
   std::unique_ptr<Pump> local_look_;
   std::unique_ptr<Pump> remote_look_;
+  std::unique_ptr<Pump> points_;
   std::unique_ptr<Pump> tidy_;
+  std::unique_ptr<Pump> servers_look_;
 };
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <string>
 
+#include "hostd/volume_tags.h"
+
 namespace bascule::hostd {
 namespace {
 
@@ -23,6 +25,19 @@ Status can_apply(const ImageState& image, const wire::TakeSnapshot& change) {
 Status can_apply(const ImageState& image, const wire::RemoveSnapshot& change) {
   if (has(image, change.name)) return {};
   return failure(ErrorCode::not_found, "it has no snapshot " + change.name);
+}
+
+Status can_apply(const ImageState& image, const wire::RollBack& change) {
+  if (has(image, change.name)) return {};
+  return failure(ErrorCode::not_found, "it has no snapshot " + change.name);
+}
+
+Status check_whole(const ImageState& image) {
+  const auto begun = image.tags.find(kRollBackTag);
+  if (begun == image.tags.end() || begun->second.empty()) return {};
+  return failure(ErrorCode::conflict,
+                 "a roll back to snapshot " + begun->second +
+                     " was begun and didn't end: `bascule vm snapshot rollback` it again");
 }
 
 Status can_apply(const ImageState& image, const wire::Grow& change) {

@@ -10,6 +10,9 @@ namespace bascule::hostd {
 
 Status can_apply(const ImageState& image, const wire::TakeSnapshot& change);
 Status can_apply(const ImageState& image, const wire::RemoveSnapshot& change);
+Status can_apply(const ImageState& image, const wire::RollBack& change);
 Status can_apply(const ImageState& image, const wire::Grow& change);
+// Nothing but a roll back may follow one that was begun and didn't end; nor may the volume be opened.
+Status check_whole(const ImageState& image);
 
 }  // namespace bascule::hostd

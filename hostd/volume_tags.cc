@@ -19,6 +19,16 @@ std::optional<std::int64_t> number_in(const ImageState& image, const char* name)
 
 }  // namespace
 
+Status check_owner(const std::string& pool, const std::string& volume, const ImageState& image,
+                   const VmId& vm) {
+  const auto tag = image.tags.find(kVmTag);
+  if (tag != image.tags.end() && tag->second == vm.value) return {};
+  return failure(ErrorCode::invalid, "image " + volume + " of pool " + pool +
+                                         (tag == image.tags.end() ? " was not made by Bascule"
+                                                                  : " belongs to VM " + tag->second) +
+                                         "; give the VM another volume, or import the image");
+}
+
 Generation generation_of(const ImageState& image) {
   return Generation(static_cast<std::uint64_t>(number_in(image, kGenerationTag).value_or(0)));
 }

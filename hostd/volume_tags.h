@@ -4,8 +4,10 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/id.h"
+#include "base/result.h"
 #include "base/wire.h"
 #include "hostd/ceph.h"
 
@@ -17,6 +19,12 @@ inline constexpr const char* kClusterTag = "bascule.cluster";        // where th
 // The start that fetched it from the other site, and until when that was complete (ms since 1970, or "all").
 inline constexpr const char* kTakenByTag = "bascule.taken_by";
 inline constexpr const char* kTakenUntilTag = "bascule.taken_until";
+// The snapshot that it is being rolled back to, with other volumes; empty: none.
+inline constexpr const char* kRollBackTag = "bascule.rolls_back_to";
+
+// That the image is that VM's, and not another's or nobody's.
+Status check_owner(const std::string& pool, const std::string& volume, const ImageState& image,
+                   const VmId& vm);
 
 Generation generation_of(const ImageState& image);  // 0: none had it
 
@@ -35,14 +43,18 @@ std::optional<WallTime> kept_since(const std::string& image);  // none: it is no
 // removes the points that tell how complete the copy is, and its host may die right then.
 struct TakeoverNote {
   VmId vm;
-  Generation generation;  // of the start that takes it over
-  WallTime until;         // when what it has was written, or a little later
+  Generation generation;     // of the start that takes it over
+  WallTime until;            // when what it has was written, or a little later
+  std::uint64_t undone = 0;  // the other site's point that was being copied, and was undone here; or 0
+  std::vector<std::string> in_part;  // snapshots that came with it, and are worth nothing
 };
 template <class V>
 void fields(V& v, TakeoverNote& x) {
   v("vm", x.vm);
   v("generation", x.generation);
   v("until", x.until);
+  v.optional("undone", x.undone);
+  v.optional("in_part", x.in_part);
 }
 std::string note_of(const std::string& volume);  // the object's name
 

@@ -1,12 +1,15 @@
 """What lab tests are written with: a fresh lab, the CLI, faults, and waits that end.
 
-The lab is named "test", or $BASCULE_TEST_LAB with its network $BASCULE_TEST_NET, so that two can be used at once.
+The lab is named "test", or $BASCULE_TEST_LAB with its network $BASCULE_TEST_NET, so that two can be used at once. The
+first lab of a name commissions its hosts, by real drills; later ones take that over if $BASCULE_TEST_SEEDS says where to
+keep it.
 A test is a function test_*(lab) in a file *_test.py of this directory; its attribute `policy`, if any, has lines of the
 manager's [policy], and `storage` = "rbd" gives it a Ceph cluster at each site. It fails by an exception (`expect`, `wait`), or by whatever the observer saw meanwhile.
 """
 import contextlib
 import io
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -14,8 +17,8 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT / "packaging/lab"))
 
-from bascule_lab import api, cli, lifecycle, machine, product, sinks  # noqa: E402
-from bascule_lab.instance import LabError, make_instance, site_of  # noqa: E402
+from bascule_lab import api, cli, lifecycle, machine, product, seed, sinks  # noqa: E402
+from bascule_lab.instance import HOSTS, LabError, make_instance, site_of  # noqa: E402
 
 from observer import Observer  # noqa: E402
 
@@ -23,6 +26,8 @@ GUESTS = product.DEMO_GUESTS
 NAME = os.environ.get("BASCULE_TEST_LAB", "test")
 NET = os.environ.get("BASCULE_TEST_NET")
 PATIENCE = 3  # the bounds of waits are those of a machine that does nothing else
+# A sanitizer's report, or the C++ runtime's last words, and what follows.
+CRASH = re.compile(r"^(==\d+==ERROR: |.*: runtime error: |terminate called ).*(\n.*){0,30}", re.MULTILINE)
 
 
 class Failure(Exception):
@@ -39,8 +44,11 @@ class Lab:
         self.instance = make_instance(NAME, NET, bin_dir)
         lifecycle.down(self.instance, quiet=True)
         self.notes = []
+        seeds = os.environ.get("BASCULE_TEST_SEEDS")
+        self.seed = Path(seeds) / NAME if seeds else None
+        kept = self.seed if self.seed and self.seed.exists() else None
         with contextlib.redirect_stdout(io.StringIO()):
-            lifecycle.up(self.instance, policy, storage)
+            lifecycle.up(self.instance, policy, storage, kept)
         self.observer = Observer(self.instance)
 
     def close(self):
@@ -48,6 +56,21 @@ class Lab:
         faults = self.observer.stop()
         lifecycle.down(self.instance, quiet=True)
         return faults
+
+    def show_state(self, machines, lines):
+        """What a person looks at first when something failed."""
+        lifecycle.print_status(self.instance, as_json=False)
+        for machine in machines:
+            for log in sorted((self.instance.machine_dir(machine) / "var/log").glob("*.log")):
+                if log.stem in ("manager", "hostd", "guard"):
+                    print(f"--- {machine} {log.stem}")
+                    print("\n".join(log.read_text(errors="replace").splitlines()[-lines:]))
+
+    def crashes(self):
+        """What a daemon said when it ended itself: it is started again, so a test may not notice."""
+        logs = sorted(self.instance.machine_dir("").glob("*/var/log/*.log"))
+        told = [(log, CRASH.search(log.read_text(errors="replace"))) for log in logs]
+        return [f"{log.parents[2].name} {log.stem} crashed: {report.group()}" for log, report in told if report]
 
     # -- waiting, saying --
 
@@ -99,9 +122,17 @@ class Lab:
     def wait_for_hosts(self):
         product.wait_for_hosts(self.instance)
 
+    def commission(self):
+        """Four hosts, connected, whose BMCs are bound."""
+        self.wait_for_hosts()
+        product.commission(self.instance, HOSTS)
+        if self.seed and not self.seed.exists():
+            seed.keep(self.instance, self.seed)
+
     def ready(self, pool="metro"):
         """Four commissioned hosts, and both guests answering at paris. On the pool "san" no image lock hides a second
         writer."""
+        self.commission()
         product.demo(self.instance, lambda text: None, pool)
 
     # -- the guests, seen from outside --

@@ -12,6 +12,7 @@ import contextlib
 import os
 import re
 import socket
+import struct
 import threading
 import time
 from pathlib import Path
@@ -19,9 +20,12 @@ from pathlib import Path
 from bascule_lab.instance import REPORT_PORT
 
 SAMPLE_S = 0.03
-SETTLED_S = 30  # a process this old that is not QEMU will not become it
+SETTLED_S = 30  # a process this old that is not QEMU hardly becomes it: looked at in one of SELDOM samples only
+SELDOM = 16
 BLIND_S = 1.0   # a longer gap between two looks at the processes makes the observer's word worthless
+LONGEST = 1 << 16  # read of a command line; -uuid is among its first words
 REPORT = re.compile(r"vm=(\S+) boot=(\S+) counter=(\d+)(?: disk=(\S+) after=(\S+) mib=(\d+))?")
+SO_TIMESTAMPNS = 35  # socket(7); the module socket has no name for it
 
 
 class Boots:
@@ -54,7 +58,9 @@ class Observer:
         self.found = {}    # (VM name, boot) -> (boot, counter) that this boot found on its disk
         self._others = {}  # pid -> first seen, of processes that are not QEMU
         self._end = threading.Event()
+        self.began = time.monotonic()
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._socket.bind((instance.address("outside"), REPORT_PORT))
         self._socket.settimeout(0.2)
         self._threads = [threading.Thread(target=work, daemon=True)
@@ -92,8 +98,11 @@ class Observer:
         return missing[-1] - kept[-1] if missing else 0.0
 
     def found_until(self, vm, boot):
-        """When the last write that `boot` found on its disk was acknowledged (monotonic seconds)."""
-        return self._kept_and_missing(vm, boot)[0][-1]
+        """(earliest, latest) that the last write which `boot` found on its disk was made (monotonic seconds): between the
+        acknowledgement of the one before and its own. Storage may keep a write waiting for seconds. The earliest is when
+        we began, if it found none, or the first: since when the disk was like that, nobody saw."""
+        kept = self._kept_and_missing(vm, boot)[0]
+        return kept[-2] if len(kept) > 1 else self.began, kept[-1]
 
     def _kept_and_missing(self, vm, boot):
         """When each write of the boot before was acknowledged: those that `boot` found, and those that it didn't."""
@@ -129,7 +138,7 @@ class Observer:
         pids = {int(name) for name in os.listdir("/proc") if name.isdigit()}
         self._others = {pid: first for pid, first in self._others.items() if pid in pids}
         for pid in pids:
-            if now - self._others.get(pid, now) > SETTLED_S:
+            if now - self._others.get(pid, now) > SETTLED_S and (pid + self.samples) % SELDOM:
                 continue
             uuid = uuid_of(pid, self.instance.name)
             if uuid is None:
@@ -139,6 +148,8 @@ class Observer:
                 self._fault(f"two QEMU processes of VM {uuid}: pids {states}")
             else:
                 seen[uuid] = pid
+            if uuid is not None:  # seen between its fork and its exec, it would be looked at seldom
+                self._others.pop(pid, None)
 
     def _sample_disks(self):
         for path in (*self.instance.metro.glob("*.raw"), *self.instance.san.glob("*.raw")):
@@ -154,20 +165,20 @@ class Observer:
     def _listen(self):
         while not self._end.is_set():
             try:
-                text = self._socket.recv(512).decode(errors="replace")
+                data, extras, _, _ = self._socket.recvmsg(512, 64)
             except TimeoutError:
                 continue
-            found = REPORT.match(text)
+            found = REPORT.match(data.decode(errors="replace"))
             if found:
                 self._see(self.reports, "reported", found)
-                self._note_write(*found.groups())
+                self._note_write(arrival(extras), *found.groups())
 
-    def _note_write(self, vm, boot, counter, disk, after, mib):
+    def _note_write(self, when, vm, boot, counter, disk, after, mib):
         self.mib[vm] = int(mib or 0)
         if disk == "foreign":
             self._fault(f"{vm}: boot {boot} found on its disk what it had not written")
         if disk in ("ok", "foreign"):
-            self.written.setdefault(vm, []).append((boot, int(counter), time.monotonic()))
+            self.written.setdefault(vm, []).append((boot, int(counter), when))
         if after and (vm, boot) not in self.found:
             before, _, number = after.rpartition(":")
             earlier = [each for each, _, _ in self.written.get(vm, []) if each != boot]
@@ -185,10 +196,20 @@ class Observer:
             self.faults.append(text)
 
 
+def arrival(extras):
+    """When the kernel took a datagram in (monotonic seconds): this thread may have waited for a processor since."""
+    seconds, nanoseconds = next(struct.unpack("qq", data[:16]) for _, kind, data in extras if kind == SO_TIMESTAMPNS)
+    return time.monotonic() - (time.time() - (seconds + nanoseconds / 1e9))
+
+
 def uuid_of(pid, lab):
     """The VM that this process runs, if it is a living QEMU, and not of another lab."""
     try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        file = os.open(f"/proc/{pid}/cmdline", os.O_RDONLY)  # thousands each second: what open() adds to it counts
+        try:
+            words = os.read(file, LONGEST).split(b"\0")
+        finally:
+            os.close(file)
         if b"qemu-system" not in words[0] or b"-uuid" not in words:
             return None
         groups = Path(f"/proc/{pid}/cgroup").read_text()

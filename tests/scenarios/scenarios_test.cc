@@ -140,6 +140,10 @@ bool happens_to_machine(World& world, const Words& w) {
     if (has(w, "alive")) machine.bmc_alive = true;
     machine.bmc_guid = value(w, "guid", machine.bmc_guid);
     machine.bmc_controls = HostId(value(w, "controls", machine.bmc_controls.value));
+  } else if (w[0] == "carries") {
+    machine.carries =
+        wire::StorageServer{id, {w.at(2)}, {}, has(w, "needed") ? "8 PGs would be offline" : ""};
+    if (has(w, "down")) machine.carries->down = {w.at(2)};
   } else if (w[0] == "reconnect")
     machine.hellos = false;
   else if (w[0] == "refuse-start")
@@ -194,6 +198,8 @@ bool operator_asks(World& world, const Words& w) {
     world.send(DeleteVm{asked, vm_id(world, name)});
   else if (w[0] == "snapshot")
     world.send(ChangeVolumesAsked{asked, vm_id(world, name), wire::TakeSnapshot{w.at(2)}});
+  else if (w[0] == "rollback")
+    world.send(ChangeVolumesAsked{asked, vm_id(world, name), wire::RollBack{w.at(2)}});
   else if (w[0] == "grow")
     world.send(
         ChangeVolumesAsked{asked, vm_id(world, name), wire::Grow{"gold", "disk", std::stoull(w.at(2))}});

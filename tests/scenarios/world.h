@@ -12,31 +12,12 @@
 
 #include "failover/invariants.h"
 #include "failover/step.h"
+#include "tests/scenarios/machine.h"
 
 namespace bascule::test {
 
 class World {
  public:
-  struct Machine {
-    bool powered = true;
-    bool frozen = false;     // no process runs, the guests neither; memory is kept
-    bool to_manager = true;  // its link to the manager
-    bool to_peers = true;    // its probes are answered
-    bool hellos = false;     // has a session
-    int boot = 1;
-    std::uint64_t memory_mib = 4096;
-    std::map<VmId, Generation> domains;
-    std::map<VmId, Generation> tombstones;
-    std::optional<ErrorCode> refuses_start;
-    bool guard_armed = false;
-    std::map<HostId, Instant> seen;  // when each peer last answered it
-    // Its BMC
-    bool bmc_alive = true;
-    bool bmc_mute = false;  // power off is never answered, and does nothing
-    std::string bmc_guid;
-    HostId bmc_controls;  // the machine whose power it really switches
-  };
-
   Policy policy;
   Records records;
   Inventory inventory;
@@ -280,7 +261,15 @@ class World {
       heartbeat.peers.push_back(
           {peer, seen == machine.seen.end() ? std::nullopt : std::optional(now - seen->second)});
     }
+    heartbeat.storage = servers_of(state.hosts.at(id).record.site);
     send(HostHeartbeat{copy_of(id), heartbeat});
+  }
+  // Of a site whose storage is carried by its hosts.
+  std::optional<std::vector<wire::StorageServer>> servers_of(const SiteId& site) const {
+    std::vector<wire::StorageServer> servers;
+    for (const auto& [id, machine] : machines)
+      if (machine.carries && state.hosts.at(id).record.site == site) servers.push_back(*machine.carries);
+    return servers.empty() ? std::nullopt : std::optional(std::move(servers));
   }
 
   void probes() {
@@ -440,6 +429,11 @@ class World {
       if (!m.bmc_alive) checked.outcome = failure(ErrorCode::timeout, "the BMC does not answer");
       send(checked);
     });
+  }
+  void act(const KeepStorage& keep) {
+    std::string line = "keep";
+    for (const HostId& id : keep.hosts) line += " " + id.value;
+    say(line);
   }
   void act(const RevokeLease& revoke) {
     const HostId id = revoke.copy.host;

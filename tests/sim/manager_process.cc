@@ -139,6 +139,8 @@ void ManagerProcess::take(const Action& action) {
           world_.noticed(what);
         else if constexpr (std::is_same_v<What, Answer>)
           world_.answered(what);
+        else if constexpr (std::is_same_v<What, KeepStorage>)
+          return;  // no simulated host carries storage
         else if constexpr (std::is_same_v<What, RevokeLease>) {
           const LeaseRevoked revoked = leases_.revoke(what.copy, world_.now());
           later(1ms, [this, revoked] { post(revoked); });

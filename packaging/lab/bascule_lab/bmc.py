@@ -52,7 +52,7 @@ def _write_config(instance, host):
     command = shlex.join([str(CHASSIS), str(directory), instance.name, host])
     (directory / "lan.conf").write_text(
         f'name "bmc-{host}"\nstartlan 1\n  addr {address(instance, host)} 623\n  priv_limit admin\n{levels}'
-        f'  guid {host_uuid(instance, host).replace("-", "")}\nendlan\nchassis_control "{command} 0x20"\n'
+        f'  guid {host_uuid(host).replace("-", "")}\nendlan\nchassis_control "{command} 0x20"\n'
         'user 1 true "" "" user 10 none md2 md5 straight\n'
         f'user 2 true "{BMC_USER}" "{BMC_PASSWORD}" admin 10 none md2 md5 straight\n')
 

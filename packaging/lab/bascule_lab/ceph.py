@@ -1,14 +1,14 @@
 """A small Ceph cluster at each site, and rbd-mirror daemons that copy between them: the pool "gold".
 
-One monitor and one OSD a site, no manager daemon: Bascule needs none. All of a site's daemons are one unit of the lab,
-in a namespace on the site's bridge, so that a cut of the site cuts its storage too.
+One monitor and one OSD a site, no manager daemon: Bascule needs one only where hosts carry the cluster, see carry().
+All of a site's daemons are one unit of the lab, in a namespace on the site's bridge, so that a cut of the site cuts its
+storage too.
 """
 import contextlib
 import json
 import os
 import shutil
 import signal
-import subprocess
 import uuid
 
 from . import network, process
@@ -19,7 +19,8 @@ OSD_BYTES = 10 << 30
 USER = "bascule"
 NEEDED = {"ceph-mon": "ceph-mon", "ceph-osd": "ceph-osd", "rbd-mirror": "rbd-mirror", "rbd": "ceph-common"}
 
-# Small enough for a test machine, and quick to notice what happens to it.
+# Small enough for a test machine, and quick to notice what happens to it. The read lease (its ratio is to the heartbeat's
+# grace) outlasts any freeze: once it has lapsed only another OSD's word renews it, and there is none.
 DAEMON_OPTIONS = """
 ms_bind_port_min = 6800
 ms_bind_port_max = 6900
@@ -58,6 +59,7 @@ osd_objectstore = bluestore
 bluestore_block_create = true
 osd_heartbeat_grace = 6
 osd_heartbeat_interval = 2
+osd_pool_default_read_lease_ratio = 20
 debug_bluestore = 0
 debug_rocksdb = 0
 [client]
@@ -123,7 +125,8 @@ def _write_config(instance, site):
         f"cluster_addr = {address}\nauth_cluster_required = cephx\nauth_service_required = cephx\n"
         f"auth_client_required = cephx\nauth_allow_insecure_global_id_reclaim = false\nrun_dir = {top}/run\n"
         f"crash_dir = {top}/run\nadmin_socket = {top}/run/$name.asok\nkeyring = {top}/keys/$name.keyring\n"
-        f"mon_data = {top}/mon\nosd_data = {top}/osd\nbluestore_block_size = {OSD_BYTES}\n{DAEMON_OPTIONS}")
+        f"mon_data = {top}/mon\nosd_data = {top}/osd/$id\nmgr_data = {top}/mgr\nbluestore_block_size = {OSD_BYTES}\n"
+        f"{DAEMON_OPTIONS}")
     return str(fsid)
 
 
@@ -138,7 +141,8 @@ def _make_keys(instance, site):
         f"client.{USER}": {
             "mon": f'profile rbd, allow command "osd blocklist", allow command "osd blocklist ls", '
                    f'allow command "auth get-or-create" {per_vm} caps_mon="profile rbd" '
-                   f'caps_osd="profile rbd pool={POOL}", allow command "auth rm" {per_vm}',
+                   f'caps_osd="profile rbd pool={POOL}", allow command "auth rm" {per_vm}, '
+                   f'allow command "osd set-group", allow command "osd unset-group"',
             "osd": f"profile rbd pool={POOL}"},
     }
     seed = ""
@@ -173,27 +177,37 @@ def _create(instance, site):
     process.run("ceph-mon", "-c", conf, "-i", "a", "--mkfs", "--monmap", top / "monmap", "--keyring", seed)
     seed.unlink()
     _spawn(instance, site, "mon.a", "ceph-mon", "-f", "-c", conf, "-i", "a")
+    _make_osd(instance, site, 0)
+
+
+def _make_osd(instance, site, number):
+    top = directory(instance, site)
     key = process.run("ceph-authtool", "--gen-print-key").strip()
-    own = _keyring(instance, site, "osd.0")
+    own = _keyring(instance, site, f"osd.{number}")
     own.touch(0o600)
-    own.write_text(f"[osd.0]\n\tkey = {key}\n")
+    own.write_text(f"[osd.{number}]\n\tkey = {key}\n")
     osd = str(uuid.uuid4())
     secret = top / "keys/osd.secret"
     secret.touch(0o600)
     secret.write_text(json.dumps({"cephx_secret": key}))
-    command(instance, site, "ceph", "osd", "new", osd, "0", "-i", secret)
+    command(instance, site, "ceph", "osd", "new", osd, str(number), "-i", secret)
     secret.unlink()
-    process.run("ceph-osd", "-c", conf, "-i", "0", "--mkfs", "--osd-uuid", osd, timeout=60)
+    data = top / f"osd/{number}"
+    data.mkdir()
+    process.run("ceph-osd", "-c", config_file(instance, site), "-i", str(number), "--mkfs", "--osd-uuid", osd, timeout=60)
 
 
-def _start_osd(instance, site):
-    _spawn(instance, site, "osd.0", "ceph-osd", "-f", "-c", config_file(instance, site), "-i", "0")
+def _start_osds(instance, site):
+    for data in sorted((directory(instance, site) / "osd").iterdir()):
+        _spawn(instance, site, f"osd.{data.name}", "ceph-osd", "-f", "-c", config_file(instance, site), "-i", data.name)
 
 
 def _start_daemons(instance, site):
     conf = config_file(instance, site)
     _spawn(instance, site, "mon.a", "ceph-mon", "-f", "-c", conf, "-i", "a")
-    _start_osd(instance, site)
+    _start_osds(instance, site)
+    if _keyring(instance, site, "mgr.a").exists():
+        _spawn(instance, site, "mgr.a", "ceph-mgr", "-f", "-c", conf, "-i", "a")
     _spawn(instance, site, "rbd-mirror", "rbd-mirror", "-f", "-c", conf, "-n", "client.rbd-mirror",
            env=dict(os.environ, CEPH_CONF=str(conf)))
 
@@ -222,12 +236,31 @@ def create(instance):
                     f"{instance.address('ceph:' + site)}/16", "dev", "eth0")
         _create(instance, site)
     for site in SITES:
-        _start_osd(instance, site)
+        _start_osds(instance, site)
         command(instance, site, "ceph", "osd", "pool", "create", POOL, "8")
         command(instance, site, "ceph", "osd", "pool", "application", "enable", POOL, "rbd")
     _pair(instance)
     for site in SITES:
         _start_daemons(instance, site)
+
+
+def carry(instance, site, hosts):
+    """From now on these two hosts carry the site's cluster, an OSD each: every object is on both. (The daemons don't die
+    with their hosts: kill() them.) What can stop is known to a manager daemon."""
+    command(instance, site, "ceph", "config", "set", "mgr", "mgr/devicehealth/enable_monitoring", "false", "--force")
+    own = _keyring(instance, site, "mgr.a")
+    own.touch(0o600)
+    own.write_text(command(instance, site, "ceph", "auth", "get-or-create", "mgr.a", "mon", "allow profile mgr", "osd",
+                           "allow *"))
+    (directory(instance, site) / "mgr").mkdir()
+    _make_osd(instance, site, 1)
+    for number, host in enumerate(hosts):
+        command(instance, site, "ceph", "config", "set", f"osd.{number}", "crush_location", f"root=default host={host}")
+    # Their weights alike, else no rule finds a second place for most objects.
+    command(instance, site, "ceph", "osd", "crush", "set", "osd.0", "1.0", "root=default", f"host={hosts[0]}")
+    command(instance, site, "ceph", "osd", "crush", "add", "osd.1", "1.0", "root=default", f"host={hosts[1]}")
+    _start_daemons(instance, site)
+    command(instance, site, "ceph", "osd", "pool", "set", POOL, "size", "2")
 
 
 def write_client_files(instance, etc):
@@ -258,22 +291,21 @@ def kill(instance, site, daemon=None):
     network.plug(instance, unit(site))
 
 
+def limit_link(instance, site, mbit):
+    """What the site's cluster sends goes at most so fast; 0: no limit."""
+    device = ("ip", "netns", "exec", instance.namespace(unit(site)), "tc", "qdisc")
+    if mbit:
+        process.run(*device, "replace", "dev", "eth0", "root", "tbf", "rate", f"{mbit}mbit", "burst", "64k", "latency",
+                    "200ms")
+    else:
+        process.run(*device, "del", "dev", "eth0", "root")
+
+
 def freeze(instance, site, frozen, daemon=None):
     """SIGSTOP or SIGCONT of one daemon or of all."""
-    names = [daemon] if daemon else ["mon.a", "osd.0", "rbd-mirror"]
+    running = (directory(instance, site) / "run").glob("*.pid")
+    names = [daemon] if daemon else sorted(path.stem for path in running)
     for name in names:
         pid = process.read_pid(directory(instance, site) / "run" / f"{name}.pid")
         with contextlib.suppress(ProcessLookupError, TypeError):
             os.kill(pid, signal.SIGSTOP if frozen else signal.SIGCONT)
-    if not frozen and "osd.0" in names:
-        _revive(instance, site)
-
-
-def _revive(instance, site):
-    """The only OSD of a pool, once its read lease lapsed, may never answer again ("waiting for readable"): it is renewed
-    by the words of other OSDs, and there are none. Then it is started anew."""
-    try:
-        command(instance, site, "rados", "-p", POOL, "put", "lab.probe", "/dev/null", timeout=8)
-    except (LabError, subprocess.TimeoutExpired):
-        kill(instance, site, "osd.0")
-        _start_osd(instance, site)

@@ -63,7 +63,7 @@ def write_libvirt(instance, host):
     etc = instance.machine_dir(host) / "etc/libvirt"
     (etc / "qemu").mkdir(parents=True, exist_ok=True)
     (etc / "libvirtd.conf").write_text(
-        f'host_uuid = "{host_uuid(instance, host)}"\nunix_sock_group = "root"\nauth_unix_ro = "none"\n'
+        f'host_uuid = "{host_uuid(host)}"\nunix_sock_group = "root"\nauth_unix_ro = "none"\n'
         'auth_unix_rw = "none"\nunix_sock_rw_perms = "0700"\nlisten_tls = 0\nlisten_tcp = 0\nmax_clients = 200\n'
         "log_level = 3\n")
     (etc / "qemu.conf").write_text(
@@ -73,9 +73,9 @@ def write_libvirt(instance, host):
     (etc / "virtlogd.conf").write_text("log_level = 3\n")
 
 
-def host_uuid(instance, host):
+def host_uuid(host):
     """Also the GUID of the host's BMC."""
-    return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{host}.{instance.name}.bascule-lab"))
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{host}.bascule-lab"))
 
 
 def _rbd_pool(host):

@@ -70,8 +70,9 @@ def _make_initramfs(root, busybox, modules):
     power_button.chmod(0o755)
     shutil.copy2(SOURCES / "init", root / "init")
     (root / "init").chmod(0o755)
-    run("cc", "-static", "-O2", "-Wall", "-Werror", "-o", root / "bin/heartbeat", SOURCES / "heartbeat.c")
-    run("strip", root / "bin/heartbeat")
+    for program in ("heartbeat", "iops"):
+        run("cc", "-static", "-O2", "-Wall", "-Werror", "-o", root / "bin" / program, SOURCES / f"{program}.c")
+        run("strip", root / "bin" / program)
 
 
 def ensure_image():

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from . import bmc, ceph, config, guest, machine, network, pki, process, san, sinks
+from . import bmc, ceph, config, guest, machine, network, pki, process, san, seed, sinks
 from .instance import HOSTS, MACHINES, PACKAGE_DIR, SITES, STATE_ROOT, WITNESS, LabError
 
 NEEDED = {"libvirtd": "libvirt-daemon-system", "virsh": "libvirt-clients", "qemu-system-x86_64": "qemu-system-x86",
@@ -46,7 +46,7 @@ def _is_complete(instance):
     return marker.exists() and marker.read_text() == _this_boot() and network.exists(instance, "fabric")
 
 
-def _write_files(instance, policy, storage):
+def _write_files(instance, policy, storage, kept):
     instance.state.mkdir(parents=True)
     instance.state.chmod(0o700)
     (instance.state / "instance.json").write_text(
@@ -67,6 +67,8 @@ def _write_files(instance, policy, storage):
     config.write_manager(instance, policy)
     config.write_client(instance)
     guest.install_image(instance)
+    if kept:
+        seed.put(instance, kept)
 
 
 def start_sinks(instance):
@@ -79,14 +81,14 @@ def start_sinks(instance):
     process.write_pid(pid_file, pid)
 
 
-def _create(instance, step, policy, storage):
+def _create(instance, step, policy, storage, kept):
     if instance.state.exists():
         step("removing what an unfinished or lost lab left behind")
         down(instance, quiet=True)
     step("guest image: Debian's cloud kernel and a busybox initramfs")
     guest.ensure_image()
     step("certificates and configuration files")
-    _write_files(instance, policy, storage)
+    _write_files(instance, policy, storage, kept)
     step(f"network {instance.net}.0.0/16: two sites, a witness, and this machine at {instance.address('outside')}")
     network.create(instance)
     step("mail relay, SMS gateway, SAN, and a BMC per host")
@@ -100,16 +102,20 @@ def _create(instance, step, policy, storage):
         for host in HOSTS:
             ceph.write_client_files(instance, instance.machine_dir(host) / "etc")
     step(f"machines {', '.join(MACHINES)}")
-    for each in MACHINES:
-        machine.boot(instance, each)
+    for host in HOSTS:
+        machine.boot(instance, host)
+    for host in HOSTS if kept else ():  # a manager that knows its hosts doubts them if they take long to boot
+        machine.wait_for_libvirt(instance, host)
+    machine.boot(instance, WITNESS)
 
 
-def up(instance, policy=(), storage="dir"):
-    """Make the lab, or complete what is missing of it. Hosts that were crashed or powered off on purpose stay so."""
+def up(instance, policy=(), storage="dir", kept=None):
+    """Make the lab, or complete what is missing of it. Hosts that were crashed or powered off on purpose stay so. A new
+    lab takes over what seed.keep() kept in the directory `kept`."""
     _check_machine()
     step = Steps()
     if not _is_complete(instance):
-        _create(instance, step, policy, storage)
+        _create(instance, step, policy, storage, kept)
     else:
         if policy:
             raise LabError(f"lab {instance.name} is up: a policy is chosen when it is made; bascule-lab down first")

@@ -72,7 +72,7 @@ struct Recorded {
   void unseen(Duration time) {
     for (const Instant end = pump.clock.at + time; pump.clock.at < end;) {
       pump.clock.at = pump.clock.at + 500ms;
-      pump.post(HostHeartbeat{copy_of("lyon-1"), {0, 0ms, {}, {{HostId("paris-1"), 600s}}}});
+      pump.post(HostHeartbeat{copy_of("lyon-1"), {0, 0ms, {}, {{HostId("paris-1"), 600s}}, {}}});
       pump.settle();
     }
   }
@@ -153,7 +153,8 @@ std::vector<EventBody> one_of_each() {
   greeting.clock = 1234ms;
   greeting.domains = {domain};
   greeting.tombstones = {{vm, Generation(2)}};
-  wire::Heartbeat beat{7, 99ms, {true, true, LeaseMode::stop, "p"}, {{HostId("lyon-1"), std::nullopt}}};
+  wire::Heartbeat beat{7, 99ms, {true, true, LeaseMode::stop, "p"}, {{HostId("lyon-1"), std::nullopt}}, {}};
+  beat.storage = {{HostId("lyon-1"), {"osd.3", "mon.a"}, {"mon.a"}, "8 PGs would be offline"}};
   const wire::VolumeSeen volume{"gold",
                                 "web-1",
                                 "primary",

@@ -57,6 +57,20 @@ TEST_CASE("anything appended to QEMU's command line is refused, whatever the pre
                                "<devices>" + kNoUsb + "</devices></domain>");
   };
   CHECK(rule("<q:commandline/>").front().rule == "qemu-command-line");
+  CHECK(rule("<qemu:override><qemu:device alias='ua-vda'><qemu:frontend><qemu:property name='discard' "
+             "type='bool' "
+             "value='true'/></qemu:frontend></qemu:device></qemu:override>")
+            .front()
+            .rule == "qemu-command-line");
+  CHECK(
+      rule(
+          "<qemu:override><qemu:device alias='ua-vda'><qemu:frontend><qemu:property name='drive' type='bool' "
+          "value='false'/></qemu:frontend></qemu:device></qemu:override>")
+          .front()
+          .rule == "qemu-command-line");
+  CHECK(rule("<qemu:override><qemu:device alias='hostdev0'><qemu:frontend/></qemu:device></qemu:override>")
+            .front()
+            .rule == "qemu-command-line");
   CHECK(rule("<q:override/>").front().rule == "qemu-command-line");
   CHECK(rule("<commandline xmlns='http://libvirt.org/schemas/domain/qemu/1.0'/>").front().rule ==
         "qemu-command-line");

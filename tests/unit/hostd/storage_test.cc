@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include "hostd/bounded_call.h"
 #include "hostd/storage_dir.h"
 #include "hostd/storage_nbd.h"
 #include "tests/unit/hostd/temporary_folder.h"
@@ -84,3 +85,14 @@ TEST_CASE("an NBD pool is data only") {
 
 }  // namespace
 }  // namespace bascule::hostd
+
+TEST_CASE("whoever has a bounded call's answer holds what the call used alone") {
+  bascule::hostd::BoundedCalls calls(200);
+  for (int i = 0; i < 100; ++i) {
+    auto used = std::make_shared<int>(i);
+    const auto answer = calls.run<int>(bascule::Duration(std::chrono::seconds(10)), "a call",
+                                       [used]() -> bascule::Result<int> { return *used; });
+    REQUIRE(answer);
+    CHECK(used.use_count() == 1);
+  }
+}
