@@ -64,16 +64,32 @@ void note_point(ImageState& state, const SnapshotKind& point) {
   if (point.own && point.demotion) state.arrived.reset();
 }
 
-int read_points(librbd::Image& image, ImageState& state) {
+struct DatedSnapshot {
+  librbd::snap_info_t snapshot;
+  WallTime at;
+};
+
+// Oldest first. All times are read before anything else is asked: librbd (16.2) asserts, and ends the
+// process, when asked for the time of a snapshot that it no longer lists, and any other question may renew
+// its list.
+int dated_snapshots(librbd::Image& image, std::vector<DatedSnapshot>& dated) {
   std::vector<librbd::snap_info_t> snapshots;
-  std::vector<SnapshotKind> kinds;
   if (const int r = image.snap_list(snapshots); r < 0) return r;
-  for (const auto& snapshot : snapshots) {  // oldest first
+  for (auto& snapshot : snapshots) {
     timespec taken{};
+    if (const int r = image.snap_get_timestamp(snapshot.id, &taken); r < 0) return r;
+    dated.push_back({std::move(snapshot), WallTime{taken.tv_sec * 1000LL + taken.tv_nsec / 1'000'000}});
+  }
+  return 0;
+}
+
+int read_points(librbd::Image& image, ImageState& state) {
+  std::vector<DatedSnapshot> snapshots;
+  std::vector<SnapshotKind> kinds;
+  if (const int r = dated_snapshots(image, snapshots); r < 0) return r;
+  for (const auto& [snapshot, at] : snapshots) {
     librbd::snap_namespace_type_t type = RBD_SNAP_NAMESPACE_TYPE_USER;
-    if (image.snap_get_timestamp(snapshot.id, &taken) < 0) continue;  // removed meanwhile
-    if (image.snap_get_namespace_type(snapshot.id, &type) < 0) continue;
-    const WallTime at{taken.tv_sec * 1000LL + taken.tv_nsec / 1'000'000};
+    if (image.snap_get_namespace_type(snapshot.id, &type) < 0) continue;  // removed meanwhile
     if (type == RBD_SNAP_NAMESPACE_TYPE_USER) state.snapshots.push_back({snapshot.name, at});
     if (type != RBD_SNAP_NAMESPACE_TYPE_USER && type != RBD_SNAP_NAMESPACE_TYPE_MIRROR) continue;
     kinds.push_back(kind_of(image, snapshot, at));
