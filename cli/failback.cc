@@ -39,7 +39,7 @@ struct ApproveOptions {
   bool no_wait = false;
 };
 
-std::string path_of(const std::string& plan) { return "/v1/failback/plans/" + segment(plan); }
+std::string plan_path(const std::string& plan) { return "/v1/failback/plans/" + segment(plan); }
 
 void print_items(Session& session, const Document& plan) {
   Table table({"VM", "FROM", "TO", "STATE", "WHY SAFE"});
@@ -68,7 +68,7 @@ void print_plan(Session& session, const std::string& body) {
 int make_plan(Session& session, const PlanBody& request) {
   const auto made = session.change("POST", "/v1/failback/plans", json::encode_text(request));
   if (!made) return session.report(made.error());
-  return session.show(session.get(path_of(text(parse(*made), "subject"))),
+  return session.show(session.get(plan_path(text(parse(*made), "subject"))),
                       [&session](const std::string& body) { print_plan(session, body); });
 }
 
@@ -103,7 +103,7 @@ Outcome<std::string> follow_plan(Session& session, const std::string& id) {
   std::string seen;
   std::string events = "/v1/events?wait=5";
   while (true) {
-    auto body = session.get(path_of(id));
+    auto body = session.get(plan_path(id));
     if (!body) return body;
     const Document plan = parse(*body);
     for (const Document& item : elements(plan, "items")) {
@@ -140,15 +140,15 @@ Outcome<std::string> digest_of(Session& session, const ApproveOptions& options, 
 }
 
 int approve(Session& session, const ApproveOptions& options) {
-  const auto shown = session.get(path_of(options.plan));
+  const auto shown = session.get(plan_path(options.plan));
   if (!shown) return session.report(shown.error());
   const auto digest = digest_of(session, options, parse(*shown));
   if (!digest) return session.report(digest.error());
-  const auto approved = session.change("POST", path_of(options.plan) + "/approve",
+  const auto approved = session.change("POST", plan_path(options.plan) + "/approve",
                                        json::encode_text(ApproveBody{*digest, options.reason}));
   if (!approved) return session.report(approved.error());
   const auto ended =
-      options.no_wait ? session.get(path_of(options.plan)) : follow_plan(session, options.plan);
+      options.no_wait ? session.get(plan_path(options.plan)) : follow_plan(session, options.plan);
   const int code = session.show(ended, [&session](const std::string& body) { print_plan(session, body); });
   if (code != kDone || options.no_wait) return code;
   return text(parse(*ended), "phase") == "done" ? kDone : kRefused;

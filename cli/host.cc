@@ -38,7 +38,7 @@ void fields(V& v, AttestBody& x) {
   v("reason", x.reason);
 }
 
-std::string path_of(const std::string& host, const std::string& verb = "") {
+std::string host_path(const std::string& host, const std::string& verb = "") {
   return "/v1/hosts/" + segment(host) + (verb.empty() ? "" : "/" + verb);
 }
 
@@ -108,7 +108,7 @@ void print_host(Session& session, const std::string& body) {
 }
 
 int power_status(Session& session, const HostOptions& options) {
-  return session.show(session.get(path_of(options.host)), [&session](const std::string& body) {
+  return session.show(session.get(host_path(options.host)), [&session](const std::string& body) {
     const Document host = parse(body);
     const std::string power = text(host, "fencing.power_on");
     const std::string word = power == "true" ? "on" : power == "false" ? "off" : "not known";
@@ -138,7 +138,7 @@ void show_attestation(Session& session, const Document& host, const AttestBody& 
 }
 
 int attest_down(Session& session, const HostOptions& options) {
-  const auto shown = session.get(path_of(options.host));
+  const auto shown = session.get(host_path(options.host));
   if (!shown) return session.report(shown.error());
   const Document host = parse(*shown);
   AttestBody body{options.serial, options.boot_id, options.reason};
@@ -152,7 +152,7 @@ int attest_down(Session& session, const HostOptions& options) {
   if (!options.yes && !session.confirmed("Type the host's name to sign this:", name))
     return session.report({kRefused, "not signed: nothing was done",
                            session.terminal.interactive ? "" : "Without a terminal, --yes signs it."});
-  return change_host(session, path_of(options.host, "attest-down"), json::encode_text(body),
+  return change_host(session, host_path(options.host, "attest-down"), json::encode_text(body),
                      name + " is attested down; `bascule events --follow` shows its VMs start elsewhere");
 }
 
@@ -176,7 +176,7 @@ void add_power(CLI::App& host, Session& session) {
         power, session, word, on ? "Power a host on" : "Power a host off, hard; refused while it runs VMs",
         "  bascule host power " + word + " paris-1 --reason \"disk replaced\"",
         [&session, options, on, word] {
-          return change_host(session, path_of(options->host, "power"),
+          return change_host(session, host_path(options->host, "power"),
                              json::encode_text(PowerBody{on, options->reason}),
                              options->host + " was powered " + word);
         });
@@ -220,7 +220,7 @@ void add_host_commands(CLI::App& app, Session& session) {
   add_host_option(add_command(host, session, "show", "One host", "  bascule host show paris-1",
                               [&session, options] {
                                 return session.show(
-                                    session.get(path_of(options->host)),
+                                    session.get(host_path(options->host)),
                                     [&session](const std::string& body) { print_host(session, body); });
                               }),
                   options);
@@ -228,7 +228,7 @@ void add_host_commands(CLI::App& app, Session& session) {
   CLI::App& clear = add_command(
       host, session, "clear", "End the quarantine of a host that is sound again",
       "  bascule host clear paris-1 --reason \"power supply replaced\"", [&session, options] {
-        return change_host(session, path_of(options->host, "clear"), reason_body(options->reason),
+        return change_host(session, host_path(options->host, "clear"), reason_body(options->reason),
                            options->host + " is cleared and may get VMs; nothing moves home by that");
       });
   add_reason(clear, add_host_option(clear, options), true);
@@ -239,7 +239,7 @@ void add_host_commands(CLI::App& app, Session& session) {
                   "refused while it runs VMs.",
                   [&session, options] {
                     return change_host(
-                        session, path_of(options->host, "drill"), reason_body(options->reason),
+                        session, host_path(options->host, "drill"), reason_body(options->reason),
                         options->host + " passed: its BMC is bound to it, power off is evidence from now on");
                   });
   add_reason(drill, add_host_option(drill, options), false);

@@ -38,7 +38,7 @@ void fields(V& v, CreateBody& x) {
   v("reason", x.reason);
 }
 
-std::string path_of(const std::string& vm, const std::string& verb = "") {
+std::string vm_path(const std::string& vm, const std::string& verb = "") {
   return "/v1/vms/" + segment(vm) + (verb.empty() ? "" : "/" + verb);
 }
 
@@ -180,14 +180,14 @@ int create(Session& session, const CreateOptions& options) {
   const CreateBody body{*spec, !options.stopped, options.reason};
   const auto created = session.change("POST", "/v1/vms", json::encode_text(body));
   if (!created) return session.report(created.error());
-  auto shown = session.get(path_of(text(parse(*created), "subject")));
+  auto shown = session.get(vm_path(text(parse(*created), "subject")));
   if (!shown) shown = created;
   return session.show(shown, [&](const std::string& vm) { print_vm(session, vm); });
 }
 
 int change_vm(Session& session, const VmOptions& options, const std::string& method, const std::string& verb,
               const std::string& done) {
-  const auto ended = session.change(method, path_of(options.vm, verb), reason_body(options.reason));
+  const auto ended = session.change(method, vm_path(options.vm, verb), reason_body(options.reason));
   return session.show(
       ended, [&](const std::string&) { session.out << harmless(options.vm) << ' ' << done << '\n'; });
 }
@@ -257,7 +257,7 @@ void add_vm_commands(CLI::App& app, Session& session) {
   const auto options = std::make_shared<VmOptions>();
   add_command(vm, session, "show", "One VM", "  bascule vm show web-1",
               [&session, options] {
-                return session.show(session.get(path_of(options->vm)),
+                return session.show(session.get(vm_path(options->vm)),
                                     [&session](const std::string& body) { print_vm(session, body); });
               })
       .add_option("vm", options->vm, "Name or id of the VM")

@@ -35,7 +35,7 @@ void fields(V& v, GrowBody& x) {
   v("reason", x.reason);
 }
 
-std::string path_of(const VolumeOptions& options, const std::string& rest) {
+std::string volume_path(const VolumeOptions& options, const std::string& rest) {
   return "/v1/vms/" + segment(options.vm) + "/" + rest;
 }
 
@@ -46,18 +46,18 @@ int change(Session& session, const std::string& method, const std::string& path,
 }
 
 int take(Session& session, const VolumeOptions& o) {
-  return change(session, "POST", path_of(o, "snapshots"),
+  return change(session, "POST", volume_path(o, "snapshots"),
                 json::encode_text(SnapshotBody{o.snapshot, o.reason}),
                 "snapshot " + o.snapshot + " of " + o.vm + " is taken");
 }
 
 int remove(Session& session, const VolumeOptions& o) {
-  return change(session, "DELETE", path_of(o, "snapshots/" + segment(o.snapshot)), reason_body(o.reason),
+  return change(session, "DELETE", volume_path(o, "snapshots/" + segment(o.snapshot)), reason_body(o.reason),
                 "snapshot " + o.snapshot + " of " + o.vm + " is removed");
 }
 
 int roll_back(Session& session, const VolumeOptions& o) {
-  return change(session, "POST", path_of(o, "snapshots/" + segment(o.snapshot) + "/rollback"),
+  return change(session, "POST", volume_path(o, "snapshots/" + segment(o.snapshot) + "/rollback"),
                 reason_body(o.reason), "the volumes of " + o.vm + " are as snapshot " + o.snapshot + " was");
 }
 
@@ -68,7 +68,8 @@ int grow(Session& session, const VolumeOptions& o) {
     return session.report({kUsage, size ? "\"" + o.volume + "\": must be POOL:VOLUME" : size.error().message,
                            "bascule vm grow --help has examples."});
   const GrowBody body{{o.volume.substr(0, colon), o.volume.substr(colon + 1), *size}, o.reason};
-  return change(session, "POST", path_of(o, "grow"), json::encode_text(body), o.volume + " has " + o.size);
+  return change(session, "POST", volume_path(o, "grow"), json::encode_text(body),
+                o.volume + " has " + o.size);
 }
 
 void print_snapshots(Session& session, const std::string& body) {

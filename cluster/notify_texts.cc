@@ -17,25 +17,25 @@ struct Words {
   std::string_view sms;  // what, where, what next; at most one of {vms} and {detail}, which are cut to fit
 };
 
-using K = NoticeKind;
+using N = NoticeKind;
 using S = Severity;
 
 constexpr std::array kEnglish = {
     Words{
-        K::host_lost, S::critical, "Host {host} is lost",
+        N::host_lost, S::critical, "Host {host} is lost",
         "Host {host} doesn't answer any more, neither to the manager nor to its peers.\n"
         "It is being proved dead now; its protected VMs are started elsewhere as soon as it is.\n\n"
         "Next: nothing yet; follow it with `bascule status` and `bascule events --follow`.",
         "Bascule {cluster}: host {host} LOST. Its VMs restart elsewhere once it is proved dead. Next: wait, "
         "follow with bascule status"},
-    Words{K::site_lost, S::critical, "Site {site} is lost",
+    Words{N::site_lost, S::critical, "Site {site} is lost",
           "No host of site {site} answers any more.\n"
           "Its protected VMs are started at the other site, host by host, as each is proved dead.\n\n"
           "Next: check power and links of {site}; follow with `bascule status`.",
           "Bascule {cluster}: SITE {site} LOST. VMs restart at the other site once proved dead. Next: check "
           "power and links, bascule status"},
     Words{
-        K::fencing_held, S::critical, "Host {host} can't be proved dead: a person is needed",
+        N::fencing_held, S::critical, "Host {host} can't be proved dead: a person is needed",
         "Host {host} doesn't answer, and nothing proves that it is dead. {n} {n|VM waits|VMs wait}: a start "
         "elsewhere now could run it twice.\n    {detail}\n\n"
         "Next: go and see. Only when {host} is really without power, run\n"
@@ -45,7 +45,7 @@ constexpr std::array kEnglish = {
         "is off, "
         "then bascule host attest-down {host}"},
     Words{
-        K::host_doubted, S::critical, "Host {host} is silent, and nothing is decided",
+        N::host_doubted, S::critical, "Host {host} is silent, and nothing is decided",
         "Host {host} doesn't answer the manager, but that is no reason yet to switch its {n} {n|VM|VMs}:\n"
         "    {detail}\n\n"
         "Next: check the links of {host} and of the manager; `bascule explain host/{host}` has the details.\n"
@@ -53,7 +53,7 @@ constexpr std::array kEnglish = {
         "Bascule {cluster}: host {host} SILENT, nothing decided: {detail}. Next: check links, bascule "
         "explain "
         "host/{host}"},
-    Words{K::vms_switched_loss, S::critical, "{n} {n|VM|VMs} switched from {host} to {site}, {lost} lost",
+    Words{N::vms_switched_loss, S::critical, "{n} {n|VM|VMs} switched from {host} to {site}, {lost} lost",
           "{n} {n|VM|VMs} of {host} {n|was|were} started at {site}:\n    {vms}\n\n"
           "What was written in the last {lost} had not been copied there yet: it is lost.\n"
           "Nothing moves back by itself.\n"
@@ -61,13 +61,13 @@ constexpr std::array kEnglish = {
           "Bascule {cluster}: {n} {n|VM|VMs} of {host} now {n|runs|run} at {site}, {lost} LOST: {vms}. Next: "
           "tell "
           "customers, repair, bascule failback plan"},
-    Words{K::copies_behind, S::warning, "The copy of {vms} doesn't follow",
+    Words{N::copies_behind, S::warning, "The copy of {vms} doesn't follow",
           "The other site lacks the latest data of {vms} (on {host}): {detail}.\n"
           "A switch now would lose data.\n\n"
           "Next: look at rbd-mirror, the link between the sites and the other Ceph cluster; see\n"
           "`bascule vm show {vms}`.",
           "Bascule {cluster}: the other site's copy of {vms} is BEHIND. Next: check rbd-mirror and the link"},
-    Words{K::vms_switched, S::critical, "{n} {n|VM|VMs} switched from {host} to {site}",
+    Words{N::vms_switched, S::critical, "{n} {n|VM|VMs} switched from {host} to {site}",
           "{n} {n|VM|VMs} of {host} {n|was|were} started at {site}:\n    {vms}\n\n"
           "Nothing moves back by itself.\n"
           "Next: when {host} is repaired, see `bascule failback plan`.",
@@ -75,79 +75,79 @@ constexpr std::array kEnglish = {
           "alone. Next: "
           "repair, bascule failback plan"},
     Words{
-        K::host_returned, S::info, "Host {host} is back, in quarantine",
+        N::host_returned, S::info, "Host {host} is back, in quarantine",
         "Host {host} answers again. It gets no VM until a person has cleared it, and nothing moves back.\n\n"
         "Next: find out why it was lost, then `bascule host clear {host}`; for the way home see\n"
         "`bascule failback plan`.",
         "Bascule {cluster}: host {host} is BACK, quarantined, gets no VM. Next: find the cause, bascule host "
         "clear {host}, bascule failback plan"},
     Words{
-        K::vm_failed, S::critical, "VM {vms} has failed",
+        N::vm_failed, S::critical, "VM {vms} has failed",
         "VM {vms} on {host} is down and could not be started again.\n    {detail}\n\n"
         "Next: `bascule vm show {vms}` and `bascule explain {vms}`.",
         "Bascule {cluster}: VM DOWN on {host}, not restarted: {vms}. Next: bascule explain, bascule vm show"},
-    Words{K::vm_restarted, S::warning, "{n} {n|VM|VMs} restarted on {host}",
+    Words{N::vm_restarted, S::warning, "{n} {n|VM|VMs} restarted on {host}",
           "{n} {n|VM|VMs} stopped unexpectedly and {n|was|were} started again on {host}:\n    "
           "{vms}\n\n"
           "Next: `bascule explain` says why; nothing has to be done now.",
           "Bascule {cluster}: {n} {n|VM|VMs} restarted on {host}: {vms}. Next: nothing urgent, see "
           "bascule "
           "explain"},
-    Words{K::device_policy, S::critical, "Forbidden device on {host}",
+    Words{N::device_policy, S::critical, "Forbidden device on {host}",
           "A device that the policy forbids was found on {host} (VMs: {vms}):\n    {detail}\n\n"
           "Next: find out who added it; `bascule audit list`.",
           "Bascule {cluster}: FORBIDDEN DEVICE on {host}: {detail}. Next: find who added it, bascule audit "
           "list"},
-    Words{K::fencing_not_ready, S::warning, "Host {host} can't be fenced",
+    Words{N::fencing_not_ready, S::warning, "Host {host} can't be fenced",
           "If {host} failed now, its VMs could not be switched automatically:\n    {detail}\n\n"
           "Next: repair its BMC or guard; `bascule host show {host}`.",
           "Bascule {cluster}: host {host} CAN'T BE FENCED: {detail}. Next: repair BMC or guard, bascule host "
           "show {host}"},
     Words{
-        K::channel_dead, S::critical, "A notification channel is dead",
+        N::channel_dead, S::critical, "A notification channel is dead",
         "Notices can't be delivered by one of their channels:\n    {detail}\n"
         "They wait in the outbox and are tried on and on.\n\n"
         "Next: repair the relay or gateway, then `bascule notify test`.",
         "Bascule {cluster}: NOTICE CHANNEL DEAD: {detail}. Next: repair the relay or gateway, bascule notify "
         "test"},
-    Words{K::failback_done, S::info, "{n} {n|VM is|VMs are} home at {site}",
+    Words{N::failback_done, S::info, "{n} {n|VM is|VMs are} home at {site}",
           "The approved return is done. {n} {n|VM runs|VMs run} at {site} again:\n    {vms}\n\n"
           "Next: nothing; `bascule status` should say NOMINAL.",
           "Bascule {cluster}: return done, {n} {n|VM|VMs} home at {site}: {vms}. Next: check bascule status"},
-    Words{K::failback_refused, S::warning, "A return was refused",
+    Words{N::failback_refused, S::warning, "A return was refused",
           "The approved return of {vms} was not carried out, or only in part:\n    {detail}\n\n"
           "Next: `bascule failback plan` shows what is possible now; approve anew.",
           "Bascule {cluster}: RETURN REFUSED: {detail}. Next: bascule failback plan, approve anew"},
     Words{
-        K::out_of_band, S::critical, "Somebody acted past Bascule on {host}",
+        N::out_of_band, S::critical, "Somebody acted past Bascule on {host}",
         "On {host} somebody started, stopped or changed {vms} without Bascule:\n    {detail}\n\n"
         "Next: find out who; `bascule audit list`. VMs that may not run there were stopped.",
         "Bascule {cluster}: ACTION PAST BASCULE on {host}: {vms}. Next: find who did it, bascule audit list"},
-    Words{K::host_fault, S::warning, "Fault on host {host}",
+    Words{N::host_fault, S::warning, "Fault on host {host}",
           "Host {host} reports a fault:\n    {detail}\n\n"
           "Next: `bascule host show {host}`.",
           "Bascule {cluster}: FAULT on host {host}: {detail}. Next: bascule host show {host}"},
-    Words{K::evidence_contradicted, S::critical, "Host {host} was proved dead, and speaks",
+    Words{N::evidence_contradicted, S::critical, "Host {host} was proved dead, and speaks",
           "Host {host} was proved dead, and the same boot of it has spoken since:\n    {detail}\n"
           "That proof is void, and nothing more is started on its strength.\n\n"
           "Next: cut {host} from power and network at once, then find out why its BMC or watchdog lied.",
           "Bascule {cluster}: host {host} was proved dead and SPEAKS: VMs may run TWICE. Next: cut its power "
           "and "
           "network now, check its BMC"},
-    Words{K::test, S::info, "Test",
+    Words{N::test, S::info, "Test",
           "This is a test of Bascule's notices, asked for by an operator. {detail}\n\n"
           "Next: nothing. If you got it by mail and by SMS, both channels work.",
           "Bascule {cluster}: TEST of notices. Next: nothing, this channel works"},
 };
 
 constexpr std::array kFrench = {
-    Words{K::host_lost, S::critical, "Hôte {host} perdu",
+    Words{N::host_lost, S::critical, "Hôte {host} perdu",
           "L’hôte {host} ne répond plus, ni au gestionnaire ni à ses voisins.\n"
           "Sa mort est en cours de preuve ; ses VM protégées démarrent ailleurs dès qu’elle est acquise.\n\n"
           "À faire : rien encore ; suivre avec `bascule status` et `bascule events --follow`.",
           "Bascule {cluster} : hôte {host} PERDU. Ses VM redémarrent ailleurs dès sa mort prouvée. À faire : "
           "attendre, bascule status"},
-    Words{K::site_lost, S::critical, "Site {site} perdu",
+    Words{N::site_lost, S::critical, "Site {site} perdu",
           "Plus aucun hôte du site {site} ne répond.\n"
           "Ses VM protégées démarrent sur l’autre site, hôte par hôte, dès que la mort de chacun est "
           "prouvée.\n\n"
@@ -155,7 +155,7 @@ constexpr std::array kFrench = {
           "Bascule {cluster} : SITE {site} PERDU. Ses VM redémarrent sur l’autre site. À faire : vérifier "
           "énergie et liens, bascule status"},
     Words{
-        K::fencing_held, S::critical, "Hôte {host} : mort non prouvée, une personne est requise",
+        N::fencing_held, S::critical, "Hôte {host} : mort non prouvée, une personne est requise",
         "L’hôte {host} ne répond plus et rien ne prouve qu’il est arrêté. {n} VM {n|attend|attendent} : un "
         "démarrage ailleurs maintenant pourrait la faire tourner en double.\n    {detail}\n\n"
         "À faire : aller voir. Seulement si {host} est vraiment hors tension, lancer\n"
@@ -163,7 +163,7 @@ constexpr std::array kFrench = {
         "La commande montre ce qui va démarrer. Si l’hôte tourne encore, réparer ses liens ou son BMC.",
         "Bascule {cluster} : hôte {host} muet, mort NON prouvée, {n} VM EN ATTENTE. À faire : vérifier qu’il "
         "est éteint puis bascule host attest-down {host}"},
-    Words{K::host_doubted, S::critical, "Hôte {host} muet, rien n’est décidé",
+    Words{N::host_doubted, S::critical, "Hôte {host} muet, rien n’est décidé",
           "L’hôte {host} ne répond plus au gestionnaire, mais ce n’est pas encore une raison de basculer {n} "
           "VM :\n"
           "    {detail}\n\n"
@@ -172,7 +172,7 @@ constexpr std::array kFrench = {
           "détail. Bascule continue seul dès que la situation est claire.",
           "Bascule {cluster} : hôte {host} MUET, rien n’est décidé : {detail}. À faire : vérifier les liens, "
           "bascule explain host/{host}"},
-    Words{K::vms_switched_loss, S::critical,
+    Words{N::vms_switched_loss, S::critical,
           "{n} VM {n|basculée|basculées} de {host} vers {site}, {lost} perdues",
           "{n} VM de {host} {n|a été démarrée|ont été démarrées} à {site} :\n    {vms}\n\n"
           "Ce qui a été écrit dans les dernières {lost} n’y était pas encore copié : c’est perdu.\n"
@@ -181,77 +181,77 @@ constexpr std::array kFrench = {
           "Bascule {cluster} : {n} VM de {host} {n|tourne|tournent} à {site}, {lost} PERDUES : {vms}. À "
           "faire : "
           "prévenir les clients, réparer, bascule failback plan"},
-    Words{K::copies_behind, S::warning, "La copie de {vms} ne suit plus",
+    Words{N::copies_behind, S::warning, "La copie de {vms} ne suit plus",
           "L’autre site n’a pas les dernières données de {vms} (sur {host}) : {detail}.\n"
           "Une bascule maintenant perdrait des données.\n\n"
           "À faire : vérifier rbd-mirror, le lien entre les sites et l’autre cluster Ceph ; voir\n"
           "`bascule vm show {vms}`.",
           "Bascule {cluster} : copie de {vms} sur l’autre site en RETARD. À faire : vérifier rbd-mirror, le "
           "lien"},
-    Words{K::vms_switched, S::critical, "{n} VM {n|basculée|basculées} de {host} vers {site}",
+    Words{N::vms_switched, S::critical, "{n} VM {n|basculée|basculées} de {host} vers {site}",
           "{n} VM de {host} {n|a été démarrée|ont été démarrées} à {site} :\n    {vms}\n\n"
           "Rien ne revient de soi-même.\n"
           "À faire : quand {host} sera réparé, voir `bascule failback plan`.",
           "Bascule {cluster} : {n} VM de {host} {n|tourne|tournent} à {site} : {vms}. Aucun retour "
           "automatique. À faire : "
           "réparer, bascule failback plan"},
-    Words{K::host_returned, S::info, "Hôte {host} revenu, en quarantaine",
+    Words{N::host_returned, S::info, "Hôte {host} revenu, en quarantaine",
           "L’hôte {host} répond à nouveau. Il ne reçoit aucune VM avant d’avoir été validé, et rien ne "
           "revient.\n\n"
           "À faire : trouver la cause, puis `bascule host clear {host}` ; pour le retour, voir\n"
           "`bascule failback plan`.",
           "Bascule {cluster} : hôte {host} REVENU, en quarantaine. À faire : trouver la cause, bascule host "
           "clear {host}, bascule failback plan"},
-    Words{K::vm_failed, S::critical, "VM {vms} en panne",
+    Words{N::vm_failed, S::critical, "VM {vms} en panne",
           "La VM {vms} sur {host} est arrêtée et n’a pas pu redémarrer.\n    {detail}\n\n"
           "À faire : `bascule vm show {vms}` et `bascule explain {vms}`.",
           "Bascule {cluster} : VM EN PANNE sur {host}, non redémarrée : {vms}. À faire : bascule explain, "
           "bascule vm show"},
-    Words{K::vm_restarted, S::warning, "{n} VM {n|redémarrée|redémarrées} sur {host}",
+    Words{N::vm_restarted, S::warning, "{n} VM {n|redémarrée|redémarrées} sur {host}",
           "{n} VM {n|s’est arrêtée|se sont arrêtées} de façon imprévue et {n|a|ont} redémarré sur "
           "l’hôte {host} :\n    {vms}\n\n"
           "À faire : rien d’urgent ; `bascule explain` dit pourquoi.",
           "Bascule {cluster} : {n} VM {n|redémarrée|redémarrées} sur {host} : {vms}. À faire : "
           "rien d’urgent, voir "
           "bascule explain"},
-    Words{K::device_policy, S::critical, "Périphérique interdit sur {host}",
+    Words{N::device_policy, S::critical, "Périphérique interdit sur {host}",
           "Un périphérique interdit par la politique a été trouvé sur {host} (VM : {vms}) :\n    {detail}\n\n"
           "À faire : trouver qui l’a ajouté ; `bascule audit list`.",
           "Bascule {cluster} : PÉRIPHÉRIQUE INTERDIT sur {host} : {detail}. À faire : trouver qui, bascule "
           "audit list"},
     Words{
-        K::fencing_not_ready, S::warning, "Hôte {host} impossible à isoler",
+        N::fencing_not_ready, S::warning, "Hôte {host} impossible à isoler",
         "Si {host} tombait maintenant, ses VM ne pourraient pas basculer automatiquement :\n    {detail}\n\n"
         "À faire : réparer son BMC ou son guard ; `bascule host show {host}`.",
         "Bascule {cluster} : hôte {host} IMPOSSIBLE À ISOLER : {detail}. À faire : réparer BMC ou guard, "
         "bascule host show {host}"},
-    Words{K::channel_dead, S::critical, "Un canal de notification est en panne",
+    Words{N::channel_dead, S::critical, "Un canal de notification est en panne",
           "Les avis ne peuvent plus partir par l’un de leurs canaux :\n    {detail}\n"
           "Ils attendent et sont réessayés sans fin.\n\n"
           "À faire : réparer le relais ou la passerelle, puis `bascule notify test`.",
           "Bascule {cluster} : CANAL D’AVIS EN PANNE : {detail}. À faire : réparer le relais, bascule notify "
           "test"},
-    Words{K::failback_done, S::info, "{n} VM de retour à {site}",
+    Words{N::failback_done, S::info, "{n} VM de retour à {site}",
           "Le retour approuvé est terminé. {n} VM {n|tourne|tournent} à nouveau à {site} :\n    {vms}\n\n"
           "À faire : rien ; `bascule status` doit dire NOMINAL.",
           "Bascule {cluster} : retour terminé, {n} VM à {site} : {vms}. À faire : vérifier bascule status"},
     Words{
-        K::failback_refused, S::warning, "Un retour a été refusé",
+        N::failback_refused, S::warning, "Un retour a été refusé",
         "Le retour approuvé de {vms} n’a pas eu lieu, ou en partie seulement :\n    {detail}\n\n"
         "À faire : `bascule failback plan` montre ce qui est possible ; approuver à nouveau.",
         "Bascule {cluster} : RETOUR REFUSÉ : {detail}. À faire : bascule failback plan, approuver à nouveau"},
-    Words{K::out_of_band, S::critical, "Action hors de Bascule sur {host}",
+    Words{N::out_of_band, S::critical, "Action hors de Bascule sur {host}",
           "Sur {host}, quelqu’un a démarré, arrêté ou modifié {vms} sans Bascule :\n    {detail}\n\n"
           "À faire : trouver qui ; `bascule audit list`. Les VM qui n’ont pas le droit d’y tourner ont été "
           "arrêtées.",
           "Bascule {cluster} : ACTION HORS BASCULE sur {host} : {vms}. À faire : trouver qui, bascule audit "
           "list"},
-    Words{K::host_fault, S::warning, "Défaut sur l’hôte {host}",
+    Words{N::host_fault, S::warning, "Défaut sur l’hôte {host}",
           "L’hôte {host} signale un défaut :\n    {detail}\n\n"
           "À faire : `bascule host show {host}`.",
           "Bascule {cluster} : DÉFAUT sur l’hôte {host} : {detail}. À faire : bascule host show {host}"},
     Words{
-        K::evidence_contradicted, S::critical, "Hôte {host} : mort prouvée, et pourtant il parle",
+        N::evidence_contradicted, S::critical, "Hôte {host} : mort prouvée, et pourtant il parle",
         "La mort de l’hôte {host} était prouvée, et le même démarrage a parlé depuis :\n    {detail}\n"
         "Cette preuve est annulée, et plus rien ne démarre sur sa foi.\n\n"
         "À faire : couper tout de suite l’énergie et le réseau de {host}, puis chercher pourquoi son BMC ou "
@@ -259,7 +259,7 @@ constexpr std::array kFrench = {
         "Bascule {cluster} : hôte {host} prouvé mort, il PARLE : VM peut-être EN DOUBLE. À faire : couper "
         "son "
         "énergie et son réseau, vérifier le BMC"},
-    Words{K::test, S::info, "Essai",
+    Words{N::test, S::info, "Essai",
           "Ceci est un essai des avis de Bascule, demandé par un opérateur. {detail}\n\n"
           "À faire : rien. Si vous l’avez reçu par mail et par SMS, les deux canaux marchent.",
           "Bascule {cluster} : ESSAI des avis. À faire : rien, ce canal marche"},

@@ -6,12 +6,12 @@
 namespace bascule::hostd {
 namespace {
 constexpr Duration kStale = 5s;
-constexpr std::size_t kLargestFile = 64 * 1024;
+constexpr std::size_t kLargestLease = 64 * 1024;
 }  // namespace
 
 ReadLease lease_reader(const std::string& path) {
   return [path]() -> Result<wire::LeaseFile> {
-    const Result<std::string> text = read_whole(path, kLargestFile);
+    const Result<std::string> text = read_whole(path, kLargestLease);
     if (!text) return failure(text.error());
     return json::decode_text<wire::LeaseFile>(*text, json::Unknown::tolerate);
   };

@@ -13,14 +13,14 @@
 namespace bascule::hostd {
 namespace {
 
-constexpr std::size_t kLargestFile = 256 * 1024;  // command lines are at most a few pages
+constexpr std::size_t kLongestCommandLine = 256 * 1024;  // command lines are at most a few pages
 
 std::string read_file(const std::string& path) {
   std::string text;
   const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) return text;
   char buffer[8192];
-  for (ssize_t got = read(file, buffer, sizeof buffer); got > 0 && text.size() < kLargestFile;
+  for (ssize_t got = read(file, buffer, sizeof buffer); got > 0 && text.size() < kLongestCommandLine;
        got = read(file, buffer, sizeof buffer))
     text.append(buffer, static_cast<std::size_t>(got));
   close(file);

@@ -8,7 +8,7 @@
 namespace bascule::hostd {
 namespace {
 
-constexpr std::size_t kLargestFile = 16 * 1024 * 1024;
+constexpr std::size_t kLargestRecord = 16 * 1024 * 1024;
 constexpr std::size_t kMostVms = 20'000;
 constexpr int kVersion = 1;
 
@@ -70,7 +70,7 @@ Result<std::unique_ptr<Tombstones>> Tombstones::open(const std::string& path, co
 }
 
 Status Tombstones::read() {
-  const Result<std::string> text = read_whole(path_, kLargestFile);
+  const Result<std::string> text = read_whole(path_, kLargestRecord);
   if (!text && text.error().code == ErrorCode::not_found) return store({});
   if (!text) return failure(text.error());
   const std::size_t line_end = text->find('\n');

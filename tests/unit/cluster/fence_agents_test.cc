@@ -7,7 +7,6 @@
 #include <netinet/in.h>
 #include <spawn.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -20,6 +19,7 @@
 #include <utility>
 
 #include "base/mailbox.h"
+#include "child_process.h"
 #include "cluster/fence_agents_program.h"
 
 using namespace bascule;
@@ -115,19 +115,6 @@ class Folder {
 };
 
 // Killed and reaped when it goes, also out of a constructor that fails.
-struct Child {
-  pid_t pid = -1;
-  Child() = default;
-  ~Child() { end(); }
-  void end() {
-    if (pid <= 0) return;
-    ::kill(pid, SIGKILL);
-    ::waitpid(std::exchange(pid, -1), nullptr, 0);
-  }
-  Child(const Child&) = delete;
-  Child& operator=(const Child&) = delete;
-};
-
 class Bmc {
  public:
   explicit Bmc(const std::string& guid = kGuid) : port_(free_udp_port()) {
@@ -198,7 +185,7 @@ class Bmc {
 
   Folder folder_;
   std::uint16_t port_;
-  Child child_;
+  ChildProcess child_;
   SystemClock clock_;
 };
 

@@ -7,10 +7,8 @@
 #include <netinet/in.h>
 #include <spawn.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -19,6 +17,7 @@
 
 #include "base/json.h"
 #include "base/mailbox.h"
+#include "child_process.h"
 #include "cluster/fence_agents_program.h"
 #include "cluster/notify_delivery.h"
 
@@ -28,19 +27,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kPassword = "p:@ss word%";
-
-// Killed and reaped when it goes, also out of a constructor that fails.
-struct Child {
-  pid_t pid = -1;
-  Child() = default;
-  ~Child() {
-    if (pid <= 0) return;
-    ::kill(pid, SIGKILL);
-    ::waitpid(pid, nullptr, 0);
-  }
-  Child(const Child&) = delete;
-  Child& operator=(const Child&) = delete;
-};
 
 class Sink {
  public:
@@ -146,7 +132,7 @@ class Sink {
 
   fs::path folder_;
   json::Value ports_;
-  Child child_;
+  ChildProcess child_;
   int input_ = -1;
 };
 

@@ -14,6 +14,7 @@
 using namespace bascule;
 using namespace bascule::net;
 using test::BreakingRelay;
+using test::contains;
 using test::Pki;
 using test::RawPeer;
 
@@ -64,10 +65,6 @@ HttpRequest post(const std::string& target, std::string body) {
   request.target = target;
   request.body = std::move(body);
   return request;
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 // The error of one request, which must fail.

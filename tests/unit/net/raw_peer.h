@@ -12,6 +12,10 @@
 
 namespace test {
 
+inline bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
 class RawPeer {
  public:
   explicit RawPeer(std::uint16_t port);                              // TCP only

@@ -14,6 +14,7 @@
 
 using namespace bascule;
 using namespace bascule::net;
+using test::contains;
 using test::Pki;
 using test::RawPeer;
 
@@ -108,10 +109,6 @@ std::unique_ptr<WebSocketClient> dial(std::uint16_t port, const WebSocketEvents&
   auto client = WebSocketClient::dial(options, path, limits, events);
   REQUIRE(client);
   return *std::move(client);
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 const char* const kUpgrade =
