@@ -25,6 +25,13 @@ struct SnapshotSeen {
   WallTime taken;
 };
 
+// A pool's data in one cluster.
+struct ClusterCopies {
+  unsigned copies = 0;                 // of each piece, by the pool's settings
+  unsigned osds = 0;                   // of the cluster
+  std::vector<std::string> osds_down;  // of them: "osd.3"
+};
+
 // How a volume is, at both sites: of a guest that runs here, or after a change.
 struct VolumeSeen {
   std::string pool;
@@ -34,10 +41,13 @@ struct VolumeSeen {
   bool primary = false;  // mirrored, and this site's is the one that is written to
   bool well = false;     // the other site follows
   bool lost = false;     // a newer generation, or the other site, has it: this guest is fenced
-  std::optional<WallTime> complete_until;  // what the other site has
-  std::optional<Duration> behind;          // how far it is behind
-  std::optional<std::uint64_t> used_mib;   // of its size; absent: not known
-  std::vector<SnapshotSeen> snapshots;     // oldest first
+  std::optional<WallTime> complete_until;     // what the other site has
+  std::optional<Duration> behind;             // how far it is behind
+  std::optional<std::uint64_t> behind_bytes;  // what was written since then, at most; absent: not known
+  std::optional<ClusterCopies> copies_here;   // absent: not known, or no cluster that keeps copies
+  std::optional<ClusterCopies> copies_there;
+  std::optional<std::uint64_t> used_mib;  // of its size; absent: not known
+  std::vector<SnapshotSeen> snapshots;    // oldest first
   std::vector<SnapshotSeen> kept;  // copies that were set aside at this site on the way home: image, since
 };
 struct VolumesSeen {
@@ -93,6 +103,12 @@ void fields(V& v, SnapshotSeen& x) {
   v("taken", x.taken);
 }
 template <class V>
+void fields(V& v, ClusterCopies& x) {
+  v("copies", x.copies);
+  v("osds", x.osds);
+  v.optional("osds_down", x.osds_down);
+}
+template <class V>
 void fields(V& v, VolumeSeen& x) {
   v("pool", x.pool);
   v("volume", x.volume);
@@ -103,6 +119,9 @@ void fields(V& v, VolumeSeen& x) {
   v.optional("lost", x.lost);
   v.optional("complete_until", x.complete_until);
   v.optional("behind_ms", x.behind);
+  v.optional("behind_bytes", x.behind_bytes);
+  v.optional("copies_here", x.copies_here);
+  v.optional("copies_there", x.copies_there);
   v.optional("used_mib", x.used_mib);
   v.optional("snapshots", x.snapshots);
   v.optional("kept", x.kept);

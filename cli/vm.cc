@@ -73,6 +73,33 @@ void print_disks_and_nics(Session& session, const Document& vm) {
                 << harmless(text(nic, "mac")) << '\n';
 }
 
+// Of a number of bytes, rounded up.
+std::string kib_text(const std::string& bytes) {
+  return std::to_string((std::strtoull(bytes.c_str(), nullptr, 10) + 1023) / 1024) + " KiB";
+}
+
+// How much of it the other site doesn't have yet.
+std::string behind_words(const Document& volume) {
+  const std::string time = text(volume, "behind_ms");
+  const std::string bytes = text(volume, "behind_bytes");
+  if (time.empty()) return "";
+  return ", " + time + " ms" + (bytes.empty() ? "" : " and at most " + kib_text(bytes)) + " behind";
+}
+
+// "3 here, on 9 OSDs; 3 there, on 9 OSDs, down: osd.0 osd.2"
+std::string copies_words(const Document& volume) {
+  std::string words;
+  for (const std::string place : {"here", "there"}) {
+    const std::string path = "copies_" + place;
+    const std::string copies = text(volume, path + ".copies");
+    if (copies.empty()) continue;
+    const std::string down = joined(volume, path + ".osds_down", " ");
+    words += (words.empty() ? "" : "; ") + copies + ' ' + place + ", on " + text(volume, path + ".osds") +
+             " OSDs" + (down.empty() ? "" : ", down: " + down);
+  }
+  return words;
+}
+
 void print_vm(Session& session, const std::string& body) {
   const Document vm = parse(body);
   const auto line = [&session](const char* name, const std::string& value, Tone tone = Tone::plain) {
@@ -98,13 +125,13 @@ void print_vm(Session& session, const std::string& body) {
   line("vcpus          ", text(vm, "vcpus"));
   print_disks_and_nics(session, vm);
   for (const Document& volume : elements(vm, "volumes")) {
-    const std::string behind = text(volume, "behind_ms");
     const std::string name = text(volume, "pool") + ":" + text(volume, "volume");
     if (!text(volume, "there").empty())
-      line("copy           ",
-           name + " " + text(volume, "here") + " here; there: " + text(volume, "there") +
-               (behind.empty() ? "" : ", " + behind + " ms behind"),
-           flag(volume, "well") ? Tone::good : Tone::warning);
+      line(
+          "copy           ",
+          name + " " + text(volume, "here") + " here; there: " + text(volume, "there") + behind_words(volume),
+          flag(volume, "well") ? Tone::good : Tone::warning);
+    line("copies         ", copies_words(volume));
     const std::size_t snapshots = elements(volume, "snapshots").size();
     if (!text(volume, "used_mib").empty())
       line("used           ", name + " " + text(volume, "used_mib") + " MiB" +

@@ -172,7 +172,7 @@ class Agent {
   // agent_storage.cc
   std::vector<DomainIdentity::Volume> volumes_of(const VmId& vm, Generation generation);
   void close_volumes(const std::map<VmId, Generation>& running);
-  void tend_volumes(const VmId& vm, Generation generation);
+  void tend_volumes(const VmId& vm, Generation generation, const std::vector<std::uint64_t>& written);
   struct VolumeToChange {
     StoragePool* pool = nullptr;
     const Disk* disk = nullptr;

@@ -23,6 +23,13 @@ std::string listed(const std::vector<std::string>& words) {
   return text;
 }
 
+using Written = std::map<VmId, std::vector<std::uint64_t>>;
+
+Written written_by_guests(Hypervisor& hypervisor) {
+  if (!hypervisor.connected()) return {};
+  return hypervisor.written().value_or(Written());
+}
+
 }  // namespace
 
 void Agent::tend_storage() {
@@ -44,7 +51,8 @@ void Agent::tend_storage() {
       if (guest.state != wire::DomainState::starting) running.emplace(vm, guest.generation);
   }
   close_volumes(running);
-  for (const auto& [vm, generation] : running) tend_volumes(vm, generation);
+  Written written = written_by_guests(parts_.hypervisor);
+  for (const auto& [vm, generation] : running) tend_volumes(vm, generation, written[vm]);
 }
 
 void Agent::tell_hosts(const wire::Welcome& welcome) {
@@ -97,12 +105,15 @@ std::vector<DomainIdentity::Volume> Agent::volumes_of(const VmId& vm, Generation
   return tended.volumes;
 }
 
-void Agent::tend_volumes(const VmId& vm, Generation generation) {
+void Agent::tend_volumes(const VmId& vm, Generation generation, const std::vector<std::uint64_t>& written) {
   wire::VolumesSeen seen{vm, {}};
+  std::size_t disk = 0;
   for (const auto& [pool_name, volume] : volumes_of(vm, generation)) {
+    const auto bytes = disk < written.size() ? std::optional(written[disk]) : std::nullopt;
+    ++disk;
     const auto pool = parts_.pools.find(pool_name);
     if (pool == parts_.pools.end()) continue;
-    std::optional<wire::VolumeSeen> one = pool->second->tend(volume, generation);
+    std::optional<wire::VolumeSeen> one = pool->second->tend(volume, generation, bytes);
     if (!one) continue;
     if (one->lost) return stop_fenced(vm, generation, volume);
     seen.volumes.push_back(std::move(*one));
@@ -202,7 +213,7 @@ Agent::Reply Agent::carry_out(const wire::Command& command, const wire::ChangeVo
   if (const Status changed = change_all(*volumes, changing, runs); !changed) return failure(changed.error());
   Done done{report(order.spec.id), {}, {}};
   for (const VolumeToChange& each : *volumes)
-    if (auto seen = each.pool->tend(each.disk->volume, command.generation))
+    if (auto seen = each.pool->tend(each.disk->volume, command.generation, std::nullopt))
       done.volumes.push_back(std::move(*seen));
   return done;
 }

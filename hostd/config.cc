@@ -32,6 +32,7 @@ void fields(V& v, PoolConfig& x) {
   v.optional("local", x.local);
   v.optional("remote", x.remote);
   v.optional("snapshot_every_s", x.snapshot_every_s);
+  v.optional("copies", x.copies);
 }
 
 void check_ceph(const CephAddress& ceph, const std::string& path, const ConfigProblem& problem) {
@@ -68,6 +69,7 @@ void check_pool(const PoolConfig& pool, const std::string& path, const ConfigPro
     if (pool.remote) check_ceph(*pool.remote, path + ".remote", problem);
     if (pool.snapshot_every_s < 1 || pool.snapshot_every_s > 86400)
       problem(path + ".snapshot_every_s", "must be 1 to 86400");
+    if (pool.copies > 16) problem(path + ".copies", "must be 0 to 16");
   } else {
     problem(path + ".kind", "must be \"dir\", \"nbd\" or \"rbd\"");
   }
@@ -123,10 +125,10 @@ StoragePools make_pools(const std::vector<PoolConfig>& pools, const Clock& clock
     if (pool.kind == "dir")
       made.emplace(pool.name, make_dir_pool(pool.name, pool.path));
     else if (pool.kind == "rbd")
-      made.emplace(
-          pool.name,
-          make_rbd_pool(pool.name, {*pool.local, pool.remote, std::chrono::seconds(pool.snapshot_every_s)},
-                        clock));
+      made.emplace(pool.name, make_rbd_pool(pool.name,
+                                            {*pool.local, pool.remote,
+                                             std::chrono::seconds(pool.snapshot_every_s), pool.copies},
+                                            clock));
     else if (const std::optional<NbdAddress> address = parse_nbd_url(pool.url))
       made.emplace(pool.name, make_nbd_pool(pool.name, *address));
   }

@@ -21,6 +21,7 @@ struct PoolConfig {
   std::optional<CephAddress> local;     // of an rbd: the cluster of this site
   std::optional<CephAddress> remote;    // and of the other, which follows
   std::uint32_t snapshot_every_s = 10;  // of an rbd: how old the other site's copy may get
+  std::uint32_t copies = 0;             // of an rbd: that each site's cluster is to keep; 0: any number
 };
 
 struct HostConfig {

@@ -1,4 +1,5 @@
-// Hypervisor: what hostd asks of libvirt, in twelve verbs. Two implementations: libvirt.h, hypervisor_fake.h.
+// Hypervisor: what hostd asks of libvirt, in thirteen verbs. Two implementations: libvirt.h,
+// hypervisor_fake.h.
 //
 // All members may be called from any thread. Calls block: until the hypervisor answers, or until keepalive
 // declares it dead (about 4 s); a caller that must not wait asks connected() and works from what it knows.
@@ -7,6 +8,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -70,6 +72,9 @@ class Hypervisor {
   virtual Status kill(const VmId& vm) = 0;      // returns when QEMU is gone
   virtual Status grow(const VmId& vm, std::size_t disk,
                       std::uint64_t bytes) = 0;  // seen by the guest at once
+  // What each guest has written to its disks since its QEMU began, in bytes, in the order of its definition.
+  // Guests that are busy with another request aren't among them.
+  virtual Result<std::map<VmId, std::vector<std::uint64_t>>> written() = 0;
   virtual Result<std::string> qmp(const VmId& vm, const std::string& command) = 0;  // JSON in, JSON out
   virtual Result<std::vector<std::string>> autostarted() = 0;  // names of persistent domains set to autostart
 };

@@ -155,6 +155,14 @@ Status FakeHypervisor::grow(const VmId& vm, std::size_t, std::uint64_t) {
   return {};
 }
 
+Result<std::map<VmId, std::vector<std::uint64_t>>> FakeHypervisor::written() {
+  std::unique_lock lock(mutex_);
+  if (const Status status = ready(lock); !status) return failure(status.error());
+  std::map<VmId, std::vector<std::uint64_t>> all;
+  for (const auto& [vm, entry] : domains_) all[vm];
+  return all;
+}
+
 Result<std::string> FakeHypervisor::qmp(const VmId& vm, const std::string& command) {
   std::unique_lock lock(mutex_);
   if (const Status status = ready(lock); !status) return failure(status.error());

@@ -7,12 +7,14 @@
 
 #include "base/log.h"
 #include "hostd/bounded_call.h"
+#include "hostd/ceph_copies.h"
 #include "hostd/ceph_servers.h"
 #include "hostd/pump.h"
 #include "hostd/rbd_takeover.h"
 #include "hostd/templates.h"
 #include "hostd/volume_change.h"
 #include "hostd/volume_tags.h"
+#include "hostd/write_history.h"
 
 namespace bascule::hostd {
 namespace {
@@ -32,6 +34,7 @@ class RbdPool final : public StoragePool {
       : name_(std::move(name)),
         clock_(clock),
         snapshot_every_(config.snapshot_every),
+        promised_copies_(config.copies),
         local_(config.local),
         remote_(config.remote ? std::make_unique<Ceph>(*config.remote) : nullptr),
         takeover_(name_, local_, remote_.get(), snapshot_every_, clock_),
@@ -39,7 +42,10 @@ class RbdPool final : public StoragePool {
     local_look_ = std::make_unique<Pump>(kLookEvery, [this] { local_.look(); });
     points_ = std::make_unique<Pump>(kLookEvery, [this] { send_points(); });
     tidy_ = std::make_unique<Pump>(kTidyEvery, [this] { tidy(); });
-    servers_look_ = std::make_unique<Pump>(kServersEvery, [this] { servers_.look(); });
+    servers_look_ = std::make_unique<Pump>(kServersEvery, [this] {
+      servers_.look();
+      look_at_copies();
+    });
     if (remote_) remote_look_ = std::make_unique<Pump>(kLookEvery, [this] { remote_->look(); });
   }
 
@@ -49,7 +55,13 @@ class RbdPool final : public StoragePool {
     return {};
   }
 
-  std::vector<std::string> warnings() const override { return local_.warnings(); }
+  std::vector<std::string> warnings() const override {
+    std::vector<std::string> all = local_.warnings();
+    const std::lock_guard lock(mutex_);
+    const std::string few = copies_here_ ? too_few(*copies_here_, promised_copies_) : "";
+    if (!few.empty()) all.push_back("that it " + few);
+    return all;
+  }
 
   void tell_hosts(const std::set<HostId>& hosts, const std::set<HostId>& kept) override {
     servers_.tell_hosts(hosts, kept);
@@ -124,7 +136,8 @@ class RbdPool final : public StoragePool {
     return failure(ErrorCode::invalid, "pool " + name_ + " is Ceph RBD and has no files");
   }
 
-  std::optional<wire::VolumeSeen> tend(const std::string& volume, Generation generation) override {
+  std::optional<wire::VolumeSeen> tend(const std::string& volume, Generation generation,
+                                       std::optional<std::uint64_t> written) override {
     wire::VolumeSeen seen;
     seen.pool = name_;
     seen.volume = volume;
@@ -143,6 +156,7 @@ class RbdPool final : public StoragePool {
     for (const ImageSnapshot& snapshot : here->snapshots)
       seen.snapshots.push_back({snapshot.name, snapshot.taken});
     const bool measured = measure(volume, seen);
+    note_copies(volume, written, seen);
     seen.lost = here->role == ImageRole::replica || generation_of(*here) > generation;
     if (here->role == ImageRole::plain || !remote_) return seen;
     if (seen.primary && here->uncopied < kMostWhileRunning) snapshot_if_due(volume, seen);
@@ -152,6 +166,11 @@ class RbdPool final : public StoragePool {
   }
 
   void close(const std::string& volume, const VmId& vm, Generation generation) override {
+    {
+      const std::lock_guard lock(mutex_);
+      written_.erase(volume);
+      complete_.erase(volume);
+    }
     const Result<ImageState> here = local_.image(volume);
     if (!here || generation_of(*here) != generation) return;
     Status done = here->role == ImageRole::primary ? local_.take_mirror_snapshot(volume, clock_) : Status();
@@ -282,15 +301,33 @@ class RbdPool final : public StoragePool {
       seen.here = done.error().message;
   }
 
+  // A cluster that can't be asked has at least what it had.
   void look_there(const std::string& volume, Generation ours, wire::VolumeSeen& seen) {
+    const bool asked = ask_there(volume, ours, seen);
+    {
+      const std::lock_guard lock(mutex_);
+      if (asked)
+        complete_[volume] = seen.complete_until;
+      else
+        seen.complete_until = complete_[volume];
+      const auto history = written_.find(volume);
+      if (seen.complete_until && history != written_.end())
+        seen.behind_bytes = history->second.since(*seen.complete_until);
+    }
+    if (!seen.complete_until) return;
+    seen.behind = std::chrono::milliseconds(
+        std::max<std::int64_t>(0, clock_.wall().unix_ms - seen.complete_until->unix_ms));
+  }
+
+  bool ask_there(const std::string& volume, Generation ours, wire::VolumeSeen& seen) {
     if (const Status reached = remote_->ready(); !reached) {
       seen.there = reached.error().message;
-      return;
+      return false;
     }
     const Result<ImageState> there = remote_->image(volume);
     if (!there) {
       seen.there = there.error().message;
-      return;
+      return there.error().code == ErrorCode::not_found;
     }
     if (there->role == ImageRole::primary)
       seen.there = generation_of(*there) < ours ? "an older primary, to be overwritten on the way home"
@@ -300,10 +337,24 @@ class RbdPool final : public StoragePool {
                    : there->problem.empty() ? "begins to follow"
                                             : there->problem;
     seen.well = there->role == ImageRole::replica && there->following;
-    if (there->role != ImageRole::replica || !there->newest) return;
-    seen.complete_until = there->newest->at;
-    seen.behind = std::chrono::milliseconds(
-        std::max<std::int64_t>(0, clock_.wall().unix_ms - there->newest->at.unix_ms));
+    if (there->role == ImageRole::replica && there->newest) seen.complete_until = there->newest->at;
+    return true;
+  }
+
+  void look_at_copies() {
+    const auto here = local_.ready() ? ask_copies(local_) : failure(ErrorCode::unavailable, "");
+    const auto there =
+        remote_ && remote_->ready() ? ask_copies(*remote_) : failure(ErrorCode::unavailable, "");
+    const std::lock_guard lock(mutex_);
+    copies_here_ = here ? std::optional(*here) : std::nullopt;
+    copies_there_ = there ? std::optional(*there) : std::nullopt;
+  }
+
+  void note_copies(const std::string& volume, std::optional<std::uint64_t> written, wire::VolumeSeen& seen) {
+    const std::lock_guard lock(mutex_);
+    if (written) written_[volume].note(clock_.wall(), *written);
+    seen.copies_here = copies_here_;
+    seen.copies_there = copies_there_;
   }
 
   // Whether it was time to.
@@ -402,11 +453,16 @@ class RbdPool final : public StoragePool {
   const std::string name_;
   const Clock& clock_;
   const Duration snapshot_every_;
+  const unsigned promised_copies_;
   Ceph local_;
   std::unique_ptr<Ceph> remote_;
   RbdTakeover takeover_;
   CephServers servers_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
+  std::optional<wire::ClusterCopies> copies_here_;
+  std::optional<wire::ClusterCopies> copies_there_;
+  std::map<std::string, WriteHistory> written_;              // of guests that run here
+  std::map<std::string, std::optional<WallTime>> complete_;  // until when the other site has them
   struct Measured {
     std::optional<std::uint64_t> used_mib;
     Instant at;

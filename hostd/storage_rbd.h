@@ -17,6 +17,7 @@ struct RbdPoolConfig {
   CephAddress local;                  // of this site
   std::optional<CephAddress> remote;  // of the other site; without it nothing is mirrored
   Duration snapshot_every = 10s;      // of each volume that is in use: the data that a lost site costs
+  unsigned copies = 0;                // that each cluster is to keep; 0: nothing is promised
 };
 
 // Both clusters are looked at in threads of the pool's own.

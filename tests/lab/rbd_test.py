@@ -346,6 +346,8 @@ def test_rbd_frozen_cluster_is_said_and_heals(lab):
     lab.note(f"frozen -> fault {time.monotonic() - began:.1f} s")
     lab.wait(lambda: not lab.vm("web-1")["volumes"][0]["well"], 20, "web-1's copy is said not to follow")
     expect(lab.boot("web-1") == old, "web-1 runs on")
+    lab.wait(lambda: lab.vm("web-1")["volumes"][0].get("behind_bytes", 0) > 8 * 4096 and
+             lab.vm("web-1")["volumes"][0]["behind_ms"] > 8000, 30, "how far its copy is behind, in time and bytes")
     expect(all(lab.hosts()[host]["session"] for host in ("paris-1", "lyon-1")), "no host is doubted for it")
     began = time.monotonic()
     lab.verb("ceph", "thaw", "lyon")
