@@ -44,6 +44,7 @@ Result<std::shared_ptr<Ceph::Handle>> Ceph::Handle::connect(const CephAddress& a
   made->connected = true;
   if (const int r = made->cluster.ioctx_create(address.pool.c_str(), made->pool); r < 0)
     return failure(error_of(r, "Ceph pool " + address.pool));
+  made->pool.set_pool_full_try();  // a full pool is an error, not a wait; what frees space is carried out
   return made;
 }
 

@@ -117,6 +117,48 @@ def test_rbd_bad_input(lab):
 test_rbd_bad_input.storage = "rbd"
 
 
+def test_rbd_io_limits(lab):
+    """Requests and bytes a second, as the guests themselves measure what they get: 4 KiB writes, eight at once."""
+    product.wait_for_hosts(lab.instance)
+    limits = {"web-1": {"iops_limit": 60}, "web-2": {"mib_per_second_limit": 1}}
+    most = {"web-1": 60, "web-2": 256}
+    for name, limit in limits.items():
+        spec = guest.vm_spec(lab.instance, name, GUESTS[name], pool="gold", protected=False)
+        spec["disks"][0] |= limit | {"size_mib": 4}
+        spec["kernel"]["command_line"] += " lab.iops=10"
+        product.create_guest(lab.instance, name, GUESTS[name], disks=spec["disks"], kernel=spec["kernel"], protected=False)
+    for name in limits:
+        writes = float(lab.wait(lambda n=name: product.page(lab.instance, GUESTS[n], "/iops"), 90, f"{name} has measured"))
+        lab.note(f"{name}: {writes:.0f} writes a second, {most[name]} allowed")
+        expect(0 < writes < 1.2 * most[name], f"{name} got {writes} writes a second of {most[name]}")
+
+
+test_rbd_io_limits.storage = "rbd"
+
+
+def test_rbd_full_pool(lab):
+    """A cluster without room: said by the fault and by what is refused, nothing is half made, and its guest goes on later
+    where it stopped."""
+    rbd_ready(lab)
+    old = lab.boot("web-1")
+    images = ceph.command(lab.instance, "paris", "rbd", "ls", ceph.POOL)
+    ceph.command(lab.instance, "paris", "ceph", "tell", "osd.0", "injectfull", "full")
+    lab.wait(lambda: "POOL_FULL" in str(lab.hosts()["paris-1"]["faults"]), 60, "a full pool is a fault")
+    path = lab.instance.state / "full.json"
+    path.write_text(json.dumps(guest.vm_spec(lab.instance, "web-2", GUESTS["web-2"], pool="gold")))
+    refused(lab, "No space left", "vm", "create", "--file", str(path))
+    lab.bascule("vm", "delete", "web-2")
+    expect(ceph.command(lab.instance, "paris", "rbd", "ls", ceph.POOL) == images, "nothing is half made")
+    ceph.command(lab.instance, "paris", "ceph", "tell", "osd.0", "injectfull", "none")
+    lab.wait(lambda: follows(lab, "web-1") and lab.vm("web-1")["volumes"][0]["behind_ms"] < 10_000, 90, "its copy is fresh")
+    expect(lab.boot("web-1") == old, "web-1 has run on")
+    lab.bascule("vm", "create", "--file", str(path))
+    lab.wait_for_answer("web-2")
+
+
+test_rbd_full_pool.storage = "rbd"
+
+
 def template_tool(lab, code, why, *argv):
     ended = lab.execute("paris-1", "bascule-template", *argv)
     expect(ended == code, f"{why}: it ended with {ended}")

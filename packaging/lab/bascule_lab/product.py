@@ -82,10 +82,10 @@ def create_guest(instance, name, number, **changes):
     return True
 
 
-def page(instance, number, timeout_s=1):
-    """What the guest at guest_address(number) answers to GET /, or None."""
+def page(instance, number, path="/", timeout_s=1):
+    """What the guest at guest_address(number) answers to GET, or None."""
     try:
-        with urllib.request.urlopen(f"http://{instance.guest_address(number)}/", timeout=timeout_s) as answer:
+        with urllib.request.urlopen(f"http://{instance.guest_address(number)}{path}", timeout=timeout_s) as answer:
             return answer.read().decode().strip() if answer.status == 200 else None
     except OSError:
         return None
