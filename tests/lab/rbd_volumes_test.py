@@ -28,6 +28,10 @@ def test_rbd_volumes_change(lab):
     lab.wait(lambda: lab.vm("web-1")["volumes"][0].get("used_mib") == 4, 90, "what it uses is known: one object")
 
     refused(lab, "must be from 1", "vm", "grow", "web-1", f"gold:{volume}", "70T")
+    lab.bascule("vm", "grow", "web-1", f"gold:{volume}", "10T")
+    lab.wait(lambda: lab.observer.mib["web-1"] == 10 << 20, 10, "the guest sees 10 TiB")
+    wait_for_point(lab, "web-1")
+    lab.wait(lambda: follows(lab, "web-1"), 60, "a sparse volume of 10 TiB is followed")
     lab.bascule("vm", "stop", "web-1")
     lab.bascule("vm", "snapshot", "take", "web-1", "stopped")
     lab.bascule("vm", "snapshot", "remove", "web-1", "stopped", "--reason", "not needed any more")
