@@ -53,9 +53,21 @@ std::vector<std::string> good_messages() {
   const wire::CommandReply reply{
       ActionId("a"), Error{ErrorCode::timeout, "late"}, {}, {{"gold", "web-1", WallTime{9}}}, {}};
   const VmId vm("00000000-0000-4000-8000-000000000001");
-  const wire::VolumeSeen volume{
-      "gold", "web-1", "primary", "follows", true, true, false, WallTime{9}, 5ms, 7, {{"daily", WallTime{8}}},
-      {}};
+  const wire::VolumeSeen volume{"gold",
+                                "web-1",
+                                "primary",
+                                "follows",
+                                true,
+                                true,
+                                false,
+                                WallTime{9},
+                                5ms,
+                                4096,
+                                wire::ClusterCopies{2, 3, {"osd.1"}},
+                                std::nullopt,
+                                7,
+                                {{"daily", WallTime{8}}},
+                                {}};
   const wire::VolumesSeen seen{vm, {volume}};
   wire::Command change = command;
   change.order = wire::ChangeVolumes{start.spec, wire::Grow{"gold", "web-1", 40}};

@@ -164,6 +164,9 @@ std::vector<EventBody> one_of_each() {
                                 false,
                                 WallTime{7},
                                 12ms,
+                                4096,
+                                wire::ClusterCopies{2, 3, {"osd.1"}},
+                                wire::ClusterCopies{2, 3, {}},
                                 9,
                                 {{"daily", WallTime{5}}},
                                 {{"web-1.raw.kept.7", WallTime{7}}}};
