@@ -36,11 +36,12 @@ struct ClusterCopies {
 struct VolumeSeen {
   std::string pool;
   std::string volume;
-  std::string here;      // "primary", or what is wrong
-  std::string there;     // "follows", or what is wrong; empty when it is not mirrored
-  bool primary = false;  // mirrored, and this site's is the one that is written to
-  bool well = false;     // the other site follows
-  bool lost = false;     // a newer generation, or the other site, has it: this guest is fenced
+  std::string here;   // "primary", or what is wrong
+  std::string there;  // "follows", or what is wrong; empty when it is not mirrored
+  std::optional<bool>
+      primary;        // mirrored, and this site's is the one that is written to; absent: can't be told
+  bool well = false;  // the other site follows
+  bool lost = false;  // a newer generation, or the other site, has it: this guest is fenced
   std::optional<WallTime> complete_until;     // what the other site has
   std::optional<Duration> behind;             // how far it is behind
   std::optional<std::uint64_t> behind_bytes;  // what was written since then, at most; absent: not known

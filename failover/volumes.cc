@@ -8,6 +8,24 @@
 #include "failover/operator.h"
 
 namespace bascule {
+namespace {
+
+wire::VolumeSeen* seen_before(Vm& vm, const wire::VolumeSeen& one) {
+  const auto known = std::find_if(vm.live.volumes.begin(), vm.live.volumes.end(), [&one](const auto& each) {
+    return each.pool == one.pool && each.volume == one.volume;
+  });
+  return known == vm.live.volumes.end() ? nullptr : &*known;
+}
+
+// A host whose storage doesn't answer for a moment can't tell which volumes are mirrored: they still are.
+void note_all_seen(Vm& vm, std::vector<wire::VolumeSeen> seen) {
+  for (wire::VolumeSeen& one : seen)
+    if (const wire::VolumeSeen* known = seen_before(vm, one); known && !one.primary)
+      one.primary = known->primary;
+  vm.live.volumes = std::move(seen);
+}
+
+}  // namespace
 
 wire::Takeover takeover_for(const Turn& turn, const Vm& vm, const Host& to, Reason reason) {
   const auto& before = vm.record.placement.owner;
@@ -53,11 +71,11 @@ void note_taken(Turn& turn, Vm& vm, const std::vector<wire::VolumeTaken>& taken)
 void on_volumes_seen(Turn& turn, const Copy& from, const wire::VolumesSeen& seen) {
   Vm* vm = turn.find_vm(seen.vm);
   if (!vm || vm->record.placement.owner != from.host) return;
-  vm->live.volumes = seen.volumes;
+  note_all_seen(*vm, seen.volumes);
   std::string behind;
   for (const wire::VolumeSeen& volume : seen.volumes) {
     const bool late = volume.behind && *volume.behind > turn.policy.longest_behind;
-    if (!volume.primary || (volume.well && !late)) continue;
+    if (!volume.primary.value_or(false) || (volume.well && !late)) continue;
     behind = fmt::format("the other site's copy of {}/{} {}", volume.pool, volume.volume,
                          late ? in_seconds(*volume.behind) + " behind: " + volume.there : volume.there);
   }
@@ -128,13 +146,10 @@ std::optional<Error> why_no_change(Vm& vm, const wire::VolumeChange& change) {
 // Of the volumes that were changed; the others are as they were told before.
 void note_seen(Vm& vm, const std::vector<wire::VolumeSeen>& seen) {
   for (const wire::VolumeSeen& one : seen) {
-    const auto known = std::find_if(vm.live.volumes.begin(), vm.live.volumes.end(), [&one](const auto& each) {
-      return each.pool == one.pool && each.volume == one.volume;
-    });
-    if (known == vm.live.volumes.end())
-      vm.live.volumes.push_back(one);
-    else
+    if (wire::VolumeSeen* known = seen_before(vm, one))
       *known = one;
+    else
+      vm.live.volumes.push_back(one);
   }
 }
 
@@ -192,13 +207,13 @@ void volumes_changed(Turn& turn, Vm& vm, const wire::CommandReply& reply) {
 
 bool has_copies(const Vm& vm) {
   return std::any_of(vm.live.volumes.begin(), vm.live.volumes.end(),
-                     [](const wire::VolumeSeen& volume) { return volume.primary; });
+                     [](const wire::VolumeSeen& volume) { return volume.primary.value_or(false); });
 }
 
 std::string words_about_copies(const Vm& vm) {
   std::string words;
   for (const wire::VolumeSeen& volume : vm.live.volumes)
-    if (volume.primary)
+    if (volume.primary.value_or(false))
       words += fmt::format("{}{}/{}: this side is newest; at home: {}", words.empty() ? "" : ", ",
                            volume.pool, volume.volume, volume.there);
   return words;

@@ -9,6 +9,8 @@ namespace bascule::hostd {
 namespace {
 
 constexpr Duration kTellEvery = 10s;  // what has not changed
+constexpr Duration kCloseAfter = 10s;
+constexpr Duration kTendingEnds = 3s;
 
 bool says_the_same(const wire::VolumesSeen& a, const wire::VolumesSeen& b) {
   if (a.volumes.size() != b.volumes.size()) return false;
@@ -52,7 +54,31 @@ void Agent::tend_storage() {
   }
   close_volumes(running);
   Written written = written_by_guests(parts_.hypervisor);
-  for (const auto& [vm, generation] : running) tend_volumes(vm, generation, written[vm]);
+  for (const auto& [vm, generation] : running) {
+    if (!begin_tending(vm, false)) continue;
+    tend_volumes(vm, generation, written[vm]);
+    end_tending();
+  }
+}
+
+// Not of a guest that has ended meanwhile, or isn't of one that has.
+bool Agent::begin_tending(const VmId& vm, bool ended) {
+  const std::lock_guard lock(mutex_);
+  if (guests_.contains(vm) == ended) return false;
+  tending_ = vm;
+  return true;
+}
+void Agent::end_tending() {
+  const std::lock_guard lock(mutex_);
+  tending_.reset();
+  tended_one_.notify_all();
+}
+
+// Whoever takes a volume over fences everybody who has it open: all of this host's use of the cluster would
+// be blocked for a moment.
+void Agent::wait_for_tending(const VmId& vm) {
+  std::unique_lock lock(mutex_);
+  tended_one_.wait_for(lock, kTendingEnds, [this, &vm] { return tending_ != vm; });
 }
 
 void Agent::tell_hosts(const wire::Welcome& welcome) {
@@ -80,7 +106,7 @@ std::optional<std::vector<wire::StorageServer>> Agent::take_servers() {
   return all;
 }
 
-// Of guests that have ended since the last round.
+// Of guests that ended a while ago: when one is moved, its next host does all of it, and more, at once.
 void Agent::close_volumes(const std::map<VmId, Generation>& running) {
   for (auto at = tended_.begin(); at != tended_.end();) {
     const auto guest = running.find(at->first);
@@ -88,9 +114,19 @@ void Agent::close_volumes(const std::map<VmId, Generation>& running) {
       ++at;
       continue;
     }
-    for (const auto& [pool_name, volume] : at->second.volumes)
-      if (const auto pool = parts_.pools.find(pool_name); pool != parts_.pools.end())
-        pool->second->close(volume, at->first, at->second.generation);
+    Tended& tended = at->second;
+    const Instant now = parts_.clock.now();
+    if (!tended.ended_at) tended.ended_at = now;
+    if (now - *tended.ended_at < kCloseAfter) {
+      ++at;
+      continue;
+    }
+    if (begin_tending(at->first, true)) {
+      for (const auto& [pool_name, volume] : tended.volumes)
+        if (const auto pool = parts_.pools.find(pool_name); pool != parts_.pools.end())
+          pool->second->close(volume, at->first, tended.generation);
+      end_tending();
+    }
     at = tended_.erase(at);
   }
 }
@@ -101,7 +137,7 @@ std::vector<DomainIdentity::Volume> Agent::volumes_of(const VmId& vm, Generation
   if (tended.generation == generation) return tended.volumes;
   const Result<std::string> xml = parts_.hypervisor.xml(vm);
   if (!xml) return {};
-  tended = {generation, identity_of(*xml).volumes, {}, {}};
+  tended = {generation, identity_of(*xml).volumes, {}, {}, {}};
   return tended.volumes;
 }
 

@@ -159,7 +159,7 @@ class RbdPool final : public StoragePool {
     note_copies(volume, written, seen);
     seen.lost = here->role == ImageRole::replica || generation_of(*here) > generation;
     if (here->role == ImageRole::plain || !remote_) return seen;
-    if (seen.primary && here->uncopied < kMostWhileRunning) snapshot_if_due(volume, seen);
+    if (*seen.primary && here->uncopied < kMostWhileRunning) snapshot_if_due(volume, seen);
     look_there(volume, generation_of(*here), seen);
     if (measured && remote_->ready()) takeover_.heal_there(volume, generation_of(*here));
     return seen;

@@ -5,6 +5,7 @@
 #include "base/sha256.h"
 #include "failover/failback.h"
 #include "failover/readiness.h"
+#include "failover/volumes.h"
 #include "tests/scenarios/world.h"
 
 namespace {
@@ -117,6 +118,29 @@ TEST_CASE("a pool's trouble that all hosts of a site see is told once for the si
   report("paris-1", "pool gold: nearly full", true);
   CHECK(world.host("paris-1").live.faults == std::vector<std::string>{"storage: pool silver: nearly full"});
   CHECK(world.host("paris-2").live.faults.size() == 1);
+}
+
+TEST_CASE("a volume is still mirrored while its host's storage can't tell") {
+  World world;
+  four_hosts(world);
+  world.create("web-1", "paris");
+  world.run(5s);
+  const Vm& vm = world.state.vms.begin()->second;
+  const auto look = [&](std::optional<bool> primary) {
+    wire::VolumeSeen seen;
+    seen.pool = "gold";
+    seen.volume = "disk";
+    seen.primary = primary;
+    world.send(HostVolumesSeen{world.copy_of(*vm.record.placement.owner), {vm.record.spec.id, {seen}}});
+  };
+  look(std::nullopt);
+  CHECK(!has_copies(vm));
+  look(true);
+  CHECK(has_copies(vm));
+  look(std::nullopt);
+  CHECK(has_copies(vm));
+  look(false);
+  CHECK(!has_copies(vm));
 }
 
 TEST_CASE("the digest covers epoch, generations, boots and places") {
