@@ -22,6 +22,7 @@
 #include "base/net/http.h"
 #include "base/random.h"
 #include "cluster/audit.h"
+#include "cluster/notary.h"
 #include "cluster/snapshot.h"
 #include "failover/event.h"
 
@@ -40,10 +41,12 @@ struct Services {
   std::function<void(std::uint64_t after, Duration wait, std::function<void()> call)> follow;
   std::function<Result<std::vector<AuditEntry>>(std::uint64_t after, std::size_t limit)> audit;
   std::function<Result<std::uint64_t>()> verify_audit;
+  std::function<Result<AuditExport>(std::uint64_t after, std::size_t limit)> export_audit;
+  std::string audit_key;          // public, PEM
   std::size_t notice_routes = 0;  // of mail and SMS in manager.toml
 };
 // Of the production parts, which must outlive the services.
-Services services_of(Runner& runner, Store& store, std::size_t notice_routes);
+Services services_of(Runner& runner, Store& store, const Notary& notary, std::size_t notice_routes);
 
 struct ApiOptions {
   Duration answer_time = 25s;  // below the server's request_time; then 202 and the operation's id

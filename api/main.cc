@@ -17,6 +17,7 @@
 #include "cluster/leadership.h"
 #include "cluster/lease_plane.h"
 #include "cluster/manager.h"
+#include "cluster/notary.h"
 #include "cluster/outbox.h"
 #include "cluster/runner.h"
 #include "cluster/store_sqlite.h"
@@ -161,7 +162,14 @@ int run(const ManagerConfig& config) {
                [&journal](const std::vector<Stepped>& turn, const State& after) {
                  if (journal) journal->record(turn, after);
                });
-  Api api(services_of(runner, **store, config.mail.size() + config.sms.size()));
+  const auto notary =
+      Notary::open({config.cluster, leadership.term, config.state_dir + "/audit"}, **store, clock);
+  if (!notary) {
+    runner.stop();
+    return fail(notary.error());
+  }
+  (*notary)->start();
+  Api api(services_of(runner, **store, **notary, config.mail.size() + config.sms.size()));
   const auto server = serve(api, config.listen.address, config.listen.api_port, config.tls);
   if (!server) {
     runner.stop();

@@ -4,7 +4,7 @@
 
 namespace bascule::api {
 
-Services services_of(Runner& runner, Store& store, std::size_t notice_routes) {
+Services services_of(Runner& runner, Store& store, const Notary& notary, std::size_t notice_routes) {
   Services services;
   services.notice_routes = notice_routes;
   services.snapshot = [&runner] { return runner.snapshot(); };
@@ -20,6 +20,10 @@ Services services_of(Runner& runner, Store& store, std::size_t notice_routes) {
     return read_audit(store, after, limit);
   };
   services.verify_audit = [&store] { return verify_chain(store); };
+  services.export_audit = [&store](std::uint64_t after, std::size_t limit) {
+    return export_audit(store, after, limit);
+  };
+  services.audit_key = notary.public_pem();
   return services;
 }
 

@@ -73,6 +73,23 @@ void verify_audit(Api& api, Call call) {
   });
 }
 
+void export_lines(Api& api, Call call) {
+  const auto after = number_of(call, "after", 0, UINT64_MAX);
+  if (!after) return;
+  const auto limit = number_of(call, "limit", kMostEvents, kMostEvents);
+  if (!limit) return;
+  const auto shared = std::make_shared<const Call>(std::move(call));
+  api.read_later(*shared, [&api, shared, after, limit] {
+    auto page = api.services().export_audit(*after, *limit);
+    if (!page) return shared->refuse(problem_of(page.error()));
+    shared->answer(200, json::encode_text(AuditLines{std::move(page->lines), page->next}));
+  });
+}
+
+void show_audit_key(Api& api, Call call) {
+  call.answer(200, json::encode_text(AuditKey{api.services().audit_key}));
+}
+
 // Blocks: on a worker's thread only.
 void answer_trail(const Api& api, const Call& call, ExplainView view, const std::set<std::string>& subjects,
                   std::uint64_t last) {
@@ -165,6 +182,8 @@ std::vector<Route> trail_routes() {
           {"GET", "/v1/explain/vm/{id}", explain_vm_call},
           {"GET", "/v1/audit", list_audit},
           {"GET", "/v1/audit/verify", verify_audit},
+          {"GET", "/v1/audit/export", export_lines},
+          {"GET", "/v1/audit/key", show_audit_key},
           {"GET", "/v1/incidents", list_incidents},
           {"GET", "/v1/operations/{id}", show_operation},
           {"POST", "/v1/notices/test", test_notices}};

@@ -311,6 +311,24 @@ void fields(V& v, AuditVerdict& x) {
   v("detail", x.detail);
 }
 
+struct AuditLines {
+  std::vector<std::string> lines;
+  std::uint64_t next = 0;
+};
+template <class V>
+void fields(V& v, AuditLines& x) {
+  v("lines", x.lines);
+  v("next", x.next);
+}
+
+struct AuditKey {
+  std::string public_key;  // PEM
+};
+template <class V>
+void fields(V& v, AuditKey& x) {
+  v("public_key", x.public_key);
+}
+
 // ---- Operations ----
 
 enum class OperationState { running, done, failed };

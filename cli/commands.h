@@ -17,7 +17,8 @@ void add_host_commands(CLI::App& app, Session& session);
 void add_vm_commands(CLI::App& app, Session& session);
 void add_volume_commands(CLI::App& vm, Session& session);  // of the group vm
 void add_failback_commands(CLI::App& app, Session& session);
-void add_trail_commands(CLI::App& app, Session& session);  // events, explain, audit, incidents, notify
+void add_trail_commands(CLI::App& app, Session& session);  // events, explain, incidents, notify, and audit
+void add_audit_commands(CLI::App& app, Session& session);
 
 // A group of commands ("vm"), and one command with its examples; `run` gives the exit code.
 CLI::App& add_group(CLI::App& app, const std::string& name, const std::string& what);

@@ -1,31 +1,16 @@
-// What happened and why: events, explain, audit, incidents, and the test of the notices.
+// What happened and why: events, explain, incidents, and the test of the notices.
 #include <CLI/CLI.hpp>
 #include <ostream>
 
 #include "base/json.h"
 #include "cli/commands.h"
 #include "cli/document.h"
+#include "cli/events.h"
 
 namespace bascule::cli {
 namespace {
 
 constexpr int kFollowSeconds = 25;
-
-struct PageOptions {
-  std::uint64_t after = 0;
-  std::uint64_t limit = 100;
-  bool follow = false;
-};
-
-std::string facts_of(const Document& event) {
-  std::string all;
-  const auto facts = event.find("facts");
-  if (facts == event.end() || !facts->is_object()) return all;
-  for (const auto& [name, value] : facts->items())
-    all +=
-        (all.empty() ? "" : " ") + name + "=" + (value.is_string() ? value.get<std::string>() : value.dump());
-  return all;
-}
 
 void print_event(Session& session, const Document& event) {
   const std::string words = text(event, "words");
@@ -41,16 +26,6 @@ void print_event(Session& session, const Document& event) {
 
 void print_events(Session& session, const Document& page) {
   for (const Document& event : elements(page, "items")) print_event(session, event);
-}
-
-int list_events(Session& session, const std::string& path, const PageOptions& options) {
-  const std::string target =
-      path + "?after=" + std::to_string(options.after) + "&limit=" + std::to_string(options.limit);
-  return session.show(session.get(target), [&session](const std::string& body) {
-    const Document page = parse(body);
-    print_events(session, page);
-    if (elements(page, "items").empty()) session.out << "nothing recorded\n";
-  });
 }
 
 // With --json: one event per line, as a stream for programs.
@@ -103,21 +78,6 @@ int explain(Session& session, const std::string& subject) {
                       [&session](const std::string& body) { print_explanation(session, body); });
 }
 
-int verify_audit(Session& session) {
-  const auto body = session.get("/v1/audit/verify", std::chrono::seconds(29));
-  const int code = session.show(body, [&session](const std::string& text_of_verdict) {
-    const Document verdict = parse(text_of_verdict);
-    if (flag(verdict, "intact"))
-      session.out << session.paint("intact", Tone::good) << ": " << text(verdict, "records") << " records; "
-                  << harmless(text(verdict, "detail")) << '\n';
-    else
-      session.out << session.paint("NOT INTACT", Tone::bad) << ": " << harmless(text(verdict, "detail"))
-                  << '\n';
-  });
-  if (code != kDone) return code;
-  return flag(parse(*body), "intact") ? kDone : kRefused;
-}
-
 void print_incidents(Session& session, const std::string& body) {
   Table table({"INCIDENT", "KIND", "SITE", "HOSTS", "VMS", "SWITCHED", "OPENED", "CLOSED"});
   for (const Document& incident : elements(parse(body), "items"))
@@ -157,19 +117,27 @@ void add_events(CLI::App& app, Session& session) {
   events.add_option("--limit", options->limit, "At most so many (100)")->check(CLI::Range(1, 1000));
 }
 
-void add_audit(CLI::App& app, Session& session) {
-  CLI::App& audit = add_group(app, "audit", "Who decided what, and why: a chain that shows any change");
-  const auto options = std::make_shared<PageOptions>();
-  CLI::App& list = add_command(audit, session, "list", "The records, oldest first",
-                               "  bascule audit list --after 1000 --limit 50",
-                               [&session, options] { return list_events(session, "/v1/audit", *options); });
-  list.add_option("--after", options->after, "Only records with a greater number");
-  list.add_option("--limit", options->limit, "At most so many (100)")->check(CLI::Range(1, 1000));
-  add_command(audit, session, "verify", "Check the whole chain; exit code 1 when it is broken",
-              "  bascule audit verify", [&session] { return verify_audit(session); });
+}  // namespace
+
+std::string facts_of(const Document& event) {
+  std::string all;
+  const auto facts = event.find("facts");
+  if (facts == event.end() || !facts->is_object()) return all;
+  for (const auto& [name, value] : facts->items())
+    all +=
+        (all.empty() ? "" : " ") + name + "=" + (value.is_string() ? value.get<std::string>() : value.dump());
+  return all;
 }
 
-}  // namespace
+int list_events(Session& session, const std::string& path, const PageOptions& options) {
+  const std::string target =
+      path + "?after=" + std::to_string(options.after) + "&limit=" + std::to_string(options.limit);
+  return session.show(session.get(target), [&session](const std::string& body) {
+    const Document page = parse(body);
+    print_events(session, page);
+    if (elements(page, "items").empty()) session.out << "nothing recorded\n";
+  });
+}
 
 void add_trail_commands(CLI::App& app, Session& session) {
   add_events(app, session);
@@ -180,7 +148,7 @@ void add_trail_commands(CLI::App& app, Session& session) {
       .add_option("subject", *subject, "vm/NAME or host/NAME")
       ->required()
       ->type_name("SUBJECT");
-  add_audit(app, session);
+  add_audit_commands(app, session);
   add_command(app, session, "incidents", "Faults and what followed from each, newest first",
               "  bascule incidents", [&session] {
                 return session.show(session.get("/v1/incidents"),

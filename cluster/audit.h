@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/audit_chain.h"
 #include "base/fields.h"
 #include "base/result.h"
 #include "base/time.h"
@@ -29,20 +30,6 @@ void fields(V& v, AuditEntry& x) {
   v("record", x.record);
 }
 
-// The end of the chain: where the next entry is hung.
-struct AuditHead {
-  std::uint64_t number = 0;  // of the last entry; 0: none yet
-  std::string hash = std::string(64, '0');
-};
-template <class V>
-void fields(V& v, AuditHead& x) {
-  v("number", x.number);
-  v("hash", x.hash);
-}
-
-// Lower-case hexadecimal.
-std::string sha256(std::string_view text);
-
 // Makes the next entry, moves `head` to it, and gives its pair for the store.
 struct SealedEntry {
   AuditEntry entry;
@@ -53,6 +40,9 @@ SealedEntry seal(AuditHead& head, WallTime at, const AuditRecord& record);
 // At most `limit` entries with a number greater than `after`, oldest first. `corrupt` names an entry that
 // doesn't decode. Blocks as the store does.
 Result<std::vector<AuditEntry>> read_audit(Store& store, std::uint64_t after, std::size_t limit);
+
+// Their texts as they are stored. What follows a gap isn't given.
+Result<std::vector<std::string>> read_audit_texts(Store& store, std::uint64_t after, std::size_t limit);
 
 // Follows the chain through `pairs` (audit entries as stored, in key order) on from `head`, which moves
 // along. `corrupt` names the first entry that was changed, is missing or stands in the wrong place.

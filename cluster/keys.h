@@ -15,8 +15,9 @@ inline constexpr std::string_view kHosts = "host/";
 inline constexpr std::string_view kVms = "vm/";
 inline constexpr std::string_view kIncidents = "incident/";
 inline constexpr std::string_view kPlans = "plan/";
-inline constexpr std::string_view kAudit = "audit/";    // + number, 20 digits: sorts as it grows
-inline constexpr std::string_view kOutbox = "outbox/";  // + number, 20 digits
+inline constexpr std::string_view kAudit = "audit/";             // + number, 20 digits: sorts as it grows
+inline constexpr std::string_view kCheckpoints = "checkpoint/";  // + number of the last entry, 20 digits
+inline constexpr std::string_view kOutbox = "outbox/";           // + number, 20 digits
 
 inline std::string host(const HostId& id) { return std::string(kHosts) + id.value; }
 inline std::string vm(const VmId& id) { return std::string(kVms) + id.value; }
@@ -28,6 +29,9 @@ inline std::string twenty_digits(std::uint64_t number) {
   return std::string(20 - digits.size(), '0') + digits;
 }
 inline std::string audit(std::uint64_t number) { return std::string(kAudit) + twenty_digits(number); }
+inline std::string checkpoint(std::uint64_t number) {
+  return std::string(kCheckpoints) + twenty_digits(number);
+}
 inline std::string outbox(std::uint64_t number) { return std::string(kOutbox) + twenty_digits(number); }
 
 }  // namespace bascule::keys

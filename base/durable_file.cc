@@ -1,4 +1,4 @@
-#include "hostd/durable_file.h"
+#include "base/durable_file.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace bascule::hostd {
+namespace bascule {
 namespace {
 
 class File {
@@ -55,6 +55,12 @@ Status write_durably(const std::string& path, std::string_view text) {
   return {};
 }
 
+Status append_durably(const std::string& path, std::string_view text) {
+  const File file(open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  if (file.get() < 0) return system_failure("opening", path);
+  return write_all(file.get(), text, path);
+}
+
 Result<std::string> read_whole(const std::string& path, std::size_t limit) {
   const File file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0) return failure(system_failure("opening", path).error());
@@ -70,4 +76,4 @@ Result<std::string> read_whole(const std::string& path, std::size_t limit) {
   }
 }
 
-}  // namespace bascule::hostd
+}  // namespace bascule

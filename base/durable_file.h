@@ -1,5 +1,4 @@
-// A small file that is either the old or the new version, whatever happens: temporary file, fsync, rename,
-// fsync of the folder.
+// Small files that outlive a loss of power.
 #pragma once
 
 #include <string>
@@ -7,10 +6,12 @@
 
 #include "base/result.h"
 
-namespace bascule::hostd {
+namespace bascule {
 
+// Either the old or the new version, whatever happens: temporary file, fsync, rename, fsync of the folder.
 Status write_durably(const std::string& path, std::string_view text);
+Status append_durably(const std::string& path, std::string_view text);  // mode 0600 when it is new
 // `not_found` when there is none; `exhausted` above `limit` bytes.
 Result<std::string> read_whole(const std::string& path, std::size_t limit);
 
-}  // namespace bascule::hostd
+}  // namespace bascule
