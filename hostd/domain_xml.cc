@@ -121,7 +121,6 @@ void add_disk(Node devices, const Disk& spec, const DiskSource& source, std::siz
   // A failed write must stop the guest: reported as an error to it, the domain would go on "running".
   set(driver, "error_policy", "stop");
   set(driver, "rerror_policy", "stop");
-  set(driver, "iothread", "1");
   std::visit([&disk](const auto& place) { add_source(disk, place); }, source);
   Node target = add(disk, "target");
   set(target, "dev", disk_target(index));
@@ -211,8 +210,6 @@ std::string domain_xml(const DomainPlan& plan) {
   add_metadata(domain, plan);
   set(add(domain, "memory", std::to_string(plan.spec.memory_mib)), "unit", "MiB");
   add(domain, "vcpu", std::to_string(plan.spec.vcpus));
-  // The disks' own, so that their requests don't wait for QEMU's main loop.
-  if (!plan.disks.empty()) add(domain, "iothreads", "1");
   add_boot(domain, plan);
   add_machine(domain, plan);
   add_devices(domain, plan);
