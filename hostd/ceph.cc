@@ -119,12 +119,13 @@ void Ceph::look_at_health() {
 
 template <class T, class Call>
 Result<T> Ceph::with_handle(Duration bound, const std::string& what, Call call) const {
-  const std::shared_ptr<Handle> used = handle();
+  std::shared_ptr<Handle> used = handle();
   if (!used) {
-    const Status state = ready();
-    return failure(state ? Error{ErrorCode::unavailable, what + ": not connected yet"}
-                         : state.error().within(what));
+    const Status state = ready();  // waits for the first look, which connects
+    if (!state) return failure(state.error().within(what));
+    used = handle();
   }
+  if (!used) return failure(ErrorCode::unavailable, what + ": not connected");
   return shared_->calls.run<T>(bound, what, [used, call]() -> Result<T> { return call(*used); });
 }
 

@@ -1,7 +1,7 @@
 #include "hostd/lease_view.h"
 
-#include "base/json.h"
 #include "base/durable_file.h"
+#include "base/json.h"
 
 namespace bascule::hostd {
 namespace {
