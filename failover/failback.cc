@@ -66,7 +66,7 @@ Result<PlanItem> item_for(const State& state, const Vm& vm, PlacementWish& wish)
       "starts on {}; {}",
       item.from.host.value, item.generation.value, item.generation.next().value, item.to.host.value,
       choice.explanation);
-  if (has_copies(vm))
+  if (vm.record.has_copies)
     item.why_safe += fmt::format("; {}; home's copy is brought in step first", words_about_copies(vm));
   return item;
 }
@@ -147,7 +147,7 @@ void stop_for_home(Turn& turn, Vm& vm, PlanItem& item) {
 
 void begin_item(Turn& turn, FailbackPlan& plan, PlanItem& item) {
   Vm& vm = turn.state.vms.at(item.vm);
-  const bool follows = vm.record.phase == VmPhase::running && has_copies(vm);
+  const bool follows = vm.record.phase == VmPhase::running && vm.record.has_copies;
   item.phase = follows ? PlanItemPhase::following : PlanItemPhase::stopping;
   vm.record.failback = plan.id;
   turn.touch(plan);

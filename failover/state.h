@@ -191,6 +191,7 @@ struct VmRecord {
   std::optional<IncidentId> incident;
   std::optional<PlanId> failback;  // being carried home by this plan
   // Of volumes that each site has a copy of
+  bool has_copies = false;                         // there are such, as its hosts said last
   Generation ran;                                  // the last that was seen running
   wire::Takeover takeover = wire::Takeover::none;  // of the start under way
   std::optional<WallTime> last_alive;              // before the fault; until it runs again
@@ -210,6 +211,7 @@ void fields(V& v, VmRecord& x) {
   v("words", x.words);
   v.optional("incident", x.incident);
   v.optional("failback", x.failback);
+  v.optional("has_copies", x.has_copies);
   v.optional("ran", x.ran);
   v.optional("takeover", x.takeover);
   v.optional("last_alive", x.last_alive);

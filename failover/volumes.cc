@@ -17,12 +17,17 @@ wire::VolumeSeen* seen_before(Vm& vm, const wire::VolumeSeen& one) {
   return known == vm.live.volumes.end() ? nullptr : &*known;
 }
 
-// A host whose storage doesn't answer for a moment can't tell which volumes are mirrored: they still are.
-void note_all_seen(Vm& vm, std::vector<wire::VolumeSeen> seen) {
-  for (wire::VolumeSeen& one : seen)
-    if (const wire::VolumeSeen* known = seen_before(vm, one); known && !one.primary)
-      one.primary = known->primary;
-  vm.live.volumes = std::move(seen);
+// A host whose storage doesn't answer for a moment can't tell, nor can anybody soon after a manager's start:
+// what was known holds.
+void note_copies(Turn& turn, Vm& vm) {
+  bool any = false;
+  for (const wire::VolumeSeen& volume : vm.live.volumes) {
+    if (!volume.primary) return;
+    any |= *volume.primary;
+  }
+  if (vm.record.has_copies == any) return;
+  vm.record.has_copies = any;
+  turn.touch(vm);
 }
 
 }  // namespace
@@ -71,7 +76,8 @@ void note_taken(Turn& turn, Vm& vm, const std::vector<wire::VolumeTaken>& taken)
 void on_volumes_seen(Turn& turn, const Copy& from, const wire::VolumesSeen& seen) {
   Vm* vm = turn.find_vm(seen.vm);
   if (!vm || vm->record.placement.owner != from.host) return;
-  note_all_seen(*vm, seen.volumes);
+  vm->live.volumes = seen.volumes;
+  note_copies(turn, *vm);
   std::string behind;
   for (const wire::VolumeSeen& volume : seen.volumes) {
     const bool late = volume.behind && *volume.behind > turn.policy.longest_behind;
@@ -203,11 +209,6 @@ void volumes_changed(Turn& turn, Vm& vm, const wire::CommandReply& reply) {
   turn.log(reply.error ? "change_failed" : "volumes_changed", vm, Reason::requested,
            reply.error ? reply.error->message : words_of(done->change));
   turn.actions.push_back(Answer{done->request, reply.error, vm.record.spec.id.value});
-}
-
-bool has_copies(const Vm& vm) {
-  return std::any_of(vm.live.volumes.begin(), vm.live.volumes.end(),
-                     [](const wire::VolumeSeen& volume) { return volume.primary.value_or(false); });
 }
 
 std::string words_about_copies(const Vm& vm) {

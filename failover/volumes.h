@@ -22,7 +22,6 @@ void on_volumes_seen(Turn& turn, const Copy& from, const wire::VolumesSeen& seen
 void change_volumes(Turn& turn, const ChangeVolumesAsked& asked);
 void volumes_changed(Turn& turn, Vm& vm, const wire::CommandReply& reply);
 
-bool has_copies(const Vm& vm);                 // some volume is mirrored, as its host says
 std::string words_about_copies(const Vm& vm);  // for a plan; empty when there are none
 
 }  // namespace bascule

@@ -134,13 +134,13 @@ TEST_CASE("a volume is still mirrored while its host's storage can't tell") {
     world.send(HostVolumesSeen{world.copy_of(*vm.record.placement.owner), {vm.record.spec.id, {seen}}});
   };
   look(std::nullopt);
-  CHECK(!has_copies(vm));
+  CHECK(!vm.record.has_copies);
   look(true);
-  CHECK(has_copies(vm));
+  CHECK(vm.record.has_copies);
   look(std::nullopt);
-  CHECK(has_copies(vm));
+  CHECK(vm.record.has_copies);
   look(false);
-  CHECK(!has_copies(vm));
+  CHECK(!vm.record.has_copies);
 }
 
 TEST_CASE("the digest covers epoch, generations, boots and places") {
