@@ -342,6 +342,10 @@ Status Ceph::prove_writable(const std::string& name) {
     for (int tries = 0; tries < 100; ++tries) {
       librbd::Image image;
       r = handle.rbd.open(handle.pool, image, name.c_str());
+      if (r >= 0 && promoted_in_part(image)) {
+        r = promote_anew(handle.pool, image);
+        if (r >= 0) continue;  // to open it anew
+      }
       if (r >= 0) r = write_what_is_there(image);
       if (r >= 0) return {};
       if (r != -EBUSY && r != -EROFS && r != -EAGAIN) break;

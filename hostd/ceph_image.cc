@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "hostd/ceph_point.h"
 
 namespace bascule::hostd {
 namespace {
@@ -267,6 +268,22 @@ int write_what_is_there(librbd::Image& image) {
   if (const ssize_t n = image.read(0, 512, block); n < 0) return static_cast<int>(n);
   if (const ssize_t n = image.write(0, block.length(), block); n < 0) return static_cast<int>(n);
   return image.flush();
+}
+
+bool promoted_in_part(librbd::Image& image) {
+  std::uint64_t features = 0;
+  librbd::mirror_image_info_t mirror;
+  if (image.features(&features) < 0 || (features & RBD_FEATURE_NON_PRIMARY) == 0) return false;
+  return image.mirror_image_get_info(&mirror, sizeof mirror) >= 0 && mirror.primary;
+}
+
+// Only a demotion makes librbd go through all of a promotion again.
+int promote_anew(librados::IoCtx& pool, librbd::Image& image) {
+  std::string name;
+  image.get_name(&name);
+  log(LogLevel::warning, "ceph", "promoted_anew", {{"image", name}});
+  const int r = demote_image(pool, image);
+  return r < 0 ? r : image.mirror_image_promote(false);
 }
 
 void break_lock(librbd::Image& image) {

@@ -28,6 +28,10 @@ int clients_of(librbd::Image& image, std::uint64_t but, std::set<std::string>& a
 // -EBUSY when three points wait to be copied: with a fourth librbd removes the third, even one that is just
 // being copied, and what arrives of that is of no one moment.
 int check_room_for_point(librbd::Image& image);
+// A promotion that was cut short, as by an OSD that went away, leaves an image that calls itself primary and
+// can't be written. To be opened anew afterwards.
+bool promoted_in_part(librbd::Image& image);
+int promote_anew(librados::IoCtx& pool, librbd::Image& image);
 int write_what_is_there(librbd::Image& image);  // with the exclusive lock
 void break_lock(librbd::Image& image);          // blocklists whoever has it
 // Those that somebody took: the trash is never rid of an image that has one.

@@ -332,6 +332,29 @@ def test_rbd_old_demotion_proves_nothing(lab):
 test_rbd_old_demotion_proves_nothing.storage = "rbd"
 
 
+def test_rbd_promotion_in_part(lab):
+    """A promotion that was cut short leaves an image that calls itself primary and can't be written: the next start
+    promotes it anew."""
+    rbd_ready(lab)
+    lab.bascule("vm", "stop", "web-1")
+    image = f"{ceph.POOL}/{lab.vm('web-1')['disks'][0]['volume']}"
+    header = "rbd_header." + json.loads(ceph.command(lab.instance, "paris", "rbd", "info", "--format", "json", image))["id"]
+    flags = lab.instance.state / "features"
+    ceph.command(lab.instance, "paris", "rados", "-p", ceph.POOL, "getomapval", header, "features", str(flags))
+    flags.write_bytes((int.from_bytes(flags.read_bytes(), "little") | NON_PRIMARY).to_bytes(8, "little"))
+    ceph.command(lab.instance, "paris", "rados", "-p", ceph.POOL, "setomapval", header, "features", "--input-file", str(flags))
+    expect("non-primary" in ceph.command(lab.instance, "paris", "rbd", "info", image), "it is as a promotion may leave it")
+    lab.bascule("vm", "start", "web-1")
+    lab.wait_for_answer("web-1")
+    expect("non-primary" not in ceph.command(lab.instance, "paris", "rbd", "info", image), "it is promoted wholly")
+    found_all(lab, "web-1")
+    lab.wait(lambda: follows(lab, "web-1"), 60, "its copy follows")
+
+
+test_rbd_promotion_in_part.storage = "rbd"
+NON_PRIMARY = 1 << 10  # of an image's features, see rbd/features.h
+
+
 def storage_faults(lab, host):
     return [fault for fault in lab.hosts()[host]["faults"] if fault.startswith("storage")]
 
