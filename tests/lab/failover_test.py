@@ -56,7 +56,7 @@ def test_host_crash_then_manual_failback(lab):
     key.write_text(lab.bascule("audit", "key")["public_key"])
     exported = lab.bascule("audit", "export", "--out", str(file))
     checked = lab.bascule("audit", "check", str(file), "--key", str(key))
-    expect(checked["last"] == exported["records"] > 50, f"the exported audit is proved: {exported}, {checked}")
+    expect(checked["last"] == exported["records"] > 20, f"the exported audit is proved: {exported}, {checked}")
 
 
 def test_returned_host_gets_nothing(lab):
