@@ -48,7 +48,9 @@ struct VolumeSeen {
   std::optional<ClusterCopies> copies_here;   // absent: not known, or no cluster that keeps copies
   std::optional<ClusterCopies> copies_there;
   std::optional<std::uint64_t> used_mib;  // of its size; absent: not known
-  std::vector<SnapshotSeen> snapshots;    // oldest first
+  // The generation that runs took it over from the other site's storage when it was started.
+  std::optional<VolumeTaken> taken;
+  std::vector<SnapshotSeen> snapshots;  // oldest first
   std::vector<SnapshotSeen> kept;  // copies that were set aside at this site on the way home: image, since
 };
 struct VolumesSeen {
@@ -124,6 +126,7 @@ void fields(V& v, VolumeSeen& x) {
   v.optional("copies_here", x.copies_here);
   v.optional("copies_there", x.copies_there);
   v.optional("used_mib", x.used_mib);
+  v.optional("taken", x.taken);
   v.optional("snapshots", x.snapshots);
   v.optional("kept", x.kept);
 }

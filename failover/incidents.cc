@@ -127,6 +127,16 @@ void incident_vm_running(Turn& turn, const Vm& vm) {
   digest_when_complete(turn, vm);
 }
 
+void incident_vm_lost(Turn& turn, const Vm& vm) {
+  for (auto& [id, incident] : turn.state.incidents) {
+    const auto& switched = incident.switched;
+    if (incident.closed || std::find(switched.begin(), switched.end(), vm.record.spec.id) == switched.end())
+      continue;
+    IncidentLive& live = turn.state.incident_live[id];
+    if (live.announced == switched.size()) send_digest(turn, incident, live);
+  }
+}
+
 void incident_vm_waits(Turn& turn, const Vm& vm) { digest_when_complete(turn, vm); }
 
 void digest_if_due(Turn& turn) {

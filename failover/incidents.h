@@ -10,6 +10,8 @@ IncidentId open_incident(Turn& turn, std::string kind, std::optional<SiteId> sit
                          const std::vector<Host*>& hosts);
 
 void incident_vm_running(Turn& turn, const Vm& vm);  // it runs again
+// What a switch of it lost became known only after it was seen to run: people are told again.
+void incident_vm_lost(Turn& turn, const Vm& vm);
 void incident_vm_waits(Turn& turn,
                        const Vm& vm);  // given up or without a place: the digest won't wait for it
 void digest_if_due(Turn& turn);        // at each Tick

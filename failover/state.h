@@ -193,6 +193,7 @@ struct VmRecord {
   // Of volumes that each site has a copy of
   bool has_copies = false;                         // there are such, as its hosts said last
   Generation ran;                                  // the last that was seen running
+  Generation accounted;                            // the last of which it is known what its start took over
   wire::Takeover takeover = wire::Takeover::none;  // of the start under way
   std::optional<WallTime> last_alive;              // before the fault; until it runs again
   std::optional<WallTime> complete_until;          // what was written later was lost by the last switch
@@ -213,6 +214,7 @@ void fields(V& v, VmRecord& x) {
   v.optional("failback", x.failback);
   v.optional("has_copies", x.has_copies);
   v.optional("ran", x.ran);
+  v.optional("accounted", x.accounted);
   v.optional("takeover", x.takeover);
   v.optional("last_alive", x.last_alive);
   v.optional("complete_until", x.complete_until);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "failover/incidents.h"
 #include "failover/operator.h"
 
 namespace bascule {
@@ -54,6 +55,7 @@ void note_last_alive(Turn& turn, Vm& vm) {
 
 void note_taken(Turn& turn, Vm& vm, const std::vector<wire::VolumeTaken>& taken) {
   const std::optional<WallTime> alive = std::exchange(vm.record.last_alive, std::nullopt);
+  vm.record.accounted = vm.record.placement.generation;
   turn.touch(vm);
   if (taken.empty()) return;
   vm.record.complete_until.reset();
@@ -73,11 +75,27 @@ void note_taken(Turn& turn, Vm& vm, const std::vector<wire::VolumeTaken>& taken)
            {{"complete_until", to_iso8601(*vm.record.complete_until)}});
 }
 
+namespace {
+
+// The answer to its start got lost, as the manager that waited for it.
+void account_for_start(Turn& turn, Vm& vm) {
+  if (vm.record.phase != VmPhase::running || vm.record.accounted == vm.record.placement.generation) return;
+  std::vector<wire::VolumeTaken> taken;
+  for (const wire::VolumeSeen& volume : vm.live.volumes)
+    if (volume.taken) taken.push_back(*volume.taken);
+  if (taken.empty()) return;
+  note_taken(turn, vm, taken);
+  if (vm.record.lost) incident_vm_lost(turn, vm);
+}
+
+}  // namespace
+
 void on_volumes_seen(Turn& turn, const Copy& from, const wire::VolumesSeen& seen) {
   Vm* vm = turn.find_vm(seen.vm);
   if (!vm || vm->record.placement.owner != from.host) return;
   vm->live.volumes = seen.volumes;
   note_copies(turn, *vm);
+  account_for_start(turn, *vm);
   std::string behind;
   for (const wire::VolumeSeen& volume : seen.volumes) {
     const bool late = volume.behind && *volume.behind > turn.policy.longest_behind;

@@ -171,9 +171,7 @@ class Agent {
 
   // agent_storage.cc
   std::vector<DomainIdentity::Volume> volumes_of(const VmId& vm, Generation generation);
-  bool begin_tending(const VmId& vm, bool ended);
-  void end_tending();
-  void wait_for_tending(const VmId& vm);
+  void wait_for_closing(const VmId& vm);
   void close_volumes(const std::map<VmId, Generation>& running);
   void tend_volumes(const VmId& vm, Generation generation, const std::vector<std::uint64_t>& written);
   struct VolumeToChange {
@@ -193,8 +191,8 @@ class Agent {
 
   mutable std::mutex mutex_;
   std::condition_variable unclaimed_;
-  std::condition_variable tended_one_;
-  std::optional<VmId> tending_;  // whose volumes the storage pump has open
+  std::condition_variable closed_one_;
+  std::set<VmId> in_use_;  // whose volumes the storage pump tends, and closes when they have ended
   std::map<VmId, Guest> guests_;
   std::set<VmId> claims_;
   std::uint64_t moment_ = 0;  // counts claims, so that a stale look is told from a fresh one
@@ -213,7 +211,6 @@ class Agent {
     std::vector<DomainIdentity::Volume> volumes;
     wire::VolumesSeen told;
     Instant told_at;
-    std::optional<Instant> ended_at;
   };
   std::map<VmId, Tended> tended_;
   std::map<ActionId, std::optional<wire::CommandReply>> actions_;  // nothing: in progress

@@ -246,7 +246,7 @@ Agent::Reply Agent::carry_out(const wire::Command& command, const wire::ForbidVm
   if (const Status forbidden = parts_.tombstones.forbid(order.vm, command.generation); !forbidden)
     return failure(forbidden.error());
   if (const Status ended = end_up_to(order.vm, command.generation); !ended) return failure(ended.error());
-  wait_for_tending(order.vm);
+  wait_for_closing(order.vm);
   // True of these generations even when a newer one runs here.
   return Done{{order.vm, command.generation, wire::DomainState::gone, ""}, {}, {}};
 }

@@ -9,8 +9,7 @@ namespace bascule::hostd {
 namespace {
 
 constexpr Duration kTellEvery = 10s;  // what has not changed
-constexpr Duration kCloseAfter = 10s;
-constexpr Duration kTendingEnds = 3s;
+constexpr Duration kClosingEnds = 3s;
 
 bool says_the_same(const wire::VolumesSeen& a, const wire::VolumesSeen& b) {
   if (a.volumes.size() != b.volumes.size()) return false;
@@ -54,31 +53,15 @@ void Agent::tend_storage() {
   }
   close_volumes(running);
   Written written = written_by_guests(parts_.hypervisor);
-  for (const auto& [vm, generation] : running) {
-    if (!begin_tending(vm, false)) continue;
-    tend_volumes(vm, generation, written[vm]);
-    end_tending();
-  }
-}
-
-// Not of a guest that has ended meanwhile, or isn't of one that has.
-bool Agent::begin_tending(const VmId& vm, bool ended) {
-  const std::lock_guard lock(mutex_);
-  if (guests_.contains(vm) == ended) return false;
-  tending_ = vm;
-  return true;
-}
-void Agent::end_tending() {
-  const std::lock_guard lock(mutex_);
-  tending_.reset();
-  tended_one_.notify_all();
+  for (const auto& [vm, generation] : running)
+    if (guest(vm)) tend_volumes(vm, generation, written[vm]);
 }
 
 // Whoever takes a volume over fences everybody who has it open: all of this host's use of the cluster would
-// be blocked for a moment.
-void Agent::wait_for_tending(const VmId& vm) {
+// be blocked for a moment. So the word that a guest is gone waits until its volumes are closed.
+void Agent::wait_for_closing(const VmId& vm) {
   std::unique_lock lock(mutex_);
-  tended_one_.wait_for(lock, kTendingEnds, [this, &vm] { return tending_ != vm; });
+  closed_one_.wait_for(lock, kClosingEnds, [this, &vm] { return !in_use_.contains(vm); });
 }
 
 void Agent::tell_hosts(const wire::Welcome& welcome) {
@@ -106,7 +89,7 @@ std::optional<std::vector<wire::StorageServer>> Agent::take_servers() {
   return all;
 }
 
-// Of guests that ended a while ago: when one is moved, its next host does all of it, and more, at once.
+// Of guests that have ended since the last round.
 void Agent::close_volumes(const std::map<VmId, Generation>& running) {
   for (auto at = tended_.begin(); at != tended_.end();) {
     const auto guest = running.find(at->first);
@@ -114,18 +97,13 @@ void Agent::close_volumes(const std::map<VmId, Generation>& running) {
       ++at;
       continue;
     }
-    Tended& tended = at->second;
-    const Instant now = parts_.clock.now();
-    if (!tended.ended_at) tended.ended_at = now;
-    if (now - *tended.ended_at < kCloseAfter) {
-      ++at;
-      continue;
-    }
-    if (begin_tending(at->first, true)) {
-      for (const auto& [pool_name, volume] : tended.volumes)
-        if (const auto pool = parts_.pools.find(pool_name); pool != parts_.pools.end())
-          pool->second->close(volume, at->first, tended.generation);
-      end_tending();
+    for (const auto& [pool_name, volume] : at->second.volumes)
+      if (const auto pool = parts_.pools.find(pool_name); pool != parts_.pools.end())
+        pool->second->close(volume, at->first, at->second.generation);
+    {
+      const std::lock_guard lock(mutex_);
+      in_use_.erase(at->first);
+      closed_one_.notify_all();
     }
     at = tended_.erase(at);
   }
@@ -137,7 +115,7 @@ std::vector<DomainIdentity::Volume> Agent::volumes_of(const VmId& vm, Generation
   if (tended.generation == generation) return tended.volumes;
   const Result<std::string> xml = parts_.hypervisor.xml(vm);
   if (!xml) return {};
-  tended = {generation, identity_of(*xml).volumes, {}, {}, {}};
+  tended = {generation, identity_of(*xml).volumes, {}, {}};
   return tended.volumes;
 }
 
@@ -157,6 +135,10 @@ void Agent::tend_volumes(const VmId& vm, Generation generation, const std::vecto
     seen.volumes.push_back(std::move(*one));
   }
   if (seen.volumes.empty()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    in_use_.insert(vm);
+  }
   Tended& tended = tended_[vm];
   const Instant now = parts_.clock.now();
   if (says_the_same(tended.told, seen) && now - tended.told_at < kTellEvery) return;

@@ -41,6 +41,14 @@ std::optional<Arrival> fetched_since(const ImageState& image, Generation ran) {
   return Arrival{{until.value_or(0)}, !until};
 }
 
+std::optional<FetchedBy> fetched_by(const ImageState& image) {
+  const auto by = number_in(image, kTakenByTag);
+  if (!by) return std::nullopt;
+  const auto until = number_in(image, kTakenUntilTag);
+  return FetchedBy{Generation(static_cast<std::uint64_t>(*by)),
+                   until ? std::optional(WallTime{*until}) : std::nullopt};
+}
+
 std::map<std::string, std::string> tags_of_use(Generation generation, const std::string& cluster,
                                                const std::optional<wire::VolumeTaken>& taken) {
   std::map<std::string, std::string> tags{{kGenerationTag, std::to_string(generation.value)},

@@ -31,6 +31,14 @@ Generation generation_of(const ImageState& image);  // 0: none had it
 // What a start that failed since generation `ran` fetched, or one that died before it left its tags.
 std::optional<Arrival> fetched_since(const ImageState& image, Generation ran);
 
+// The start that fetched it from the other site last, by its tags, and until when that was complete; absent:
+// entirely.
+struct FetchedBy {
+  Generation generation;
+  std::optional<WallTime> until;
+};
+std::optional<FetchedBy> fetched_by(const ImageState& image);
+
 // Of an image that `generation` begins to use on that cluster.
 std::map<std::string, std::string> tags_of_use(Generation generation, const std::string& cluster,
                                                const std::optional<wire::VolumeTaken>& taken);

@@ -75,6 +75,8 @@ wire::VolumeSeen VolumesInUse::look_at(const std::string& volume, Generation gen
   seen.primary = here->role == ImageRole::primary;
   for (const ImageSnapshot& snapshot : here->snapshots)
     seen.snapshots.push_back({snapshot.name, snapshot.taken});
+  if (const auto by = fetched_by(*here); by && by->generation == generation)
+    seen.taken = wire::VolumeTaken{pool_, volume, by->until};
   const bool measured = measure(volume, seen);
   seen.lost = here->role == ImageRole::replica || generation_of(*here) > generation;
   if (here->role == ImageRole::plain || !remote_) return seen;

@@ -66,6 +66,7 @@ std::vector<std::string> good_messages() {
                                 wire::ClusterCopies{2, 3, {"osd.1"}},
                                 std::nullopt,
                                 7,
+                                wire::VolumeTaken{"gold", "web-1", WallTime{6}},
                                 {{"daily", WallTime{8}}},
                                 {}};
   const wire::VolumesSeen seen{vm, {volume}};

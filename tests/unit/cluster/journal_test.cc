@@ -168,6 +168,7 @@ std::vector<EventBody> one_of_each() {
                                 wire::ClusterCopies{2, 3, {"osd.1"}},
                                 wire::ClusterCopies{2, 3, {}},
                                 9,
+                                wire::VolumeTaken{"gold", "web-1", WallTime{6}},
                                 {{"daily", WallTime{5}}},
                                 {{"web-1.raw.kept.7", WallTime{7}}}};
   return {HostHello{greeting},

@@ -143,6 +143,31 @@ TEST_CASE("a volume is still mirrored while its host's storage can't tell") {
   CHECK(!vm.record.has_copies);
 }
 
+TEST_CASE("what a start took over is told though its answer got lost") {
+  World world;
+  four_hosts(world);
+  world.create("web-1", "paris");
+  world.run(5s);
+  Vm& vm = world.state.vms.begin()->second;
+  const auto look = [&] {
+    wire::VolumeSeen seen;
+    seen.pool = "gold";
+    seen.volume = "disk";
+    seen.primary = true;
+    seen.taken = wire::VolumeTaken{"gold", "disk", WallTime{7}};
+    world.send(HostVolumesSeen{world.copy_of(*vm.record.placement.owner), {vm.record.spec.id, {seen}}});
+  };
+  look();
+  CHECK(!vm.record.lost);  // the answer said that it took over nothing
+  vm.record.accounted = Generation();
+  look();
+  CHECK(vm.record.lost);
+  CHECK(vm.record.complete_until == WallTime{7});
+  vm.record.lost.reset();
+  look();
+  CHECK(!vm.record.lost);
+}
+
 TEST_CASE("the digest covers epoch, generations, boots and places") {
   World world;
   four_hosts(world);
