@@ -109,29 +109,29 @@ int show_key(Session& session) {
 
 // ---- Proving it elsewhere ----
 
-Status read_checkpoints(AuditReader& reader, const std::string& path) {
-  if (path.empty()) return {};
+// Ends with the first line that `take` refuses.
+template <class Take>
+Status for_each_line(const std::string& path, Take take) {
   std::ifstream file(path);
   std::uint64_t number = 0;
   for (std::string line; std::getline(file, line);) {
     ++number;
-    if (const Status known = reader.expect(line); !known)
-      return failure(known.error().within(path + " line " + std::to_string(number)));
+    if (const Status taken = take(line); !taken)
+      return failure(taken.error().within(path + " line " + std::to_string(number)));
   }
   return file.eof() && number > 0 ? Status()
                                   : failure(ErrorCode::not_found, path + " can't be read, or is empty");
 }
 
-Status read_export(AuditReader& reader, const std::string& path) {
-  std::ifstream file(path);
-  std::uint64_t number = 0;
-  for (std::string line; std::getline(file, line);) {
-    ++number;
-    if (const Status follows = reader.next(line); !follows)
-      return failure(follows.error().within(path + " line " + std::to_string(number)));
+Status read_export(AuditReader& reader, const CheckOptions& options) {
+  if (!options.checkpoints.empty()) {
+    const Status known = for_each_line(options.checkpoints,
+                                       [&reader](const std::string& line) { return reader.expect(line); });
+    if (!known) return known;
   }
-  if (!file.eof() || number == 0) return failure(ErrorCode::not_found, path + " can't be read, or is empty");
-  return reader.end();
+  const Status read =
+      for_each_line(options.file, [&reader](const std::string& line) { return reader.next(line); });
+  return read ? reader.end() : read;
 }
 
 void print_check(Session& session, const Document& verdict) {
@@ -151,8 +151,7 @@ int check_export(Session& session, const CheckOptions& options) {
   const Result<std::string> key = read_whole(options.key, kLargestKey);
   if (!key) return session.report({kUsage, key.error().message, "`bascule audit key` prints it"});
   AuditReader reader(*key);
-  Status whole = read_checkpoints(reader, options.checkpoints);
-  if (whole) whole = read_export(reader, options.file);
+  const Status whole = read_export(reader, options);
   const std::uint64_t first = reader.head().number - reader.entries() + 1;
   const Document verdict{{"intact", whole.has_value()},
                          {"detail", whole ? "" : whole.error().message},
