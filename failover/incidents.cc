@@ -128,13 +128,23 @@ void incident_vm_running(Turn& turn, const Vm& vm) {
 }
 
 void incident_vm_lost(Turn& turn, const Vm& vm) {
+  bool open = false;
   for (auto& [id, incident] : turn.state.incidents) {
     const auto& switched = incident.switched;
     if (incident.closed || std::find(switched.begin(), switched.end(), vm.record.spec.id) == switched.end())
       continue;
+    open = true;
     IncidentLive& live = turn.state.incident_live[id];
     if (live.announced == switched.size()) send_digest(turn, incident, live);
   }
+  if (open || !vm.record.lost) return;
+  turn.notify(NoticeKind::vms_switched_loss, std::nullopt,
+              {{"host", "a host that was lost"},
+               {"vms", vm.record.spec.name},
+               {"site", landed_at(turn.state, {vm.record.spec.id})},
+               {"n", "1"},
+               {"lost", in_seconds(*vm.record.lost)},
+               {"detail", "told late: the answer to its start got lost"}});
 }
 
 void incident_vm_waits(Turn& turn, const Vm& vm) { digest_when_complete(turn, vm); }

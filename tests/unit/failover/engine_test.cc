@@ -160,7 +160,9 @@ TEST_CASE("what a start took over is told though its answer got lost") {
   look();
   CHECK(!vm.record.lost);  // the answer said that it took over nothing
   vm.record.accounted = Generation();
+  world.notices.clear();
   look();
+  CHECK(world.notices.size() == 1);
   CHECK(vm.record.lost);
   CHECK(vm.record.complete_until == WallTime{7});
   vm.record.lost.reset();
