@@ -9,6 +9,7 @@
 #include "failover/incidents.h"
 #include "failover/placement.h"
 #include "failover/vm_life.h"
+#include "failover/volumes.h"
 
 namespace bascule {
 namespace {
@@ -50,15 +51,17 @@ Result<StartElsewhere> prove(const Turn& turn, const Vm& vm) {
   return StartElsewhere::prove(turn.state, vm.record.spec.id, std::move(receipts));
 }
 
-// The landing sites in order. What is away never lands at home: only an approved plan brings it there.
+// The landing sites in order. What is away never lands at home: only an approved plan brings it there. What
+// could not be brought there goes back first to where its data are.
 std::vector<SiteId> landing_sites(const State& state, const VmRecord& vm, const Host* owner) {
   const SiteId here = owner ? owner->record.site : vm.spec.home;
-  const bool owner_lives = owner && is_usable(*owner);
+  const bool stuck_on_the_way = vm.takeover == wire::Takeover::planned && vm.ran < vm.placement.generation;
+  const bool stays = !owner || vm.away || (is_usable(*owner) && !stuck_on_the_way);
   std::vector<SiteId> sites;
-  if (!owner || owner_lives || vm.away) sites.push_back(here);
+  if (stays) sites.push_back(here);
   for (const auto& [id, site] : state.sites)
     if (id != here) sites.push_back(id);
-  if (owner && !owner_lives && !vm.away) sites.push_back(here);
+  if (!stays) sites.push_back(here);
   if (vm.away) std::erase(sites, vm.spec.home);
   return sites;
 }
@@ -140,6 +143,7 @@ void settle_stopped(Turn& turn, Vm& vm) {
   turn.forget_command(vm);
   turn.state.unplaced.erase(vm.record.spec.id);
   turn.set_may_run(vm, {});
+  note_last_alive(turn, vm);
   turn.set_phase(vm, VmPhase::stopped, vm.record.reason, vm.record.explanation);
   turn.log("vm_stopped", vm, vm.record.reason, vm.record.explanation);
   vm.record.incident.reset();

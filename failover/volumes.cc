@@ -45,8 +45,9 @@ wire::Takeover takeover_for(const Turn& turn, const Vm& vm, const Host& to, Reas
 void note_last_alive(Turn& turn, Vm& vm) {
   const auto& owner = vm.record.placement.owner;
   const Host* host = owner ? turn.find_host(*owner) : nullptr;
-  if (!host || vm.record.last_alive || vm.record.phase != VmPhase::recovering) return;
-  // It died somewhere between its last heartbeat and the one that didn't come.
+  const bool ended = vm.record.phase == VmPhase::recovering || vm.record.phase == VmPhase::stopping;
+  if (!host || vm.record.last_alive || !ended) return;
+  // A host dies somewhere between its last heartbeat and the one that didn't come.
   const Duration silent =
       std::max<Duration>(0s, turn.now - host->live.last_heard - turn.policy.heartbeat / 2);
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(silent);
@@ -81,11 +82,13 @@ namespace {
 void account_for_start(Turn& turn, Vm& vm) {
   if (vm.record.phase != VmPhase::running || vm.record.accounted == vm.record.placement.generation) return;
   std::vector<wire::VolumeTaken> taken;
-  for (const wire::VolumeSeen& volume : vm.live.volumes)
+  for (const wire::VolumeSeen& volume : vm.live.volumes) {
+    if (!volume.primary) return;  // not looked at yet
     if (volume.taken) taken.push_back(*volume.taken);
-  if (taken.empty()) return;
+  }
+  if (vm.live.volumes.empty()) return;
   note_taken(turn, vm, taken);
-  if (vm.record.lost) incident_vm_lost(turn, vm);
+  if (!taken.empty() && vm.record.lost) incident_vm_lost(turn, vm);
 }
 
 }  // namespace

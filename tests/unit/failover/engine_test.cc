@@ -170,6 +170,26 @@ TEST_CASE("what a start took over is told though its answer got lost") {
   CHECK(!vm.record.lost);
 }
 
+TEST_CASE("what was stopped long before its site was lost has lost nothing since") {
+  World world;
+  world.mirrored = true;
+  four_hosts(world);
+  const VmId id = world.create("web-1", "paris");
+  world.run(5s);
+  world.send(StopVmAsked{world.asked("alice"), id});
+  world.run(600s);
+  world.storage_down.insert(SiteId("paris"));
+  for (const char* host : {"paris-1", "paris-2"}) world.crash(HostId(host));
+  world.run(5s);
+  world.send(StartVmAsked{world.asked("alice"), id});
+  world.run(10s);
+  const VmRecord& record = world.state.vms.at(id).record;
+  CHECK(record.phase == VmPhase::running);
+  CHECK(record.complete_until);
+  CHECK(record.lost == Duration(0));
+  CHECK(!record.last_alive);
+}
+
 TEST_CASE("the digest covers epoch, generations, boots and places") {
   World world;
   four_hosts(world);
