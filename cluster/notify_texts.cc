@@ -64,8 +64,8 @@ constexpr std::array kEnglish = {
     Words{N::copies_behind, S::warning, "The copy of {vms} doesn't follow",
           "The other site lacks the latest data of {vms} (on {host}): {detail}.\n"
           "A switch now would lose data.\n\n"
-          "Next: look at rbd-mirror, the link between the sites and the other Ceph cluster; see\n"
-          "`bascule vm show {vms}`.",
+          "Next: look at rbd-mirror there (restart one that runs and copies nothing), the link between the\n"
+          "sites and the other Ceph cluster; see `bascule vm show {vms}`.",
           "Bascule {cluster}: the other site's copy of {vms} is BEHIND. Next: check rbd-mirror and the link"},
     Words{N::vms_switched, S::critical, "{n} {n|VM|VMs} switched from {host} to {site}",
           "{n} {n|VM|VMs} of {host} {n|was|were} started at {site}:\n    {vms}\n\n"
@@ -184,8 +184,8 @@ constexpr std::array kFrench = {
     Words{N::copies_behind, S::warning, "La copie de {vms} ne suit plus",
           "L’autre site n’a pas les dernières données de {vms} (sur {host}) : {detail}.\n"
           "Une bascule maintenant perdrait des données.\n\n"
-          "À faire : vérifier rbd-mirror, le lien entre les sites et l’autre cluster Ceph ; voir\n"
-          "`bascule vm show {vms}`.",
+          "À faire : vérifier rbd-mirror là-bas (redémarrer celui qui tourne sans rien copier), le lien\n"
+          "entre les sites et l’autre cluster Ceph ; voir `bascule vm show {vms}`.",
           "Bascule {cluster} : copie de {vms} sur l’autre site en RETARD. À faire : vérifier rbd-mirror, le "
           "lien"},
     Words{N::vms_switched, S::critical, "{n} VM {n|basculée|basculées} de {host} vers {site}",

@@ -10,7 +10,8 @@ namespace bascule {
 // same.
 wire::Takeover takeover_for(const Turn& turn, const Vm& vm, const Host& to, Reason reason);
 
-// The VM has ended, by itself or with its host: from then on nothing of it was written. Kept until it runs again.
+// The VM has ended, by itself or with its host: from then on nothing of it was written. Kept until it runs
+// again.
 void note_last_alive(Turn& turn, Vm& vm);
 
 // The answer to a start: which data came along, and how much of the last is lost.
