@@ -95,6 +95,7 @@ void Turn::set_phase(Host& host, HostPhase phase, Reason reason) {
 
 void Turn::set_phase(Vm& vm, VmPhase phase, Reason reason, std::string explanation) {
   ensure(may_go(kVmTransitions, vm.record.phase, phase), "a VM phase that states.dot doesn't allow");
+  if (vm.record.phase == VmPhase::running && phase != VmPhase::running) vm.record.last_alive.reset();
   vm.record.phase = phase;
   vm.record.reason = reason;
   vm.record.explanation = std::move(explanation);

@@ -298,7 +298,8 @@ void on_reply(Turn& turn, const Copy& from, const wire::CommandReply& reply) {
   if (command.kind == CommandKind::change) return volumes_changed(turn, *vm, reply);
   if (vm->record.phase != VmPhase::starting || command.generation != vm->record.placement.generation) return;
   if (reply.error) return start_failed(turn, *vm, from, *reply.error);
-  note_taken(turn, *vm, reply.taken);
+  // A host that ran it already when it was asked again has nothing to tell: then its volumes' tags do.
+  if (!reply.taken.empty() || !vm->record.has_copies) note_taken(turn, *vm, reply.taken);
   wire::DomainReport report{command.vm, command.generation, DomainState::running, ""};
   now_running(turn, *vm, reply.domain.value_or(report));
 }

@@ -170,6 +170,30 @@ TEST_CASE("what a start took over is told though its answer got lost") {
   CHECK(!vm.record.lost);
 }
 
+TEST_CASE("a start that is answered without a word about the volumes is accounted for by their tags") {
+  World world;
+  four_hosts(world);
+  const VmId id = world.create("web-1", "paris");
+  world.run(5s);
+  const auto look = [&](std::optional<wire::VolumeTaken> taken) {
+    wire::VolumeSeen seen;
+    seen.pool = "gold";
+    seen.volume = "disk";
+    seen.primary = true;
+    seen.taken = std::move(taken);
+    world.send(HostVolumesSeen{world.copy_of(*world.state.vms.at(id).record.placement.owner), {id, {seen}}});
+  };
+  look(std::nullopt);
+  world.send(StopVmAsked{world.asked("alice"), id});
+  world.run(5s);
+  world.send(StartVmAsked{world.asked("alice"), id});
+  world.run(5s);
+  REQUIRE(world.state.vms.at(id).record.phase == VmPhase::running);
+  look(wire::VolumeTaken{"gold", "disk", WallTime{7}});
+  CHECK(world.state.vms.at(id).record.complete_until == WallTime{7});
+  CHECK(world.state.vms.at(id).record.lost > Duration(0));
+}
+
 TEST_CASE("what was stopped long before its site was lost has lost nothing since") {
   World world;
   world.mirrored = true;
