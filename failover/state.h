@@ -195,7 +195,7 @@ struct VmRecord {
   Generation ran;                                  // the last that was seen running
   Generation accounted;                            // the last of which it is known what its start took over
   wire::Takeover takeover = wire::Takeover::none;  // of the start under way
-  std::optional<WallTime> last_alive;              // before the fault; until it runs again
+  std::optional<WallTime> last_alive;              // before it ended; until it is accounted for
   std::optional<WallTime> complete_until;          // what was written later was lost by the last switch
   std::optional<Duration> lost;
 };

@@ -95,6 +95,7 @@ void Turn::set_phase(Host& host, HostPhase phase, Reason reason) {
 
 void Turn::set_phase(Vm& vm, VmPhase phase, Reason reason, std::string explanation) {
   ensure(may_go(kVmTransitions, vm.record.phase, phase), "a VM phase that states.dot doesn't allow");
+  // It ran since: an earlier end of it says nothing about what it wrote.
   if (vm.record.phase == VmPhase::running && phase != VmPhase::running) vm.record.last_alive.reset();
   vm.record.phase = phase;
   vm.record.reason = reason;

@@ -78,7 +78,7 @@ void note_taken(Turn& turn, Vm& vm, const std::vector<wire::VolumeTaken>& taken)
 
 namespace {
 
-// The answer to its start got lost, as the manager that waited for it.
+// The answer to its start got lost, as the manager that waited for it, or said nothing of its volumes.
 void account_for_start(Turn& turn, Vm& vm) {
   if (vm.record.phase != VmPhase::running || vm.record.accounted == vm.record.placement.generation) return;
   std::vector<wire::VolumeTaken> taken;
