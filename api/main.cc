@@ -78,7 +78,7 @@ JournalOptions journal_options(const ManagerConfig& config) {
 void fill(GrantTable& leases, const ManagerConfig& config, const Records& records, Instant now) {
   for (const HostConfig& host : config.host) leases.admit(host.name);
   for (const HostRecord& host : records.hosts)
-    if (host.revoked) leases.revoke({host.id, *host.revoked}, now);
+    if (host.revoked) leases.revoke({ActionId(), {host.id, *host.revoked}, !host.withheld}, now);
 }
 
 ChannelChanged changed(const ChannelStatus& status) {
@@ -105,6 +105,15 @@ std::optional<Error> wait_for_end(const Runner& runner) {
   while (!end_is_asked())
     if (const std::optional<Error> why = runner.failure()) return why;
   return std::nullopt;
+}
+
+// A lease that is withheld when the manager stops could be given back by its successor only. A guard that
+// lives asks within a fifth of its lease, once its link works, and the engine, which still runs, gives it
+// back.
+void give_back_withheld(const GrantTable& leases, const Policy& policy, const Clock& clock) {
+  const Instant end = clock.now() + policy.lease_ttl * 7 / 10;
+  while (leases.withholds(policy.lease_ttl, clock.now()) && clock.now() < end && !end_is_asked()) {
+  }
 }
 
 // In mode `stop` guests must outlast an upgrade: guards, which renew every fifth of a lease, get long ones. A
@@ -178,9 +187,9 @@ int run(const ManagerConfig& config) {
   log(LogLevel::info, "manager", "running",
       {{"cluster", config.cluster}, {"term", leadership.term}, {"version", BASCULE_VERSION}});
 
-  const std::optional<Error> why = wait_for_end(runner);
+  if (!wait_for_end(runner)) give_back_withheld(leases, policy, clock);
   runner.stop();  // before the parts that its actions go to
-  if (why) return fail(*why);
+  if (const std::optional<Error> why = runner.failure()) return fail(*why);
   grant_long(leases, policy, clock);
   log(LogLevel::info, "manager", "ended");
   return 0;

@@ -281,11 +281,13 @@ struct LeaseRequest {
   Duration boot_clock{};
 };
 
-enum class LeaseVerdict { granted, revoked, not_leader, unknown_host };
+// `withheld`: the manager doubts that the host lives and grants nothing for the moment; what is held is held.
+enum class LeaseVerdict { granted, withheld, revoked, not_leader, unknown_host };
 constexpr auto enum_names(LeaseVerdict) {
   using L = LeaseVerdict;
-  return std::array{EnumName<L>{L::granted, "granted"}, EnumName<L>{L::revoked, "revoked"},
-                    EnumName<L>{L::not_leader, "not_leader"}, EnumName<L>{L::unknown_host, "unknown_host"}};
+  return std::array{EnumName<L>{L::granted, "granted"}, EnumName<L>{L::withheld, "withheld"},
+                    EnumName<L>{L::revoked, "revoked"}, EnumName<L>{L::not_leader, "not_leader"},
+                    EnumName<L>{L::unknown_host, "unknown_host"}};
 }
 
 struct LeaseReply {

@@ -29,7 +29,7 @@ void Actuators::take(const Action& action) {
   else if (const auto* check = std::get_if<CheckBmc>(&action))
     start(Purpose::check, check_of(check->host), check->host);
   else if (const auto* revoke = std::get_if<RevokeLease>(&action))
-    tell(parts_.leases->revoke(revoke->copy, clock_.now()));
+    tell(parts_.leases->revoke(*revoke, clock_.now()));
   else if (const auto* keep = std::get_if<KeepStorage>(&action))
     parts_.sessions->keep_storage(keep->hosts);
   else if (std::holds_alternative<Notify>(action))

@@ -105,7 +105,12 @@ wire::LeaseReply GrantTable::answer(const wire::LeaseRequest& request, std::stri
     return reply;
   }
   note(boot, request, now);
-  if (boot.revoked) {
+  if (boot.standing == Standing::withheld) {
+    reply.verdict = wire::LeaseVerdict::withheld;
+    reply.reason = "the host is silent; its request is told";
+    return reply;
+  }
+  if (boot.standing == Standing::revoked) {
     reply.verdict = wire::LeaseVerdict::revoked;
     reply.reason = "this boot of the host was declared lost";
     return reply;
@@ -138,7 +143,7 @@ GrantTable::Boot& GrantTable::boot_of(const Copy& copy) {
   std::vector<std::map<Copy, Boot>::iterator> others;
   for (auto it = boots_.lower_bound({copy.host, BootId()}); it != boots_.end() && it->first.host == copy.host;
        ++it)
-    if (!it->second.revoked) others.push_back(it);
+    if (it->second.standing == Standing::granted) others.push_back(it);
   if (others.size() >= kMostBoots)
     boots_.erase(*std::min_element(others.begin(), others.end(), [](const auto& a, const auto& b) {
       return a->second.last_renewal < b->second.last_renewal;
@@ -169,12 +174,15 @@ std::string GrantTable::problem_of(const Boot& boot) const {
   return "";
 }
 
-LeaseRevoked GrantTable::revoke(const Copy& copy, Instant now) {
+LeaseRevoked GrantTable::revoke(const RevokeLease& order, Instant now) {
   const std::lock_guard lock(mutex_);
-  Boot& boot = boot_of(copy);
-  boot.revoked = true;
+  Boot& boot = boot_of(order.copy);
   LeaseRevoked revoked;
-  revoked.copy = copy;
+  revoked.action = order.action;
+  revoked.copy = order.copy;
+  // The commit took long, and meanwhile it was heard.
+  if (!order.declared_lost && boot.last_renewal && *boot.last_renewal > order.decided) return revoked;
+  boot.standing = order.declared_lost ? Standing::revoked : Standing::withheld;
   revoked.armed = is_armed(boot);
   revoked.echoed_sequence = boot.echo;
   const Duration left = boot.last_renewal ? boot.granted_until - now : Duration::zero();
@@ -187,7 +195,7 @@ LeaseRevoked GrantTable::revoke(const Copy& copy, Instant now) {
 void GrantTable::allow(const Copy& copy) {
   const std::lock_guard lock(mutex_);
   const auto found = boots_.find(copy);
-  if (found != boots_.end()) found->second.revoked = false;
+  if (found != boots_.end()) found->second.standing = Standing::granted;
 }
 
 bool GrantTable::armed(const Copy& copy) const {
@@ -206,8 +214,16 @@ bool GrantTable::all_hold(Duration length, Duration recent, Instant now) const {
   const std::lock_guard lock(mutex_);
   return std::all_of(boots_.begin(), boots_.end(), [&](const auto& entry) {
     const Boot& boot = entry.second;
-    const bool renews = !boot.revoked && boot.last_renewal && now - *boot.last_renewal <= recent;
-    return !renews || boot.granted_until > now + length;
+    return boot.standing != Standing::granted || !boot.renewed_within(recent, now) ||
+           boot.granted_until > now + length;
+  });
+}
+
+bool GrantTable::withholds(Duration recent, Instant now) const {
+  const std::lock_guard lock(mutex_);
+  return std::any_of(boots_.begin(), boots_.end(), [&](const auto& entry) {
+    const Boot& boot = entry.second;
+    return boot.standing == Standing::withheld && (!boot.last_renewal || boot.renewed_within(recent, now));
   });
 }
 
@@ -215,8 +231,9 @@ std::vector<LeaseView> GrantTable::views() const {
   const std::lock_guard lock(mutex_);
   std::vector<LeaseView> views;
   for (const auto& [copy, boot] : boots_)
-    views.push_back({copy, is_armed(boot), boot.revoked, boot.echoed_mode, boot.last_renewal,
-                     boot.granted_until, settings_.mode == LeaseMode::stop ? problem_of(boot) : ""});
+    views.push_back({copy, is_armed(boot), boot.standing != Standing::granted, boot.echoed_mode,
+                     boot.last_renewal, boot.granted_until,
+                     settings_.mode == LeaseMode::stop ? problem_of(boot) : ""});
   return views;
 }
 

@@ -30,6 +30,8 @@ Status void_what_was_believed(Store& store, Loaded& loaded) {
     host.phase_reason = Reason::recovering_epoch;
     host.evidence.clear();
     host.revoked.reset();
+    host.revoked_echo.reset();
+    host.withheld = false;
     puts.push_back(pair_of(host));
   }
   for (VmRecord& vm : loaded.records.vms) {

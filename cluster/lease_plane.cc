@@ -47,8 +47,10 @@ class ServedPlane final : public LeasePlane {
     const auto asked = json::decode_text<wire::LeaseRequest>(request.body, json::Unknown::tolerate);
     if (!asked) return refuse(400, asked.error().message);
     net::HttpResponse response;
-    response.body = json::encode_text(table_.answer(*asked, request.peer.name, clock_.now()));
+    const wire::LeaseReply answer = table_.answer(*asked, request.peer.name, clock_.now());
+    response.body = json::encode_text(answer);
     tell_if_changed({asked->host, asked->boot_id});
+    if (answer.verdict == wire::LeaseVerdict::withheld) post_(LeaseAsked{{asked->host, asked->boot_id}});
     return response;
   }
 

@@ -21,6 +21,7 @@
 #include "base/time.h"
 #include "base/wire.h"
 #include "cluster/leadership.h"
+#include "failover/action.h"
 #include "failover/event.h"
 #include "failover/policy.h"
 
@@ -74,7 +75,7 @@ class RateCheck {
 struct LeaseView {
   Copy copy;
   bool armed = false;
-  bool revoked = false;
+  bool revoked = false;  // or withheld
   LeaseMode echoed_mode = LeaseMode::keep;
   std::optional<Instant> last_renewal;  // absent: none since this manager leads
   Instant granted_until;                // of the longest grant
@@ -97,7 +98,7 @@ class GrantTable {
 
   // The point from which a lapse counts: once it has returned, no grant for this boot is made. Repeated calls
   // tell the same facts, with the time to wait from `now`.
-  LeaseRevoked revoke(const Copy& copy, Instant now);
+  LeaseRevoked revoke(const RevokeLease& order, Instant now);
   // The boot may be granted leases again: only by a committed decision that clears its host.
   void allow(const Copy& copy);
 
@@ -111,6 +112,9 @@ class GrantTable {
   // Every boot that was granted a lease within the last `recent` holds one for longer than `length`, or was
   // revoked.
   bool all_hold(Duration length, Duration recent, Instant now) const;
+  // From a boot that was granted a lease within the last `recent`, or by a predecessor, it is withheld:
+  // should its guard live, it is about to ask.
+  bool withholds(Duration recent, Instant now) const;
 
   std::vector<LeaseView> views() const;
   const LeaseSettings& settings() const { return settings_; }
@@ -118,8 +122,9 @@ class GrantTable {
  private:
   static constexpr std::size_t kMostBoots = 4;  // of one host that are remembered, beside the revoked ones
 
+  enum class Standing { granted, withheld, revoked };
   struct Boot {
-    bool revoked = false;
+    Standing standing = Standing::granted;
     std::uint64_t last_sequence = 0;
     std::uint64_t first_grant = 0;  // sequences of our own grants; 0: none
     std::uint64_t last_grant = 0;
@@ -130,6 +135,9 @@ class GrantTable {
     RateCheck rate;
     std::optional<Instant> last_renewal;
     Instant granted_until;
+    bool renewed_within(Duration recent, Instant now) const {
+      return last_renewal && now - *last_renewal <= recent;
+    }
   };
   std::string refusal(const wire::LeaseRequest& request, std::string_view peer) const;
   Boot& boot_of(const Copy& copy);
@@ -155,8 +163,9 @@ struct LeasePlaneOptions {
 
 class LeasePlane {
  public:
-  // Told LeaseObserved when `armed` of a boot changes, on the server's thread; must not block. False: not
-  // taken, it is told again with the next renewal.
+  // Told LeaseObserved when `armed` of a boot changes, and LeaseAsked when a boot asks for what is withheld
+  // from it; on the server's thread, must not block. False: not taken, it is told again with the next
+  // request.
   using Post = std::function<bool(EventBody)>;
 
   // `table` and `clock` must outlive it. Destruction stops it.

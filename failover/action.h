@@ -42,8 +42,11 @@ struct KeepStorage {
   std::vector<HostId> hosts;
 };
 struct RevokeLease {
+  ActionId action;
   Copy copy;
-};  // answered by LeaseRevoked
+  bool declared_lost = true;  // false: withheld while that is in doubt, the guard keeps what it holds
+  Instant decided{};          // a guard that was granted a lease since lives: nothing is withheld from it
+};                            // answered by LeaseRevoked
 
 enum class NoticeKind {
   host_lost,  // detection: sent before fencing ends

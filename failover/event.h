@@ -84,10 +84,15 @@ struct LeaseObserved {  // the lease plane's view changed: an armed guard echoed
 };
 struct LeaseRevoked {  // outcome of RevokeLease: from now on no grant is sent
   static constexpr std::string_view kType = "lease_revoked";
+  ActionId action;
   Copy copy;
   bool armed = false;  // a stop grant had been echoed by an armed guard
   std::uint64_t echoed_sequence = 0;
   Duration lapse{};  // to wait from now: the longest that this host may still run
+};
+struct LeaseAsked {  // a guard asks for the lease that is withheld from its boot
+  static constexpr std::string_view kType = "lease_asked";
+  Copy copy;
 };
 struct ChannelChanged {
   static constexpr std::string_view kType = "channel_changed";
@@ -173,11 +178,11 @@ struct TestNotices {
   Asked asked;
 };
 
-using EventBody =
-    std::variant<HostHello, HostHeartbeat, HostDomainChanged, HostFaultReported, HostVolumesSeen, HostReplied,
-                 HostSessionClosed, PowerOffDone, PowerOnDone, BmcChecked, LeaseObserved, LeaseRevoked,
-                 ChannelChanged, Tick, CreateVm, StartVmAsked, StopVmAsked, DeleteVm, ChangeVolumesAsked,
-                 ClearHost, PowerHost, DrillHost, AttestDown, PlanFailback, ApproveFailback, TestNotices>;
+using EventBody = std::variant<HostHello, HostHeartbeat, HostDomainChanged, HostFaultReported,
+                               HostVolumesSeen, HostReplied, HostSessionClosed, PowerOffDone, PowerOnDone,
+                               BmcChecked, LeaseObserved, LeaseRevoked, LeaseAsked, ChannelChanged, Tick,
+                               CreateVm, StartVmAsked, StopVmAsked, DeleteVm, ChangeVolumesAsked, ClearHost,
+                               PowerHost, DrillHost, AttestDown, PlanFailback, ApproveFailback, TestNotices>;
 
 struct Event {
   EventBody body;
@@ -256,10 +261,15 @@ void fields(V& v, LeaseObserved& x) {
 }
 template <class V>
 void fields(V& v, LeaseRevoked& x) {
+  v("action", x.action);
   v("copy", x.copy);
   v("armed", x.armed);
   v("echoed_sequence", x.echoed_sequence);
   v("lapse_ms", x.lapse);
+}
+template <class V>
+void fields(V& v, LeaseAsked& x) {
+  v("copy", x.copy);
 }
 template <class V>
 void fields(V& v, ChannelChanged& x) {

@@ -6,6 +6,7 @@
 
 #include "failover/brake.h"
 #include "failover/fence_host.h"
+#include "failover/lease_lapse.h"
 #include "failover/site.h"
 
 namespace bascule {
@@ -88,7 +89,8 @@ std::optional<Instant> detector_deadline(const State& state, const Host& host, I
       if (!host.record.boot_id) return std::nullopt;
       return state.started + policy.connect_grace;
     case HostPhase::up:
-      return host.live.last_heard + policy.suspicion_after();
+      return host.live.last_heard +
+             (may_withhold(host, policy) ? policy.doubt_after() : policy.suspicion_after());
     case HostPhase::suspect:
     case HostPhase::held:
       if (is_weighed(host)) return now + policy.heartbeat / 4;
@@ -181,12 +183,15 @@ void detector_due(Turn& turn, Host& host) {
     turn.set_phase(host, HostPhase::suspect, Reason::heartbeats_missed);
     turn.log("suspect_host", host, Reason::heartbeats_missed,
              fmt::format("no heartbeat of {} for {}", host.record.id.value, in_seconds(silence)));
+  } else if (silence >= turn.policy.doubt_after() && may_withhold(host, turn.policy)) {
+    withhold_lease(turn, host);
   }
   weigh_again(turn, host);
 }
 
 void heard(Turn& turn, Host& host) {
   host.live.last_heard = turn.now;
+  host_lives(turn, host);
   turn.watch(host);
   if (turn.state.isolated) end_isolation(turn);
   const HostPhase phase = host.record.phase;

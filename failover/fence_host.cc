@@ -8,6 +8,7 @@
 #include "base/ensure.h"
 #include "failover/fault_detector.h"
 #include "failover/incidents.h"
+#include "failover/lease_lapse.h"
 #include "failover/readiness.h"
 #include "failover/recovery.h"
 #include "failover/storage_servers.h"
@@ -19,7 +20,6 @@ constexpr Duration kHeldRetry = 30s;  // of power off, while a person is awaited
 constexpr Duration kReadsApart = 1s;
 constexpr Duration kStorageRetry = 1s;
 constexpr Duration kDaemonsGoDown = 45s;  // of a dead host; Ceph needs 20 to 25 s to notice
-constexpr Duration kRevokeRetry = 5s;     // the lease plane answers at once, unless its word got lost
 
 bool can_power(const Host& host) { return host.record.has_bmc && host.record.bmc.has_value(); }
 
@@ -45,21 +45,11 @@ void cut_power(Turn& turn, Host& host) {
   }
   live.power_retry_at = turn.now + kStorageRetry;
   turn.watch(host);
-  const bool lease = live.revoke_asked || live.lapse_at;
-  if (lease || host.record.phase != HostPhase::fencing || turn.now - *live.power_withheld < kDaemonsGoDown)
-    return;
+  const bool waits = is_lapsing(host) || turn.now - *live.power_withheld < kDaemonsGoDown;
+  if (waits || host.record.phase != HostPhase::fencing) return;
   hold(turn, host, Reason::storage_needs_it,
        fmt::format("{}: {}. Make sure that it is off, then `bascule host attest-down {}`",
                    host.record.id.value, needed, host.record.id.value));
-}
-
-void revoke_lease(Turn& turn, Host& host) {
-  const BootId boot = *host.live.fenced_boot;
-  host.record.revoked = boot;
-  host.live.revoke_asked = true;
-  host.live.revoke_retry_at = turn.now + kRevokeRetry;
-  turn.touch(host);
-  turn.actions.push_back(RevokeLease{{host.record.id, boot}});
 }
 
 // Evidence about boots that no may_run names any more.
@@ -90,18 +80,6 @@ void forbid_switched(Turn& turn, const Host& host) {
   }
 }
 
-// No proof is on its way: hold, page, and go on trying the BMC.
-void hold_if_nothing_is_left(Turn& turn, Host& host, const std::string& words) {
-  const HostLive& live = host.live;
-  const bool power = live.power_action || live.power_retry_at;
-  const bool lease = live.revoke_asked || live.lapse_at;
-  if (power || lease || host.record.phase != HostPhase::fencing) return;
-  hold(turn, host, Reason::fencing_unavailable,
-       fmt::format("{}: {}. Make sure that it is off, then `bascule host attest-down {}`",
-                   host.record.id.value, words, host.record.id.value));
-  if (can_power(host)) host.live.power_retry_at = turn.now + kHeldRetry;
-}
-
 std::string problem_of(const Host& host, const PowerOffDone& done) {
   if (!done.outcome) return "power off failed: " + done.outcome.error().message;
   if (done.bmc_guid != host.record.bmc->guid)
@@ -112,6 +90,16 @@ std::string problem_of(const Host& host, const PowerOffDone& done) {
 }
 
 }  // namespace
+
+void hold_if_nothing_is_left(Turn& turn, Host& host, const std::string& words) {
+  const HostLive& live = host.live;
+  const bool power = live.power_action || live.power_retry_at;
+  if (power || is_lapsing(host) || host.record.phase != HostPhase::fencing) return;
+  hold(turn, host, Reason::fencing_unavailable,
+       fmt::format("{}: {}. Make sure that it is off, then `bascule host attest-down {}`",
+                   host.record.id.value, words, host.record.id.value));
+  if (can_power(host)) host.live.power_retry_at = turn.now + kHeldRetry;
+}
 
 bool has_evidence(const Host& host, const BootId& boot) {
   const Copy copy{host.record.id, boot};
@@ -157,7 +145,7 @@ void start_fencing(Turn& turn, Host& host, const IncidentId& incident, Reason re
   drop_spent_evidence(turn.state, host);
   turn.state.fences.push_back(turn.now);
   host.live.power_off_attempts = 0;
-  const bool lease = lease_counts(host, turn.policy);
+  const bool lease = lease_counts(host, turn.policy) || host.record.withheld;
   Turn::Facts means = facts;
   means["by"] = std::string(can_power(host) ? "power" : "") + (can_power(host) && lease ? " and " : "") +
                 (lease ? "lease" : "");
@@ -194,20 +182,6 @@ void power_off_done(Turn& turn, Host& host, const PowerOffDone& done) {
   hold_if_nothing_is_left(turn, host, problem);
 }
 
-void lease_revoked(Turn& turn, Host& host, const LeaseRevoked& revoked) {
-  const bool first = std::exchange(host.live.revoke_asked, false);
-  host.live.revoke_retry_at.reset();
-  turn.watch(host);
-  if (!first) return;  // asked again while the answer was under way
-  if (host.record.phase != HostPhase::fencing || host.record.revoked != revoked.copy.boot_id) return;
-  if (!revoked.armed)
-    return hold_if_nothing_is_left(turn, host, "no guard with an armed watchdog held its lease");
-  host.record.revoked_echo = revoked.echoed_sequence;
-  turn.touch(host);
-  host.live.lapse = std::max({revoked.lapse, turn.state.cluster.longest_lapse, turn.policy.manager_lapse()});
-  host.live.lapse_at = turn.now + host.live.lapse;
-}
-
 void fencing_due(Turn& turn, Host& host) {
   HostLive& live = host.live;
   const HostPhase phase = host.record.phase;
@@ -220,22 +194,7 @@ void fencing_due(Turn& turn, Host& host) {
     if (fencing && can_power(host) && !spent) cut_power(turn, host);
     if (unanswered && spent) hold_if_nothing_is_left(turn, host, "power off was never answered");
   }
-  if (live.revoke_retry_at && *live.revoke_retry_at <= turn.now) {
-    live.revoke_retry_at.reset();
-    if (live.revoke_asked && host.record.phase == HostPhase::fencing && host.record.revoked) {
-      live.revoke_retry_at = turn.now + kRevokeRetry;
-      turn.actions.push_back(RevokeLease{{host.record.id, *host.record.revoked}});
-    }
-  }
-  if (live.lapse_at && *live.lapse_at <= turn.now) {
-    live.lapse_at.reset();
-    if (!fencing || !host.record.revoked || !host.record.revoked_echo) return;
-    prove_down(turn, host,
-               {LeaseLapsedEvidence{
-                   {host.record.id, *host.record.revoked}, *host.record.revoked_echo, live.lapse, turn.wall}},
-               Reason::evidence_lease_lapsed,
-               "its lease lapsed " + in_seconds(live.lapse) + " after revocation");
-  }
+  lapse_due(turn, host);
   if (live.attested_until && *live.attested_until <= turn.now) {
     live.attested_until.reset();
     if (host.record.phase != HostPhase::down || turn.state.vms_by_host[host.record.id].empty()) return;
@@ -249,12 +208,7 @@ void resume_fencing(Turn& turn, Host& host) {
   host.live.fenced_boot = host.record.boot_id;
   turn.watch(host);
   turn.log("resume_fencing", host, Reason::fencing_started, "the manager was restarted meanwhile");
-  if (host.record.revoked && host.record.revoked_echo) {
-    host.live.lapse = std::max(turn.state.cluster.longest_lapse, turn.policy.manager_lapse());
-    host.live.lapse_at = turn.now + host.live.lapse;
-  } else if (host.record.revoked) {
-    revoke_lease(turn, host);
-  }
+  resume_lapse(turn, host);
   host.live.power_off_attempts = 0;
   if (can_power(host)) cut_power(turn, host);
   hold_if_nothing_is_left(turn, host, "no proof of its death can be had");
@@ -277,6 +231,7 @@ void recheck_down(Turn& turn, Host& host) {
 void prove_down(Turn& turn, Host& host, std::vector<Evidence> evidence, Reason reason, std::string words) {
   for (Evidence& item : evidence) host.record.evidence.push_back(std::move(item));
   host.live.power_retry_at.reset();
+  if (host.record.withheld) revoke_lease(turn, host);  // decided now
   host.live.lapse_at.reset();
   host.live.session = false;
   turn.set_phase(host, HostPhase::down, reason);
@@ -287,10 +242,8 @@ void prove_down(Turn& turn, Host& host, std::vector<Evidence> evidence, Reason r
 void spare_host(Turn& turn, Host& host) {
   if (host.live.power_action) return;  // an order to cut its power may still be under way
   host.live.power_retry_at.reset();
-  host.live.lapse_at.reset();
   host.record.quarantined = false;
-  host.record.revoked.reset();
-  host.record.revoked_echo.reset();
+  forget_revocation(host);
   turn.set_phase(host, HostPhase::up, Reason::host_back);
   turn.log("host_back", host, Reason::host_back, "heard again before its death was proved: its VMs stay");
   leave_incident(turn, host);
@@ -300,9 +253,7 @@ void spare_host(Turn& turn, Host& host) {
 void host_returned(Turn& turn, Host& host) {
   turn.set_phase(host, HostPhase::up, Reason::returned_quarantined);
   host.live.power_retry_at.reset();
-  host.live.lapse_at.reset();
-  host.record.revoked.reset();
-  host.record.revoked_echo.reset();
+  forget_revocation(host);
   if (host.record.quarantine_reason == Reason::requested && host.record.quarantined) {
     host.record.quarantined = false;
     return turn.log("host_up", host, Reason::host_back, "switched on again");

@@ -1,5 +1,5 @@
-// The making of proof: power off by a verified BMC, and beside it the lapse of a revoked lease. Whichever
-// comes first proves the host down.
+// The making of proof: power off by a verified BMC, and beside it the lapse of a revoked lease
+// (lease_lapse.h). Whichever comes first proves the host down.
 #pragma once
 
 #include "failover/turn.h"
@@ -12,7 +12,8 @@ void start_fencing(Turn& turn, Host& host, const IncidentId& incident, Reason re
                    const Turn::Facts& facts);
 
 void power_off_done(Turn& turn, Host& host, const PowerOffDone& done);
-void lease_revoked(Turn& turn, Host& host, const LeaseRevoked& revoked);
+// Holds and pages if no proof is on its way any more; goes on trying the BMC.
+void hold_if_nothing_is_left(Turn& turn, Host& host, const std::string& words);
 void fencing_due(Turn& turn, Host& host);
 void resume_fencing(Turn& turn, Host& host);  // after a manager's start: everything is asked anew
 

@@ -19,7 +19,8 @@ bool holds(const PowerOffEvidence& e, const Host& host, const Copy& copy, Instan
          e.reads_apart >= kReadsApart;
 }
 bool holds(const LeaseLapsedEvidence& e, const Host& host, const Copy& copy, Instant) {
-  return e.copy == copy && e.lapse > Duration{0} && host.record.revoked == copy.boot_id;
+  return e.copy == copy && e.lapse > Duration{0} && host.record.revoked == copy.boot_id &&
+         !host.record.withheld;
 }
 bool holds(const OperatorEvidence& e, const Host& host, const Copy& copy, Instant now) {
   return e.copy == copy && !e.serial.empty() && host.live.attested_until && now <= *host.live.attested_until;

@@ -9,6 +9,7 @@
 #include "failover/epoch.h"
 #include "failover/fault_detector.h"
 #include "failover/fence_host.h"
+#include "failover/lease_lapse.h"
 #include "failover/recovery.h"
 #include "failover/storage_servers.h"
 #include "failover/vm_life.h"
@@ -126,6 +127,7 @@ void on_hello(Turn& turn, const wire::Hello& hello) {
   host.live.session_since = turn.now;
   host.live.last_heard = turn.now;
   host.live.guard = hello.guard;
+  host_lives(turn, host);
   if (turn.state.isolated) end_isolation(turn);
   if (!host.live.next_check) host.live.next_check = turn.now;
   turn.touch(host);

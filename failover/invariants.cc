@@ -33,7 +33,7 @@ bool shows_end(const Host& host, const Evidence& evidence, const Copy& copy) {
            host.record.bmc->guid == power->bmc_guid;
   if (const auto* lease = std::get_if<LeaseLapsedEvidence>(&evidence))
     return lease->copy == copy && lease->lapse > Duration{0} && host.record.revoked == copy.boot_id &&
-           host.record.revoked_echo == lease->echoed_sequence;
+           !host.record.withheld && host.record.revoked_echo == lease->echoed_sequence;
   if (const auto* word = std::get_if<OperatorEvidence>(&evidence))
     return word->copy == copy && !word->serial.empty() && !word->operator_id.empty();
   return false;
@@ -118,6 +118,14 @@ void check_power(Check& check, const HostId& id, const char* what) {
         fmt::format("{}: {} while VMs may run there and it is {}", id.value, what, name_of(phase)));
 }
 
+void check_withheld(Check& check, const RevokeLease& revoke) {
+  const HostId& id = revoke.copy.host;
+  const auto host = check.outcome.next.hosts.find(id);
+  const bool stored = host != check.outcome.next.hosts.end() && host->second.record.withheld &&
+                      host->second.record.revoked == revoke.copy.boot_id;
+  if (!stored) check.broken.push_back(id.value + ": its lease was withheld without a stored decision");
+}
+
 void check_action(Check& check, const Action& action) {
   if (const auto* command = std::get_if<SendCommand>(&action)) {
     if (const auto* start = std::get_if<wire::StartVm>(&command->order))
@@ -125,7 +133,10 @@ void check_action(Check& check, const Action& action) {
   } else if (const auto* off = std::get_if<PowerOff>(&action)) {
     check_power(check, off->host, "its power was cut");
   } else if (const auto* revoke = std::get_if<RevokeLease>(&action)) {
-    check_power(check, revoke->copy.host, "its lease was revoked");
+    if (revoke->declared_lost)
+      check_power(check, revoke->copy.host, "its lease was revoked");
+    else
+      check_withheld(check, *revoke);
   }
 }
 

@@ -4,6 +4,7 @@
 #include "failover/fault_detector.h"
 #include "failover/fence_host.h"
 #include "failover/incidents.h"
+#include "failover/lease_lapse.h"
 #include "failover/operator.h"
 #include "failover/recovery.h"
 #include "failover/storage_servers.h"
@@ -95,8 +96,7 @@ void clear_host(Turn& turn, const ClearHost& asked) {
                        {ErrorCode::conflict, asked.host.value + ": " + problem});
   if (host->record.phase != HostPhase::up) turn.set_phase(*host, HostPhase::up, Reason::cleared);
   host->record.quarantined = false;
-  host->record.revoked.reset();
-  host->record.revoked_echo.reset();
+  forget_revocation(*host);
   leave_incident(turn, *host);
   turn.touch(*host);
   tell_kept(turn);

@@ -55,6 +55,9 @@ struct Policy {
                                                         watchdog_timeout + 500ms);
   }
   Duration suspicion_after() const { return heartbeat * missed_heartbeats; }
+  // The silence from which a lease is withheld, should it turn out to be a loss. One lost packet (TCP sends
+  // it again after 0.2 s) is no reason yet.
+  Duration doubt_after() const { return std::min(heartbeat + 300ms, suspicion_after()); }
   // After this long without an answer a peer confirms a host's silence. Heartbeats can't tell a stalled link
   // from a dead host: TCP, which waits twice as long after each loss, brings them up to twice the stall late.
   // Probes, many in each heartbeat while a peer is doubted, are answered as soon as it ends; the fifth

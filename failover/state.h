@@ -64,7 +64,8 @@ struct HostRecord {
   Reason quarantine_reason = Reason::requested;
   std::optional<BootId> revoked;  // no grant for this boot any more: the lease plane follows this record
   std::optional<std::uint64_t> revoked_echo;  // the stop grant that an armed guard had echoed, if one did
-  std::vector<Evidence> evidence;             // about boots of this host that may still be in some may_run
+  bool withheld = false;           // `revoked` is a precaution: the host is silent, nothing is decided
+  std::vector<Evidence> evidence;  // about boots of this host that may still be in some may_run
   std::optional<IncidentId> incident;
   Capacity capacity;             // as last reported
   bool carries_storage = false;  // daemons of its site's storage
@@ -83,6 +84,7 @@ void fields(V& v, HostRecord& x) {
   v("quarantine_reason", x.quarantine_reason);
   v.optional("revoked", x.revoked);
   v.optional("revoked_echo", x.revoked_echo);
+  v.optional("withheld", x.withheld);
   v("evidence", x.evidence);
   v.optional("incident", x.incident);
   v.optional("capacity", x.capacity);
@@ -112,7 +114,7 @@ struct HostLive {
   std::optional<Instant> power_withheld;   // since when: storage that it carries is needed
   std::optional<Instant> lapse_at;         // when the revoked lease counts as lapsed
   Duration lapse{};                        // the wait that ends then
-  bool revoke_asked = false;               // RevokeLease is out, unanswered
+  std::optional<ActionId> revoke_action;   // RevokeLease is out, unanswered
   std::optional<Instant> revoke_retry_at;  // it is asked again then
   std::optional<BootId> fenced_boot;       // the last boot when the decision to fence fell
   std::optional<Instant> attested_until;   // until when a person's word may be used
@@ -120,6 +122,7 @@ struct HostLive {
   // The boot whose guard, with an armed watchdog, echoed a stop grant. The plane may hear it before that
   // boot's hello.
   std::optional<BootId> lease_armed;
+  bool lease_spared = false;  // given back while it is silent: not withheld again before it is heard
   // Readiness
   bool bmc_ok = false;
   bool bmc_doubted = false;  // it was well and gave no answer: asked once more before that is a fault

@@ -61,11 +61,12 @@ void fields(V& v, HostLive& x) {
   v.optional("power_withheld", x.power_withheld);
   v.optional("lapse_at", x.lapse_at);
   v("lapse_ms", x.lapse);
-  v("revoke_asked", x.revoke_asked);
+  v.optional("revoke_action", x.revoke_action);
   v.optional("revoke_retry_at", x.revoke_retry_at);
   v.optional("fenced_boot", x.fenced_boot);
   v.optional("attested_until", x.attested_until);
   v.optional("lease_armed", x.lease_armed);
+  v.optional("lease_spared", x.lease_spared);
   v("bmc_ok", x.bmc_ok);
   v.optional("bmc_doubted", x.bmc_doubted);
   v("bmc_problem", x.bmc_problem);

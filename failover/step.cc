@@ -8,6 +8,7 @@
 #include "failover/fence_host.h"
 #include "failover/host_sessions.h"
 #include "failover/incidents.h"
+#include "failover/lease_lapse.h"
 #include "failover/operator.h"
 #include "failover/readiness.h"
 #include "failover/recovery.h"
@@ -47,6 +48,9 @@ void on(Turn& turn, const LeaseObserved& e) {
 }
 void on(Turn& turn, const LeaseRevoked& e) {
   if (Host* host = turn.find_host(e.copy.host)) lease_revoked(turn, *host, e);
+}
+void on(Turn& turn, const LeaseAsked& e) {
+  if (Host* host = turn.find_host(e.copy.host)) lease_asked(turn, *host, e);
 }
 void on(Turn& turn, const ChannelChanged& e) {
   if (e.alive) {

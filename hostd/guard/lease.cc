@@ -68,6 +68,8 @@ void Lease::accept(const wire::LeaseReply& reply, HostClocks now) {
     case wire::LeaseVerdict::granted:
       if (!outdated(reply)) grant(reply, sent, now);
       return;
+    case wire::LeaseVerdict::withheld:
+      return;
     case wire::LeaseVerdict::revoked:
       if (!outdated(reply)) lose("the manager revoked the lease: " + reply.reason);
       return;

@@ -14,6 +14,7 @@ namespace bascule::test {
 struct Machine {
   bool powered = true;
   bool frozen = false;     // no process runs, the guests neither; memory is kept
+  bool hostd = true;       // runs; else only its guard speaks
   bool to_manager = true;  // its link to the manager
   bool to_peers = true;    // its probes are answered
   bool hellos = false;     // has a session

@@ -129,6 +129,8 @@ bool happens_to_machine(World& world, const Words& w) {
     machine.frozen = true;
   else if (w[0] == "thaw")
     world.thaw(id);
+  else if (w[0] == "hostd")
+    machine.hostd = has(w, "alive");
   else if (w[0] == "cut") {
     machine.to_manager = false;
     machine.to_peers = has(w, "manager");

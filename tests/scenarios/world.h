@@ -160,7 +160,8 @@ class World {
     machines.at(id).frozen = false;
     machines.at(id).to_peers = true;
   }
-  bool speaks(const HostId& id) const {
+  bool speaks(const HostId& id) const { return machines.at(id).hostd && guard_speaks(id); }
+  bool guard_speaks(const HostId& id) const {
     const Machine& machine = machines.at(id);
     return machine.powered && !machine.frozen && machine.to_manager;
   }
@@ -277,7 +278,7 @@ class World {
     for (auto& [id, machine] : machines)
       for (const auto& [peer, other] : machines)
         if (peer != id && machine.to_peers && !machine.frozen && other.powered && other.to_peers &&
-            !other.frozen)
+            !other.frozen && machine.hostd && other.hostd)
           machine.seen[peer] = now;
   }
 
@@ -438,25 +439,31 @@ class World {
   void act(const RevokeLease& revoke) {
     const HostId id = revoke.copy.host;
     const bool armed = machines.at(id).guard_armed;
+    if (!revoke.declared_lost) schedule(policy.lease_ttl / 5, [this, revoke] { ask_withheld(revoke.copy); });
     if (lease_answers_lost > 0)
       --lease_answers_lost;
     else
       schedule(10ms, [this, revoke, armed] {
-        send(LeaseRevoked{revoke.copy, armed, armed ? 7u : 0u, policy.manager_lapse()});
+        send(LeaseRevoked{revoke.action, revoke.copy, armed, armed ? 7u : 0u, policy.manager_lapse()});
       });
     if (!armed) return;
     schedule(policy.lease_ttl, [this, revoke, id] {
       Machine& machine = machines.at(id);
-      if (copy_of(id) != revoke.copy || machine.frozen) return;
+      if (copy_of(id) != revoke.copy || machine.frozen || renews(revoke.copy)) return;
       const auto domains = machine.domains;
       for (const auto& [vm, generation] : domains) domain_ends(id, vm, wire::DomainCause::stopped_by_guard);
     });
     // A frozen kernel doesn't pet its watchdog.
     schedule(policy.lease_ttl + policy.kill_budget + policy.watchdog_timeout, [this, revoke, id] {
       Machine& machine = machines.at(id);
-      if (copy_of(id) == revoke.copy && machine.frozen) machine.domains.clear();
+      if (copy_of(id) == revoke.copy && machine.frozen && !renews(revoke.copy)) machine.domains.clear();
     });
   }
+  // A guard that lives and reaches the manager asks.
+  void ask_withheld(const Copy& copy) {
+    if (copy_of(copy.host) == copy && guard_speaks(copy.host) && !renews(copy)) send(LeaseAsked{copy});
+  }
+  bool renews(const Copy& copy) const { return state.hosts.at(copy.host).record.revoked != copy.boot_id; }
   void act(const Notify& notice) {
     notices.push_back(notice);
     std::string line = fmt::format("notify {}", name_of(notice.kind));

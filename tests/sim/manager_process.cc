@@ -142,7 +142,7 @@ void ManagerProcess::take(const Action& action) {
         else if constexpr (std::is_same_v<What, KeepStorage>)
           return;  // no simulated host carries storage
         else if constexpr (std::is_same_v<What, RevokeLease>) {
-          const LeaseRevoked revoked = leases_.revoke(what.copy, world_.now());
+          const LeaseRevoked revoked = leases_.revoke(what, world_.now());
           later(1ms, [this, revoked] { post(revoked); });
         }
       },
@@ -215,6 +215,7 @@ wire::LeaseReply ManagerProcess::answer(const wire::LeaseRequest& request) {
   const Copy copy{request.host, request.boot_id};
   const wire::LeaseReply reply = leases_.answer(request, request.host.value, world_.now());
   watch_leases(copy);
+  if (reply.verdict == wire::LeaseVerdict::withheld) later(1ms, [this, copy] { post(LeaseAsked{copy}); });
   return reply;
 }
 
@@ -229,7 +230,7 @@ void ManagerProcess::follow_revocations() {
       revoked_.erase(before);
     }
     if (host.record.revoked && revoked_.emplace(id, *host.record.revoked).second)
-      leases_.revoke({id, *host.record.revoked}, world_.now());
+      leases_.revoke({ActionId(), {id, *host.record.revoked}, !host.record.withheld}, world_.now());
   }
 }
 

@@ -90,7 +90,7 @@ struct Recorded {
     pump.post(HostReplied{copy_of("paris-1"), {commands[0].action, std::nullopt, std::nullopt, {}, {}}});
     unseen(20s);
     REQUIRE_FALSE(only<RevokeLease>(pump.actions).empty());
-    pump.post(LeaseRevoked{copy_of("paris-1"), true, 7, 18s});
+    pump.post(LeaseRevoked{only<RevokeLease>(pump.actions).back().action, copy_of("paris-1"), true, 7, 18s});
     unseen(30s);
     REQUIRE(only<SendCommand>(pump.actions).back().to == copy_of("lyon-1"));
     return close();
@@ -183,7 +183,8 @@ std::vector<EventBody> one_of_each() {
           PowerOnDone{ActionId("a"), HostId("paris-1"), refused},
           BmcChecked{HostId("paris-1"), refused, "guid", true},
           LeaseObserved{paris, true},
-          LeaseRevoked{paris, true, 12, 17600ms},
+          LeaseRevoked{ActionId("a"), paris, true, 12, 17600ms},
+          LeaseAsked{paris},
           ChannelChanged{"sms", false, "gateway"},
           Tick{},
           create_vm("web-1"),

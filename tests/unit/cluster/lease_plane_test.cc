@@ -23,6 +23,9 @@ LeaseSettings settings(LeaseMode mode = LeaseMode::stop) {
 
 Instant at(Duration d) { return {1000s + d}; }
 
+const RevokeLease kLost{ActionId("a1"), kCopy, true, at(3s)};
+const RevokeLease kDoubted{ActionId("a2"), kCopy, false, at(3s)};
+
 // A guard with a good watchdog and true clocks, unless the test says otherwise.
 struct FakeGuard {
   GrantTable& table;
@@ -159,7 +162,7 @@ TEST_CASE("in mode keep nobody is armed, whatever a guard says") {
   plane.guard.mode = LeaseMode::stop;
   plane.guard.renew(2s);
   CHECK_FALSE(plane.guard.armed());
-  CHECK_FALSE(plane.table.revoke(kCopy, at(3s)).armed);
+  CHECK_FALSE(plane.table.revoke(kLost, at(3s)).armed);
   CHECK(plane.table.views().at(0).problem.empty());
 }
 
@@ -167,14 +170,15 @@ TEST_CASE("after revoke no grant for that boot is made, and the facts are told")
   Plane plane;
   plane.guard.renew(0s);
   plane.guard.renew(2s);
-  const LeaseRevoked revoked = plane.table.revoke(kCopy, at(3s));
+  const LeaseRevoked revoked = plane.table.revoke(kLost, at(3s));
+  CHECK(revoked.action == kLost.action);
   CHECK(revoked.copy == kCopy);
   CHECK(revoked.armed);
   CHECK(revoked.echoed_sequence == 1);
   CHECK(revoked.lapse == 10s + 100ms + 2s + 5s + 500ms);
   CHECK(plane.guard.renew(4s).verdict == wire::LeaseVerdict::revoked);
   CHECK(plane.guard.renew(400s).verdict == wire::LeaseVerdict::revoked);
-  CHECK(plane.table.revoke(kCopy, at(401s)).armed);
+  CHECK(plane.table.revoke(kLost, at(401s)).armed);
 
   FakeGuard next_boot{plane.table};
   next_boot.copy.boot_id = BootId("boot-2");
@@ -184,9 +188,50 @@ TEST_CASE("after revoke no grant for that boot is made, and the facts are told")
   CHECK(plane.guard.renew(403s).verdict == wire::LeaseVerdict::granted);
 }
 
+TEST_CASE(
+    "what is withheld is not granted either, is revoked when the host is declared lost, or given back") {
+  Plane plane;
+  plane.guard.renew(0s);
+  plane.guard.renew(2s);
+  const LeaseRevoked withheld = plane.table.revoke(kDoubted, at(3s));
+  CHECK(withheld.action == kDoubted.action);
+  CHECK(withheld.armed);
+  CHECK(withheld.lapse == settings().lapse_of(10s));
+  CHECK(plane.table.withholds(10s, at(3s)));
+  CHECK_FALSE(plane.table.withholds(10s, at(13s)));  // such a guard asks no more
+  CHECK(plane.guard.renew(4s).verdict == wire::LeaseVerdict::withheld);
+  SUBCASE("declared lost") {
+    CHECK(plane.table.revoke(kLost, at(5s)).armed);
+    CHECK_FALSE(plane.table.withholds(10s, at(5s)));
+    CHECK(plane.guard.renew(6s).verdict == wire::LeaseVerdict::revoked);
+  }
+  SUBCASE("given back") {
+    plane.table.allow(kCopy);
+    CHECK_FALSE(plane.table.withholds(10s, at(5s)));
+    CHECK(plane.guard.renew(6s).verdict == wire::LeaseVerdict::granted);
+    CHECK(plane.guard.armed());
+  }
+  SUBCASE("it can't be given a long lease, so none is waited for") {
+    CHECK(plane.table.all_hold(60s, 10s, at(5s)));
+  }
+}
+
+TEST_CASE("nothing is withheld from a guard that was granted a lease since it was decided") {
+  Plane plane;
+  plane.guard.renew(0s);
+  plane.guard.renew(2s);
+  RevokeLease late = kDoubted;
+  late.decided = at(1s);
+  CHECK_FALSE(plane.table.revoke(late, at(8s)).armed);
+  CHECK(plane.guard.renew(9s).verdict == wire::LeaseVerdict::granted);
+  late.declared_lost = true;
+  CHECK(plane.table.revoke(late, at(10s)).armed);
+  CHECK(plane.guard.renew(11s).verdict == wire::LeaseVerdict::revoked);
+}
+
 TEST_CASE("a boot that was never seen can be revoked, and is then no evidence") {
   Plane plane;
-  const LeaseRevoked revoked = plane.table.revoke(kCopy, at(0s));
+  const LeaseRevoked revoked = plane.table.revoke(kLost, at(0s));
   CHECK_FALSE(revoked.armed);
   CHECK(revoked.lapse == settings().lapse_of(10s));
   CHECK(plane.guard.renew(1s).verdict == wire::LeaseVerdict::revoked);
@@ -194,7 +239,7 @@ TEST_CASE("a boot that was never seen can be revoked, and is then no evidence") 
 
 TEST_CASE("a revoked boot stays revoked however many others appear") {
   Plane plane;
-  plane.table.revoke(kCopy, at(0s));
+  plane.table.revoke(kLost, at(0s));
   for (int i = 0; i < 20; ++i) {
     FakeGuard other{plane.table};
     other.copy.boot_id = BootId("other-" + std::to_string(i));
@@ -216,8 +261,8 @@ TEST_CASE("long grants lengthen the wait, until they have run out") {
   CHECK(plane.table.all_hold(60s, 10s, at(2s)));
   plane.table.set_ttl(10s);
   plane.guard.renew(4s);  // the reply with the shorter one may be lost
-  CHECK(plane.table.revoke(kCopy, at(102s)).lapse == settings().lapse_of(500s));
-  CHECK(plane.table.revoke(kCopy, at(700s)).lapse == settings().lapse_of(10s));
+  CHECK(plane.table.revoke(kLost, at(102s)).lapse == settings().lapse_of(500s));
+  CHECK(plane.table.revoke(kLost, at(700s)).lapse == settings().lapse_of(10s));
 }
 
 TEST_CASE("an older request is not answered with a grant, and its echo is not believed") {
@@ -238,7 +283,7 @@ TEST_CASE("clocks that run more than 1 % off disarm; honest ones arm again") {
     plane.guard.rate = rate;
     for (Duration time = 0s; time < 60s; time += 2s) plane.guard.renew(time);
     CHECK_FALSE(plane.guard.armed());
-    CHECK_FALSE(plane.table.revoke(kCopy, at(60s)).armed);
+    CHECK_FALSE(plane.table.revoke(kLost, at(60s)).armed);
     CHECK(plane.table.views().at(0).problem.find("clocks") != std::string::npos);
   }
   for (const double rate : {0.995, 1.005}) {
@@ -312,11 +357,15 @@ TEST_CASE("served over mutual TLS to guards only, and the engine is told when a 
   GrantTable table(settings());
   table.admit(kCopy.host);
   std::vector<LeaseObserved> told;  // by the server's thread, before it answers
+  std::vector<LeaseAsked> asked;
   bool takes = false;
   const auto plane =
       LeasePlane::start({"127.0.0.1", 0, pki.files("manager")}, table, clock, [&](EventBody event) {
         if (!takes) return false;
-        told.push_back(std::get<LeaseObserved>(event));
+        if (const auto* ask = std::get_if<LeaseAsked>(&event))
+          asked.push_back(*ask);
+        else
+          told.push_back(std::get<LeaseObserved>(event));
         return true;
       });
   REQUIRE(plane);
@@ -359,10 +408,14 @@ TEST_CASE("served over mutual TLS to guards only, and the engine is told when a 
   renew(4ms);
   REQUIRE(told.size() == 2);
   CHECK_FALSE(told[1].armed);
+  table.revoke({ActionId("a2"), kCopy, false, clock.now()}, clock.now());
+  CHECK(renew(5ms).verdict == wire::LeaseVerdict::withheld);
+  REQUIRE(asked.size() == 1);
+  CHECK(asked[0].copy == kCopy);
 
   CHECK(post(*client, "/lease", "{\"protocol\": 1}")->status == 400);
   CHECK(post(*client, "/lease", "garbage")->status == 400);
   CHECK(post(*client, "/other", "{}")->status == 404);
   const auto stranger = client_of("host");
-  CHECK_FALSE(post(*stranger, "/lease", json::encode_text(guard.request(5ms))));
+  CHECK_FALSE(post(*stranger, "/lease", json::encode_text(guard.request(6ms))));
 }

@@ -91,6 +91,9 @@ TEST_CASE("a lapse counts only while this boot's lease stays revoked, after a wa
   p.lease(Duration{0});
   CHECK_FALSE(p.minted());
   p.lease();
+  p.host().record.withheld = true;
+  CHECK_FALSE(p.minted());
+  p.host().record.withheld = false;
   p.host().record.revoked.reset();
   CHECK_FALSE(p.minted());
 }

@@ -147,8 +147,15 @@ TEST_CASE("power and leases of hosts that aren't being fenced are left alone") {
   Forged f;
   f.outcome.actions.push_back(PowerOff{ActionId("x"), HostId("paris-1")});
   CHECK(f.finds("its power was cut while VMs may run there"));
-  f.outcome.actions = {RevokeLease{f.at("paris-1")}};
+  f.outcome.actions = {RevokeLease{ActionId("x"), f.at("paris-1")}};
   CHECK(f.finds("its lease was revoked while VMs may run there"));
+  f.outcome.actions = {RevokeLease{ActionId("x"), f.at("paris-1"), false}};
+  CHECK(f.finds("its lease was withheld without a stored decision"));
+  HostRecord& paris = f.outcome.next.hosts.at(HostId("paris-1")).record;
+  paris.revoked = f.at("paris-1").boot_id;
+  CHECK(f.finds("its lease was withheld without a stored decision"));
+  paris.withheld = true;
+  CHECK(f.found() == "");
   f.outcome.actions = {PowerOff{ActionId("x"), HostId("lyon-1")}};
   CHECK(f.found() == "");
 }

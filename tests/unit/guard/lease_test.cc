@@ -115,6 +115,17 @@ TEST_CASE("revoked: in mode stop the guests are stopped at once, in keep it is o
   CHECK(keep.file(at(1s)).problem.starts_with("the manager revoked the lease"));
 }
 
+TEST_CASE("withheld: what is held is held until its deadline, and then the guests are stopped") {
+  Lease lease = granted_at(0s);
+  lease.accept(verdict(lease.next_request(at(2s), true), wire::LeaseVerdict::withheld), at(2s));
+  CHECK(lease.held());
+  CHECK(lease.file(at(2s)).problem.empty());
+  lease.advance(at(7999ms));
+  CHECK_FALSE(lease.stop_due());
+  lease.advance(at(8s));
+  CHECK(lease.stop_due());
+}
+
 TEST_CASE("in keep the lease runs out at its TTL and nothing is stopped") {
   Lease lease = granted_at(0s, LeaseMode::keep);
   lease.advance(at(9s));
