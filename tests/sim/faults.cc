@@ -29,7 +29,7 @@ void Faults::strike() {
 
 bool Faults::hits() {
   Host& host = any_host();
-  switch (world_.random().below(13)) {
+  switch (world_.random().below(14)) {
     case 0:
     case 1:
     case 2:
@@ -54,6 +54,8 @@ bool Faults::hits() {
       return true;
     case 11:
       return host.restart_agent();
+    case 12:
+      return flap("host:" + host.id().value);
     default:
       if (!host.alive()) return false;
       world_.trace("the clock of " + host.id().value + " drifts");
@@ -120,6 +122,13 @@ bool Faults::disturb_bmc(const HostId& id) {
   }
   world_.trace("the BMC of " + id.value + " is disturbed");
   if (world_.random().chance(50)) lose_host(world_.host(id));
+  return true;
+}
+
+// A link that comes back once before it is gone for longer.
+bool Faults::flap(const std::string& link) {
+  if (!cut_for(link, world_.random().between(1s, 3s))) return false;
+  world_.after(world_.random().between(4s, 16s), [this, link] { cut_for(link, a_while()); });
   return true;
 }
 

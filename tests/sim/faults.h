@@ -22,6 +22,7 @@ class Faults {
   void noise();
   bool lose_host(Host& host);
   bool disturb_bmc(const HostId& id);
+  bool flap(const std::string& link);
   bool cut_for(const std::string& link, Duration how_long);
   bool lose_site(const SiteId& site);
   bool disturb_manager();
