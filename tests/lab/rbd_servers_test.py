@@ -67,3 +67,37 @@ def test_rbd_host_that_carries_storage(lab):
 
 
 test_rbd_host_that_carries_storage.storage = "rbd"
+
+
+def promise_copies(lab, host, copies):
+    """In its hostd.toml; hostd is killed, and the host's init starts it again."""
+    config = lab.instance.machine_dir(host) / "etc/bascule/hostd.toml"
+    config.write_text(config.read_text().replace('kind = "rbd"\n', f'kind = "rbd"\ncopies = {copies}\n'))
+    lab.verb("kill", host, "hostd")
+
+
+def test_rbd_fewer_copies_than_promised(lab):
+    """A pool that can keep fewer copies than its hosts promise is a fault, until it can again; guests run on."""
+    rbd_ready(lab)
+    where = lab.where("web-1")
+    ceph.carry(lab.instance, "paris", HOSTS)
+    copies_needed(lab, 1)
+    promise_copies(lab, where, 2)
+
+    def faults():
+        return [fault for fault in lab.hosts()[where]["faults"] if "promised copies" in fault]
+
+    lab.wait(lambda: lab.vm("web-1")["volumes"][0].get("copies_here") == {"copies": 2, "osds": 2, "osds_down": []}, 60,
+             "both copies are known")
+    expect(not faults(), f"nothing is amiss: {faults()}")
+    mails, boot = len(lab.mails()), lab.boot("web-1")
+    lab.verb("ceph", "kill", "paris", "osd.1")
+    lab.wait(lambda: any("has 1 OSDs up for 2 promised copies; down: osd.1" in fault for fault in faults()), 90,
+             "fewer copies than promised are a fault", 1)
+    lab.wait(lambda: any("promised" in mail["data"] for mail in lab.mails()[mails:]), 30, "people are told")
+    lab.verb("ceph", "start", "paris")
+    lab.wait(lambda: not faults(), 90, "the fault ends with its cause", 1)
+    expect(lab.boot("web-1") == boot, "the guest ran on")
+
+
+test_rbd_fewer_copies_than_promised.storage = "rbd"
