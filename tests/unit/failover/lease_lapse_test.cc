@@ -25,9 +25,18 @@ struct Doubt {
   }
   ~Doubt() { CHECK(world.wrongs.empty()); }
   const Host& paris() const { return world.host("paris-1"); }
-  void cut(bool whole) {
-    world.machines.at(kParis).to_manager = !whole;
-    world.machines.at(kParis).to_peers = !whole;
+  void set_links(bool whole) {
+    world.machines.at(kParis).to_manager = whole;
+    world.machines.at(kParis).to_peers = whole;
+  }
+  void withhold() {
+    set_links(false);
+    world.run(1400ms);
+    REQUIRE(paris().record.withheld);
+  }
+  // The answer to the withholding, which got lost.
+  LeaseRevoked lost_answer(bool armed) const {
+    return {paris().live.revoke_action.value(), world.copy_of(kParis), armed, armed ? 7u : 0u, 17600ms};
   }
 };
 
@@ -36,8 +45,7 @@ struct Doubt {
 TEST_CASE("a lease is withheld once a heartbeat is late, and that is stored") {
   Doubt d;
   CHECK_FALSE(d.paris().record.revoked);
-  d.cut(true);
-  d.world.run(1400ms);
+  d.withhold();
   CHECK(d.paris().record.phase == HostPhase::up);
   CHECK(d.paris().record.withheld);
   CHECK(d.paris().record.revoked == d.paris().record.boot_id);
@@ -47,11 +55,11 @@ TEST_CASE("a lease is withheld once a heartbeat is late, and that is stored") {
 TEST_CASE("what stalls for two seconds costs nothing, as often as it happens; each wait begins anew") {
   Doubt d;
   for (int i = 0; i < 20; ++i) {
-    d.cut(true);
+    d.set_links(false);
     d.world.run(2s);
     CHECK(d.paris().record.withheld);
     CHECK(d.paris().live.lapse_at > d.world.now + 15s);
-    d.cut(false);
+    d.set_links(true);
     d.world.run(3s);
     CHECK_FALSE(d.paris().record.revoked);
     CHECK_FALSE(d.paris().live.lapse_at);
@@ -63,15 +71,11 @@ TEST_CASE("what stalls for two seconds costs nothing, as often as it happens; ea
 TEST_CASE("the answer to an earlier withholding begins no wait for a later one") {
   Doubt d;
   d.world.lease_answers_lost = 2;
-  d.cut(true);
-  d.world.run(1400ms);
-  REQUIRE(d.paris().live.revoke_action);
-  const LeaseRevoked late{*d.paris().live.revoke_action, d.world.copy_of(kParis), true, 7, 17600ms};
-  d.cut(false);
+  d.withhold();
+  const LeaseRevoked late = d.lost_answer(true);
+  d.set_links(true);
   d.world.run(2s);
-  d.cut(true);
-  d.world.run(1400ms);
-  REQUIRE(d.paris().record.withheld);
+  d.withhold();
   d.world.send(late);
   CHECK_FALSE(d.paris().live.lapse_at);
 }
@@ -79,10 +83,8 @@ TEST_CASE("the answer to an earlier withholding begins no wait for a later one")
 TEST_CASE("a host whose lease nobody held with an armed guard gets it back at once, and once only") {
   Doubt d;
   d.world.lease_answers_lost = 1;
-  d.cut(true);
-  d.world.run(1400ms);
-  REQUIRE(d.paris().live.revoke_action);
-  d.world.send(LeaseRevoked{*d.paris().live.revoke_action, d.world.copy_of(kParis), false, 0, 17600ms});
+  d.withhold();
+  d.world.send(d.lost_answer(false));
   CHECK_FALSE(d.paris().record.revoked);
   d.world.run(500ms);
   CHECK_FALSE(d.paris().record.revoked);
