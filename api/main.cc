@@ -108,7 +108,7 @@ std::optional<Error> wait_for_end(const Runner& runner) {
 }
 
 // A lease that is withheld when the manager stops could be given back by its successor only. A guard that
-// lives asks within a fifth of its lease, once its link works, and the engine, which still runs, gives it
+// lives asks within a tenth of its lease, once its link works, and the engine, which still runs, gives it
 // back.
 void give_back_withheld(const GrantTable& leases, const Policy& policy, const Clock& clock) {
   const Instant end = clock.now() + policy.lease_ttl * 7 / 10;
@@ -116,7 +116,7 @@ void give_back_withheld(const GrantTable& leases, const Policy& policy, const Cl
   }
 }
 
-// In mode `stop` guests must outlast an upgrade: guards, which renew every fifth of a lease, get long ones. A
+// In mode `stop` guests must outlast an upgrade: guards, which renew every tenth of a lease, get long ones. A
 // second signal ends the wait for them.
 void grant_long(GrantTable& leases, const Policy& policy, const Clock& clock) {
   if (policy.on_lease_loss != LeaseMode::stop) return;

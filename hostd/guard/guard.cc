@@ -9,13 +9,20 @@ namespace bascule::guard {
 namespace {
 
 constexpr Duration kShortestInterval = 200ms;
-constexpr Duration kFirstInterval = 1s;  // until a grant tells the TTL
-constexpr Duration kLongestRequest = 1s;
+constexpr Duration kFirstInterval = 1s;   // until a grant tells the TTL
+constexpr Duration kLongestRequest = 1s;  // to one manager among several
 constexpr Duration kRetryStop = 20ms;
 
 Duration interval_of(Duration ttl) {
   if (ttl == Duration::zero()) return kFirstInterval;
-  return std::clamp<Duration>(ttl / 5, kShortestInterval, 10s);
+  return std::clamp<Duration>(ttl / 10, kShortestInterval, 10s);
+}
+
+// Where nobody else can be asked: what is under way is answered as soon as the manager or the link goes on,
+// and counts from when it was sent; a new connection would take longer.
+Duration patience_of(Duration ttl, std::size_t managers) {
+  if (ttl == Duration::zero() || managers > 1) return std::min(interval_of(ttl), kLongestRequest);
+  return std::clamp<Duration>(ttl * 3 / 10, interval_of(ttl), 10s);
 }
 
 bool same_but_for_time(const wire::LeaseFile& a, const wire::LeaseFile& b) {
@@ -96,11 +103,11 @@ Duration Guard::renew() {
   const bool recorded = publish();
   std::unique_lock lock(lease_mutex_);
   const HostClocks sent = hands_.clocks();
-  const Duration interval = interval_of(lease_.ttl());
+  const Duration patience = patience_of(lease_.ttl(), managers_);
   const wire::LeaseRequest request = lease_.next_request(sent, recorded);
   lock.unlock();
 
-  const Result<wire::LeaseReply> reply = hands_.ask(manager_, request, std::min(interval, kLongestRequest));
+  const Result<wire::LeaseReply> reply = hands_.ask(manager_, request, patience);
 
   lock.lock();
   const HostClocks now = hands_.clocks();

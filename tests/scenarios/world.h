@@ -439,7 +439,7 @@ class World {
   void act(const RevokeLease& revoke) {
     const HostId id = revoke.copy.host;
     const bool armed = machines.at(id).guard_armed;
-    if (!revoke.declared_lost) schedule(policy.lease_ttl / 5, [this, revoke] { ask_withheld(revoke.copy); });
+    if (!revoke.declared_lost) schedule(policy.lease_ttl / 10, [this, revoke] { ask_withheld(revoke.copy); });
     if (lease_answers_lost > 0)
       --lease_answers_lost;
     else

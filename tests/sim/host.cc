@@ -327,15 +327,15 @@ wire::GuardStatus Host::guard_status() const {
   return status;
 }
 
-// As guard does: what isn't answered within a second is asked again soon.
+// As guard does: what isn't answered for long is asked again.
 void Host::renew(std::uint64_t boot) {
   if (!alive_ || boot != boots_) return;
   lease_answered_ = false;
   if (awake()) world_.ask_lease(*this, lease_->next_request(clocks(), true));
-  const Duration pause = std::max<Duration>(world_.policy().lease_ttl / 5, 200ms);
-  const Duration patience = std::min<Duration>(pause, 1200ms);
-  world_.after(patience, [this, boot, rest = pause - patience] {
-    world_.after((lease_answered_ ? rest : Duration{0}) + world_.lateness(), [this, boot] { renew(boot); });
+  const Duration pause = std::max<Duration>(world_.policy().lease_ttl / 10, 200ms);
+  const Duration patience = std::max<Duration>(world_.policy().lease_ttl * 3 / 10, pause);
+  world_.after(pause, [this, boot, rest = patience - pause] {
+    world_.after((lease_answered_ ? Duration{0} : rest) + world_.lateness(), [this, boot] { renew(boot); });
   });
 }
 

@@ -10,7 +10,6 @@ namespace bascule::sim {
 namespace {
 constexpr Duration kLeastRetransmit = 200ms;     // TCP's, which doubles it with each loss
 constexpr Duration kLongestUnacknowledged = 5s;  // as base/net sets it: then the connection is given up
-constexpr Duration kLongestLeaseRequest = 1s;    // then guard gives up, and asks again
 }  // namespace
 
 World::World(Options options)
@@ -159,7 +158,7 @@ void World::carry(Host& host, Instant until, Duration again, std::function<void(
 }
 
 void World::ask_lease(Host& host, wire::LeaseRequest request) {
-  const Instant until = now() + kLongestLeaseRequest;
+  const Instant until = now() + policy_.lease_ttl * 3 / 10;  // then guard gives up, and asks again
   carry(host, until, kLeastRetransmit, [this, &host, request, until] {
     if (!manager_ || !manager_->leading()) return;
     const wire::LeaseReply reply = manager_->answer(request);

@@ -29,6 +29,7 @@ struct World {
   Duration latency = 0s;
   std::vector<std::size_t> asked;
   wire::LeaseRequest last_request;
+  Duration patience{};
   std::string order;  // 'k' for each kill, beside the pets read from the dog
 
   World() {
@@ -56,8 +57,9 @@ struct World {
     };
     hands.reset_machine = [this] { ++resets; };
     hands.ask = [this](std::size_t manager, const wire::LeaseRequest& request,
-                       Duration) -> Result<wire::LeaseReply> {
+                       Duration waits) -> Result<wire::LeaseReply> {
       asked.push_back(manager);
+      patience = waits;
       last_request = request;
       time += latency;
       if (!reachable) return failure(ErrorCode::timeout, "no answer");
@@ -178,12 +180,12 @@ TEST_CASE("a frozen guard's reply to a request of before the freeze extends noth
   CHECK_FALSE(read_lease_file(world.lease_path())->held);
 }
 
-TEST_CASE("renewals come about every fifth of the TTL, sooner after a failure, never faster than 200 ms") {
+TEST_CASE("renewals come about every tenth of the TTL, sooner after a failure, never faster than 200 ms") {
   World world;
   Guard guard = world.make(2);
-  CHECK(guard.renew() == 2s);
+  CHECK(guard.renew() == 1s);
   world.latency = 300ms;
-  CHECK(guard.renew() == 1700ms);
+  CHECK(guard.renew() == 700ms);
   world.latency = 0s;
   world.answer.ttl = 500ms;
   world.answer.stop_after = 300ms;
@@ -196,6 +198,23 @@ TEST_CASE("renewals come about every fifth of the TTL, sooner after a failure, n
   CHECK(guard.renew() == 200ms);
   guard.renew();
   CHECK(world.asked == std::vector<std::size_t>{0, 0, 0, 0, 1, 0});  // the next manager after each failure
+}
+
+TEST_CASE("where there is one manager it is waited for, and its answer counts from when it was asked") {
+  World two;
+  Guard several = two.make(2);
+  several.renew();
+  several.renew();
+  CHECK(two.patience == 1s);
+  World world;
+  Guard guard = world.make(1);
+  guard.renew();
+  CHECK(world.patience == 1s);  // of a manager that it never heard
+  world.latency = 2900ms;
+  guard.renew();
+  CHECK(world.patience == 3s);
+  guard.publish();
+  CHECK(read_lease_file(world.lease_path())->stop_at == 208s);
 }
 
 TEST_CASE("the next look is never later than the deadline") {
