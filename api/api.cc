@@ -1,8 +1,10 @@
 #include "api/api.h"
 
+#include "api/represent.h"
 #include "api/routes.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "failover/access/needs.h"
 
 namespace bascule::api {
 namespace {
@@ -79,7 +81,36 @@ void Api::handle(net::HttpRequest request, net::HttpReply reply) {
   call.path = std::move(matched.parameters);
   call.query = std::move(target->query);
   call.request = std::move(request);
-  matched.handler(*this, std::move(call));
+  admit(*matched.route, std::move(call));
+}
+
+void Api::admit(const Route& route, Call call) {
+  const SnapshotPointer snapshot = services_.snapshot();
+  const Vm* vm = route.reach == Reach::machine ? find_vm(snapshot->state, call.path.at("id")) : nullptr;
+  const Scope scope = vm ? scope_of(*vm) : Scope();
+  const auto why = why_denied(snapshot->state.directory, call.by, route.needs, scope);
+  if (why) return note(route, std::move(call), vm, *why);
+  // A change is noted by the engine, in the step that makes it.
+  if (route.method != "GET" || scope.tenant.empty()) return route.handler(*this, std::move(call));
+  note(route, std::move(call), vm, std::nullopt);
+}
+
+// Shown only once it is stored that it was looked at; refused at once, and stored beside it.
+void Api::note(const Route& route, Call call, const Vm* vm, std::optional<Error> refused) {
+  NoteAccess event{{call.id, call.by, ""},
+                   std::string(route.method) + " " + std::string(route.pattern),
+                   "api",
+                   refused ? refused->message : ""};
+  if (vm) event.subject = "vm/" + vm->record.spec.id.value;
+  if (refused) {
+    call.refuse(problem_of(*refused));
+    return services_.submit(std::move(event), [](const Answer&) {});
+  }
+  const auto shared = std::make_shared<const Call>(std::move(call));
+  services_.submit(std::move(event), [this, shared, handler = route.handler](const Answer& noted) {
+    if (noted.error) return shared->refuse(problem_of(*noted.error));
+    read_later(*shared, [this, shared, handler] { handler(*this, *shared); });
+  });
 }
 
 void Api::change(Call call, const std::string& what, EventBody event) {

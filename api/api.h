@@ -28,7 +28,8 @@
 
 namespace bascule {
 class Runner;
-}
+struct Vm;
+}  // namespace bascule
 
 namespace bascule::api {
 
@@ -98,6 +99,9 @@ class Api {
 
  private:
   RequestId request_id(const net::HttpRequest& request);
+  // Lets the call through to its handler if whoever speaks may do what the route needs.
+  void admit(const Route& route, Call call);
+  void note(const Route& route, Call call, const Vm* vm, std::optional<Error> refused);
 
   const Services services_;
   const ApiOptions options_;

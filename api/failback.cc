@@ -75,10 +75,11 @@ void approve_plan(Api& api, Call call) {
 }  // namespace
 
 std::vector<Route> failback_routes() {
-  return {{"GET", "/v1/failback/plans", list_plans},
-          {"POST", "/v1/failback/plans", create_plan},
-          {"GET", "/v1/failback/plans/{id}", show_plan},
-          {"POST", "/v1/failback/plans/{id}/approve", approve_plan}};
+  using P = Permission;
+  return {{"GET", "/v1/failback/plans", P::see_fleet, Reach::fleet, list_plans},
+          {"POST", "/v1/failback/plans", P::decide_failback, Reach::fleet, create_plan},
+          {"GET", "/v1/failback/plans/{id}", P::see_fleet, Reach::fleet, show_plan},
+          {"POST", "/v1/failback/plans/{id}/approve", P::decide_failback, Reach::fleet, approve_plan}};
 }
 
 }  // namespace bascule::api

@@ -41,14 +41,14 @@ void list_hosts(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
   List<HostView> list;
   for (const auto& [id, host] : snapshot->state.hosts)
-    list.items.push_back(host_view(snapshot->state, snapshot->policy, host));
+    list.items.push_back(host_view(snapshot->state, snapshot->policy, host, call.by));
   call.answer(200, json::encode_text(list));
 }
 
 void show_host(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
   const Host* host = host_of(call, *snapshot);
-  if (host) call.answer(200, json::encode_text(host_view(snapshot->state, snapshot->policy, *host)));
+  if (host) call.answer(200, json::encode_text(host_view(snapshot->state, snapshot->policy, *host, call.by)));
 }
 
 void clear_host(Api& api, Call call) {
@@ -102,12 +102,13 @@ void attest_down(Api& api, Call call) {
 }  // namespace
 
 std::vector<Route> host_routes() {
-  return {{"GET", "/v1/hosts", list_hosts},
-          {"GET", "/v1/hosts/{id}", show_host},
-          {"POST", "/v1/hosts/{id}/clear", clear_host},
-          {"POST", "/v1/hosts/{id}/power", power_host},
-          {"POST", "/v1/hosts/{id}/drill", drill_host},
-          {"POST", "/v1/hosts/{id}/attest-down", attest_down}};
+  using P = Permission;
+  return {{"GET", "/v1/hosts", P::see_fleet, Reach::fleet, list_hosts},
+          {"GET", "/v1/hosts/{id}", P::see_fleet, Reach::fleet, show_host},
+          {"POST", "/v1/hosts/{id}/clear", P::operate_hosts, Reach::fleet, clear_host},
+          {"POST", "/v1/hosts/{id}/power", P::operate_hosts, Reach::fleet, power_host},
+          {"POST", "/v1/hosts/{id}/drill", P::operate_hosts, Reach::fleet, drill_host},
+          {"POST", "/v1/hosts/{id}/attest-down", P::operate_hosts, Reach::fleet, attest_down}};
 }
 
 }  // namespace bascule::api

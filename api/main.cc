@@ -184,6 +184,8 @@ int run(const ManagerConfig& config) {
     runner.stop();
     return fail(server.error());
   }
+  if (config.staff.empty())
+    log(LogLevel::warning, "manager", "nobody_may_anything", {{"why", "manager.toml has no [[staff]]"}});
   log(LogLevel::info, "manager", "running",
       {{"cluster", config.cluster}, {"term", leadership.term}, {"version", BASCULE_VERSION}});
 

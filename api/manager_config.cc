@@ -52,6 +52,16 @@ void check_hosts(const ManagerConfig& config, const ConfigProblem& problem) {
   if (config.host.empty()) problem("host", "at least one [[host]] is needed");
 }
 
+void check_staff(const ManagerConfig& config, const ConfigProblem& problem) {
+  std::set<OperatorId> names;
+  for (std::size_t i = 0; i < config.staff.size(); ++i) {
+    const StaffConfig& person = config.staff[i];
+    if (!is_valid_name(person.name.value)) problem(at("staff", i, "name"), "is not a valid name");
+    if (!names.insert(person.name).second) problem(at("staff", i, "name"), "stands twice");
+    if (person.roles.empty()) problem(at("staff", i, "roles"), "at least one role is needed");
+  }
+}
+
 void check_journal(const JournalConfig& journal, const ConfigProblem& problem) {
   if (!journal.directory.empty() && !journal.directory.starts_with('/'))
     problem("journal.directory", "must be an absolute path");
@@ -67,6 +77,7 @@ void check_config(const ManagerConfig& config, const ConfigProblem& problem) {
   if (!config.state_dir.starts_with('/')) problem("state_dir", "must be an absolute path");
   check_sites(config, problem);
   check_hosts(config, problem);
+  check_staff(config, problem);
   check_journal(config.journal, problem);
   for (const std::string& text : problems_of(config.policy.policy)) pass_on(problem, "", text);
   for (std::size_t i = 0; i < config.mail.size(); ++i)
@@ -84,6 +95,7 @@ Inventory inventory_of(const ManagerConfig& config) {
   for (const SiteConfig& site : config.site) inventory.sites.push_back({site.name, site.primary});
   for (const HostConfig& host : config.host)
     inventory.hosts.push_back({host.name, host.site, host.bmc.has_value()});
+  for (const StaffConfig& person : config.staff) inventory.staff[person.name] = person.roles;
   return inventory;
 }
 

@@ -76,6 +76,17 @@ void fields(V& v, HostConfig& x) {
   v.optional("bmc", x.bmc);
 }
 
+// A named person of the provider, by the common name in their certificate.
+struct StaffConfig {
+  OperatorId name;
+  std::vector<StaffRole> roles;
+};
+template <class V>
+void fields(V& v, StaffConfig& x) {
+  v("name", x.name);
+  v("roles", x.roles);
+}
+
 struct JournalConfig {
   std::string directory;  // empty: "journal" in state_dir
   int max_mb = 512;       // 0: no journal
@@ -96,6 +107,7 @@ struct ManagerConfig {
   JournalConfig journal;
   std::vector<SiteConfig> site;
   std::vector<HostConfig> host;
+  std::vector<StaffConfig> staff;
   std::vector<MailRoute> mail;
   std::vector<SmsRoute> sms;
 };
@@ -110,6 +122,7 @@ void fields(V& v, ManagerConfig& x) {
   v.optional("journal", x.journal);
   v("site", x.site);
   v("host", x.host);
+  v.optional("staff", x.staff);
   v.optional("mail", x.mail);
   v.optional("sms", x.sms);
 }

@@ -16,6 +16,8 @@ std::string title_of(ErrorCode code) {
       return "The present state forbids it";
     case ErrorCode::denied:
       return "Not allowed";
+    case ErrorCode::reason_required:
+      return "A reason for access is needed first";
     case ErrorCode::policy:
       return "A rule of the house forbids it";
     case ErrorCode::unavailable:
@@ -45,6 +47,7 @@ int status_of(ErrorCode code) {
     case ErrorCode::conflict:
       return 409;
     case ErrorCode::denied:
+    case ErrorCode::reason_required:
       return 403;
     case ErrorCode::policy:
       return 422;

@@ -1,5 +1,7 @@
 #include "api/represent.h"
 
+#include "failover/access/needs.h"
+
 namespace bascule::api {
 namespace {
 
@@ -61,7 +63,7 @@ Answered switchable_view(const State& state, const Policy& policy, const Vm& vm)
   return {switchable.yes, words.starts_with(opening) ? words.substr(opening.size()) : words};
 }
 
-HostView host_view(const State& state, const Policy& policy, const Host& host) {
+HostView host_view(const State& state, const Policy& policy, const Host& host, const OperatorId& who) {
   const HostRecord& record = host.record;
   HostView view;
   view.id = record.id;
@@ -82,11 +84,11 @@ HostView host_view(const State& state, const Policy& policy, const Host& host) {
   if (host.live.storage) view.storage = host.live.storage->server;
   view.incident = record.incident;
   for (const auto& [id, vm] : state.vms) {
-    if (placed_on(vm, record.id)) view.vms.push_back(vm.record.spec.name);
+    const std::string& name = may_see(state, who, vm) ? vm.record.spec.name : id.value;
+    if (placed_on(vm, record.id)) view.vms.push_back(name);
     bool may_run = false;
     for (const Copy& copy : vm.record.placement.may_run) may_run = may_run || copy.host == record.id;
-    if (may_run && vm.record.wanted_running && vm.record.spec.protected_)
-      view.would_start.push_back(vm.record.spec.name);
+    if (may_run && vm.record.wanted_running && vm.record.spec.protected_) view.would_start.push_back(name);
   }
   return view;
 }
@@ -117,8 +119,25 @@ VmView vm_view(const State& state, const Policy& policy, const Vm& vm) {
   view.nics = record.spec.nics;
   view.kernel = record.spec.kernel;
   view.priority = record.spec.priority;
+  view.tenant = record.spec.tenant;
+  view.delivered = record.delivered;
   view.incident = record.incident;
   view.failback = record.failback;
+  return view;
+}
+
+bool may_see(const State& state, const OperatorId& who, const Vm& vm) {
+  return !why_denied(state.directory, who, Permission::see_machines, scope_of(vm));
+}
+
+VmView without_names(VmView view) {
+  view.name = view.id.value;
+  view.explanation.clear();
+  view.switchable_now.because.clear();
+  view.volumes.clear();
+  view.disks.clear();
+  view.nics.clear();
+  view.kernel.reset();
   return view;
 }
 

@@ -8,11 +8,16 @@ namespace bascule::api {
 
 // `notices`: some route for them is configured.
 StatusView status_view(const State& state, const Policy& policy, bool notices);
-HostView host_view(const State& state, const Policy& policy, const Host& host);
+// Names of VMs as `who` may see them.
+HostView host_view(const State& state, const Policy& policy, const Host& host, const OperatorId& who);
 VmView vm_view(const State& state, const Policy& policy, const Vm& vm);
 
 FencingView fencing_view(const Policy& policy, const Host& host);
 Answered switchable_view(const State& state, const Policy& policy, const Vm& vm);
+
+// May this person see the VM's page now? Where not, lists show it without its name and contents.
+bool may_see(const State& state, const OperatorId& who, const Vm& vm);
+VmView without_names(VmView view);
 
 // Without the trail, which is in the store.
 ExplainView explain_host(const Policy& policy, const Host& host);

@@ -82,7 +82,7 @@ std::variant<Match, NoSuchPath, WrongMethod> match(const std::vector<Route>& rou
   for (const Route& route : routes) {
     auto parameters = bind(route.pattern, segments);
     if (!parameters) continue;
-    if (route.method == method) return Match{route.handler, std::move(*parameters)};
+    if (route.method == method) return Match{&route, std::move(*parameters)};
     allowed += (allowed.empty() ? "" : ", ") + std::string(route.method);
   }
   if (!allowed.empty()) return WrongMethod{allowed};

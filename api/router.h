@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "failover/access/permission.h"
 
 namespace bascule::api {
 
@@ -17,10 +18,15 @@ class Api;
 struct Call;
 using Handler = void (*)(Api& api, Call call);
 
+// Whose scope a path is in: that of the whole fleet, or that of the machine which {id} names.
+enum class Reach { fleet, machine };
+
 struct Route {
   std::string_view method;
   std::string_view pattern;
-  Handler handler;
+  Permission needs;
+  Reach reach = Reach::fleet;
+  Handler handler = nullptr;
 };
 
 using Parameters = std::map<std::string, std::string>;
@@ -33,7 +39,7 @@ struct Target {
 Result<Target> parse_target(const std::string& target);
 
 struct Match {
-  Handler handler;
+  const Route* route;  // of the table that was searched
   Parameters parameters;
 };
 struct NoSuchPath {};

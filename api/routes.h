@@ -21,6 +21,7 @@ std::vector<Route> host_routes();
 std::vector<Route> vm_routes();
 std::vector<Route> volume_routes();  // snapshots and sizes of a VM's volumes
 std::vector<Route> failback_routes();
-std::vector<Route> trail_routes();  // status, events, explain, audit, incidents, operations, notices
+std::vector<Route> people_routes();  // tenants, access sessions
+std::vector<Route> trail_routes();   // status, events, explain, audit, incidents, operations, notices
 
 }  // namespace bascule::api

@@ -5,6 +5,7 @@
 #include "api/body.h"
 #include "api/represent.h"
 #include "api/routes.h"
+#include "failover/access/authorize.h"
 
 namespace bascule::api {
 namespace {
@@ -14,6 +15,14 @@ constexpr std::uint64_t kLongestWait = 25;    // seconds
 constexpr std::uint64_t kExplained = 50'000;  // latest audit entries that explain looks through
 
 EventView event_view(const AuditEntry& entry) { return {entry.number, entry.at, entry.record}; }
+
+// The words of a tenant's machine are for who may see its page, and for who reads the whole audit.
+bool may_read(const State& state, const OperatorId& who, const AuditRecord& record) {
+  if (has_permission(state.directory, who, Permission::read_audit)) return true;
+  if (!record.subject.starts_with("vm/")) return true;
+  const auto vm = state.vms.find(VmId(record.subject.substr(3)));
+  return vm == state.vms.end() || may_see(state, who, vm->second);
+}
 
 void show_status(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
@@ -27,8 +36,13 @@ void answer_events(const Api& api, const Call& call, std::uint64_t after, std::s
   if (!entries) return call.refuse(problem_of(entries.error()));
   EventPage page;
   page.next = after;
+  const SnapshotPointer snapshot = api.snapshot();
   for (const AuditEntry& entry : *entries) {
     page.items.push_back(event_view(entry));
+    if (!may_read(snapshot->state, call.by, entry.record)) {
+      page.items.back().record.words.clear();
+      page.items.back().record.facts.clear();
+    }
     page.next = entry.number;
   }
   call.answer(200, json::encode_text(page));
@@ -176,17 +190,18 @@ void test_notices(Api& api, Call call) {
 }  // namespace
 
 std::vector<Route> trail_routes() {
-  return {{"GET", "/v1/status", show_status},
-          {"GET", "/v1/events", follow_events},
-          {"GET", "/v1/explain/host/{id}", explain_host_call},
-          {"GET", "/v1/explain/vm/{id}", explain_vm_call},
-          {"GET", "/v1/audit", list_audit},
-          {"GET", "/v1/audit/verify", verify_audit},
-          {"GET", "/v1/audit/export", export_lines},
-          {"GET", "/v1/audit/key", show_audit_key},
-          {"GET", "/v1/incidents", list_incidents},
-          {"GET", "/v1/operations/{id}", show_operation},
-          {"POST", "/v1/notices/test", test_notices}};
+  using P = Permission;
+  return {{"GET", "/v1/status", P::see_fleet, Reach::fleet, show_status},
+          {"GET", "/v1/events", P::see_fleet, Reach::fleet, follow_events},
+          {"GET", "/v1/explain/host/{id}", P::see_fleet, Reach::fleet, explain_host_call},
+          {"GET", "/v1/explain/vm/{id}", P::see_machines, Reach::machine, explain_vm_call},
+          {"GET", "/v1/audit", P::read_audit, Reach::fleet, list_audit},
+          {"GET", "/v1/audit/verify", P::read_audit, Reach::fleet, verify_audit},
+          {"GET", "/v1/audit/export", P::read_audit, Reach::fleet, export_lines},
+          {"GET", "/v1/audit/key", P::see_fleet, Reach::fleet, show_audit_key},
+          {"GET", "/v1/incidents", P::see_fleet, Reach::fleet, list_incidents},
+          {"GET", "/v1/operations/{id}", P::see_fleet, Reach::fleet, show_operation},
+          {"POST", "/v1/notices/test", P::test_notices, Reach::fleet, test_notices}};
 }
 
 }  // namespace bascule::api

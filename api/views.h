@@ -210,6 +210,8 @@ struct VmView {
   std::vector<Nic> nics;
   std::optional<KernelBoot> kernel;
   int priority = 0;
+  TenantId tenant;  // empty: the provider's own
+  bool delivered = false;
   std::optional<IncidentId> incident;
   std::optional<PlanId> failback;
 };
@@ -238,6 +240,8 @@ void fields(V& v, VmView& x) {
   v("nics", x.nics);
   v.optional("kernel", x.kernel);
   v("priority", x.priority);
+  v.optional("tenant", x.tenant);
+  v.optional("delivered", x.delivered);
   v.optional("incident", x.incident);
   v.optional("failback", x.failback);
 }

@@ -60,8 +60,11 @@ void list_vms(Api& api, Call call) {
   std::map<std::string, const Vm*> by_name;
   for (const auto& [id, vm] : snapshot->state.vms) by_name[vm.record.spec.name] = &vm;
   List<VmView> list;
-  for (const auto& [name, vm] : by_name)
-    list.items.push_back(vm_view(snapshot->state, snapshot->policy, *vm));
+  for (const auto& [name, vm] : by_name) {
+    VmView view = vm_view(snapshot->state, snapshot->policy, *vm);
+    if (!may_see(snapshot->state, call.by, *vm)) view = without_names(std::move(view));
+    list.items.push_back(std::move(view));
+  }
   call.answer(200, json::encode_text(list));
 }
 
@@ -137,13 +140,14 @@ const Vm* vm_of(const Call& call, const Snapshot& snapshot) {
 }
 
 std::vector<Route> vm_routes() {
-  return {{"GET", "/v1/vms", list_vms},
-          {"POST", "/v1/vms", create_vm},
-          {"GET", "/v1/vms/{id}", show_vm},
-          {"DELETE", "/v1/vms/{id}", delete_vm},
-          {"POST", "/v1/vms/{id}/start", start_vm},
-          {"POST", "/v1/vms/{id}/stop", stop_vm},
-          {"POST", "/v1/vms/{id}/kill", kill_vm}};
+  using P = Permission;
+  return {{"GET", "/v1/vms", P::see_fleet, Reach::fleet, list_vms},
+          {"POST", "/v1/vms", P::change_machines, Reach::fleet, create_vm},
+          {"GET", "/v1/vms/{id}", P::see_machines, Reach::machine, show_vm},
+          {"DELETE", "/v1/vms/{id}", P::change_contents, Reach::machine, delete_vm},
+          {"POST", "/v1/vms/{id}/start", P::run_machines, Reach::machine, start_vm},
+          {"POST", "/v1/vms/{id}/stop", P::run_machines, Reach::machine, stop_vm},
+          {"POST", "/v1/vms/{id}/kill", P::run_machines, Reach::machine, kill_vm}};
 }
 
 }  // namespace bascule::api

@@ -69,10 +69,12 @@ void grow(Api& api, Call call) {
 }  // namespace
 
 std::vector<Route> volume_routes() {
-  return {{"POST", "/v1/vms/{id}/snapshots", take_snapshot},
-          {"DELETE", "/v1/vms/{id}/snapshots/{snapshot}", remove_snapshot},
-          {"POST", "/v1/vms/{id}/snapshots/{snapshot}/rollback", roll_back},
-          {"POST", "/v1/vms/{id}/grow", grow}};
+  using P = Permission;
+  return {
+      {"POST", "/v1/vms/{id}/snapshots", P::change_contents, Reach::machine, take_snapshot},
+      {"DELETE", "/v1/vms/{id}/snapshots/{snapshot}", P::change_contents, Reach::machine, remove_snapshot},
+      {"POST", "/v1/vms/{id}/snapshots/{snapshot}/rollback", P::change_contents, Reach::machine, roll_back},
+      {"POST", "/v1/vms/{id}/grow", P::change_machines, Reach::machine, grow}};
 }
 
 }  // namespace bascule::api

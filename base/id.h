@@ -43,6 +43,7 @@ using ActionId = Id<struct ActionTag>;      // makes a command idempotent
 using RequestId = Id<struct RequestTag>;    // one request of a user, from words to last action
 using IncidentId = Id<struct IncidentTag>;
 using PlanId = Id<struct PlanTag>;
+using AccessId = Id<struct AccessTag>;  // one access session of the provider's staff
 
 using Generation = Counter<struct GenerationTag>;  // of a VM: grows with each decision to start or move it
 using Term = Counter<struct TermTag>;              // of leadership

@@ -24,13 +24,18 @@ void fields(V& v, Epoch& x) {
 }
 constexpr auto enum_names(ErrorCode) {
   using C = ErrorCode;
-  return std::array{
-      EnumName<C>{C::invalid, "invalid"},     EnumName<C>{C::not_found, "not_found"},
-      EnumName<C>{C::conflict, "conflict"},   EnumName<C>{C::denied, "denied"},
-      EnumName<C>{C::policy, "policy"},       EnumName<C>{C::unavailable, "unavailable"},
-      EnumName<C>{C::timeout, "timeout"},     EnumName<C>{C::unknown_outcome, "unknown_outcome"},
-      EnumName<C>{C::exhausted, "exhausted"}, EnumName<C>{C::corrupt, "corrupt"},
-      EnumName<C>{C::internal, "internal"}};
+  return std::array{EnumName<C>{C::invalid, "invalid"},
+                    EnumName<C>{C::not_found, "not_found"},
+                    EnumName<C>{C::conflict, "conflict"},
+                    EnumName<C>{C::denied, "denied"},
+                    EnumName<C>{C::reason_required, "reason_required"},
+                    EnumName<C>{C::policy, "policy"},
+                    EnumName<C>{C::unavailable, "unavailable"},
+                    EnumName<C>{C::timeout, "timeout"},
+                    EnumName<C>{C::unknown_outcome, "unknown_outcome"},
+                    EnumName<C>{C::exhausted, "exhausted"},
+                    EnumName<C>{C::corrupt, "corrupt"},
+                    EnumName<C>{C::internal, "internal"}};
 }
 template <class V>
 void fields(V& v, Error& x) {

@@ -17,6 +17,8 @@ std::string_view to_string(ErrorCode code) {
       return "conflict";
     case ErrorCode::denied:
       return "denied";
+    case ErrorCode::reason_required:
+      return "reason_required";
     case ErrorCode::policy:
       return "policy";
     case ErrorCode::unavailable:

@@ -44,6 +44,7 @@ void build(CLI::App& app, Session& session) {
   add_host_commands(app, session);
   add_vm_commands(app, session);
   add_failback_commands(app, session);
+  add_people_commands(app, session);
   add_trail_commands(app, session);
 }
 

@@ -143,6 +143,7 @@ void print_vm(Session& session, const std::string& body) {
              text(vm, "lost_ms") + " ms)",
          Tone::bad);
   line("kernel         ", text(vm, "kernel.kernel"));
+  line("tenant         ", text(vm, "tenant"));
   line("protected      ", flag(vm, "protected") ? "yes" : "no");
   line("priority       ", text(vm, "priority"));
   line("incident       ", text(vm, "incident"));

@@ -89,6 +89,8 @@ Result<Loaded> load(Store& store) {
   if (status) status = add_all(store, keys::kVms, loaded.records.vms);
   if (status) status = add_all(store, keys::kIncidents, loaded.records.incidents);
   if (status) status = add_all(store, keys::kPlans, loaded.records.plans);
+  if (status) status = add_all(store, keys::kTenants, loaded.records.tenants);
+  if (status) status = add_all(store, keys::kAccess, loaded.records.access);
   if (!status) return failure(status.error());
   return loaded;
 }
@@ -108,6 +110,12 @@ std::optional<std::string> encode_record(const State& state, const std::string& 
   } else if (key.starts_with(keys::kPlans)) {
     const FailbackPlan* plan = find(state.plans, PlanId(rest(keys::kPlans)));
     if (plan) return json::encode_text(*plan);
+  } else if (key.starts_with(keys::kTenants)) {
+    const Tenant* tenant = find(state.directory.tenants, TenantId(rest(keys::kTenants)));
+    if (tenant) return json::encode_text(*tenant);
+  } else if (key.starts_with(keys::kAccess)) {
+    const AccessSession* access = find(state.directory.access, AccessId(rest(keys::kAccess)));
+    if (access) return json::encode_text(*access);
   }
   return std::nullopt;
 }

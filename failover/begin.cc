@@ -92,6 +92,13 @@ State begin(const Records& records, const Inventory& inventory, ManagerId manage
   state.last_step = now;
   state.next_tick = now;
   for (const Site& site : inventory.sites) state.sites[site.id] = site;
+  state.directory.staff = inventory.staff;
+  for (const Tenant& tenant : records.tenants) state.directory.tenants.emplace(tenant.id, tenant);
+  // expire_access() ends them, said and audited: nobody knows for how long they would have run.
+  for (const AccessSession& access : records.access) {
+    state.directory.access.emplace(access.id, access);
+    state.access_ends[access.id] = now;
+  }
   add_hosts(state, records, inventory);
   add_vms(state, records);
   rebuild_indexes(state);

@@ -17,7 +17,6 @@ namespace bascule {
 namespace {
 
 constexpr Duration kHeldRetry = 30s;  // of power off, while a person is awaited
-constexpr Duration kReadsApart = 1s;
 constexpr Duration kStorageRetry = 1s;
 constexpr Duration kDaemonsGoDown = 45s;  // of a dead host; Ceph needs 20 to 25 s to notice
 

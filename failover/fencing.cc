@@ -12,7 +12,6 @@ namespace bascule {
 namespace {
 
 // Two reads less than this apart may both come from the BMC's cache.
-constexpr Duration kReadsApart = 1s;
 
 bool holds(const PowerOffEvidence& e, const Host& host, const Copy& copy, Instant) {
   return e.copy == copy && host.record.bmc && host.record.bmc->guid == e.bmc_guid && !e.bmc_guid.empty() &&

@@ -32,6 +32,7 @@ void fields(V& v, Copy& x) {
 }
 
 // Hard off by a verified BMC, then two reads `off` at least a second apart. Never reset or cycle.
+inline constexpr Duration kReadsApart = std::chrono::seconds(1);
 struct PowerOffEvidence {
   static constexpr std::string_view kType = "power_off";
   Copy copy;             // all VMs of this boot

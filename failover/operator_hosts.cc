@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "failover/access/authorize.h"
 #include "failover/epoch.h"
 #include "failover/fault_detector.h"
 #include "failover/fence_host.h"
@@ -166,6 +167,9 @@ bool power_on_asked_done(Turn& turn, Host& host, const PowerOnDone& done) {
 void attest_down(Turn& turn, const AttestDown& asked) {
   Host* host = named(turn, asked.asked, "attest_down", asked.host);
   if (!host) return;
+  if (asked.second && !has_permission(turn.state.directory, *asked.second, Permission::operate_hosts))
+    return turn.refuse(asked.asked, "attest_down", subject_of(*host),
+                       {ErrorCode::denied, asked.second->value + " may not sign this"});
   const std::string problem = why_not_attest(turn.state, *host, asked, turn.now, turn.policy);
   if (!problem.empty())
     return turn.refuse(asked.asked, "attest_down", subject_of(*host),

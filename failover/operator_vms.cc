@@ -16,6 +16,8 @@ std::string problems_with(const State& state, const VmSpec& spec) {
   if (spec.id.empty()) return "id: is missing";
   if (state.vms.contains(spec.id)) return "id: a VM with this id exists";
   if (state.vm_names.contains(spec.name)) return "name: a VM named " + spec.name + " exists, choose another";
+  if (!spec.tenant.empty() && !state.directory.tenants.contains(spec.tenant))
+    return "tenant: no tenant is named " + spec.tenant.value;
   if (!state.sites.contains(spec.home)) return "home: no site is named " + spec.home.value;
   return "";
 }

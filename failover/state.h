@@ -18,6 +18,7 @@
 #include "base/model.h"
 #include "base/time.h"
 #include "base/wire.h"
+#include "failover/access/directory.h"
 #include "failover/fencing.h"
 #include "failover/reason.h"
 
@@ -193,6 +194,7 @@ struct VmRecord {
   std::vector<HostWordEvidence> words;  // hosts' own words about copies in may_run
   std::optional<IncidentId> incident;
   std::optional<PlanId> failback;  // being carried home by this plan
+  bool delivered = false;          // accepted by its tenant, who alone gets inside from then on
   // Of volumes that each site has a copy of
   bool has_copies = false;                         // there are such, as its hosts said last
   Generation ran;                                  // the last that was seen running
@@ -215,6 +217,7 @@ void fields(V& v, VmRecord& x) {
   v("words", x.words);
   v.optional("incident", x.incident);
   v.optional("failback", x.failback);
+  v.optional("delivered", x.delivered);
   v.optional("has_copies", x.has_copies);
   v.optional("ran", x.ran);
   v.optional("accounted", x.accounted);
@@ -397,6 +400,8 @@ struct State {
   std::map<VmId, Vm> vms;
   std::map<IncidentId, Incident> incidents;
   std::map<PlanId, FailbackPlan> plans;
+  Directory directory;  // people, tenants, open access sessions
+  std::map<AccessId, Instant> access_ends;
   std::map<std::string, std::string> channels;  // dead notice channels and why
   std::vector<Instant> fences;                  // of the brake's window
   std::vector<HostId> kept;                     // as the hosts were told last: see storage_servers.h

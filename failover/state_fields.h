@@ -176,6 +176,8 @@ void fields(V& v, State& x) {
   v("vms", x.vms);
   v("incidents", x.incidents);
   v("plans", x.plans);
+  v("directory", x.directory);
+  v("access_ends", x.access_ends);
   v("channels", x.channels);
   v("fences", x.fences);
   v.optional("kept", x.kept);

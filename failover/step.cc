@@ -2,6 +2,8 @@
 #include "failover/step.h"
 #include "failover/volumes.h"
 
+#include "failover/access/needs.h"
+#include "failover/access/people.h"
 #include "failover/drill.h"
 #include "failover/failback.h"
 #include "failover/fault_detector.h"
@@ -77,6 +79,24 @@ void on(Turn& turn, const AttestDown& e) { attest_down(turn, e); }
 void on(Turn& turn, const PlanFailback& e) { plan_failback(turn, e); }
 void on(Turn& turn, const ApproveFailback& e) { approve_failback(turn, e); }
 void on(Turn& turn, const TestNotices& e) { test_notices(turn, e); }
+void on(Turn& turn, const CreateTenant& e) { create_tenant(turn, e); }
+void on(Turn& turn, const OpenAccess& e) { open_access(turn, e); }
+void on(Turn& turn, const EndAccess& e) { end_access(turn, e); }
+void on(Turn& turn, const NoteAccess& e) { note_access(turn, e); }
+
+// Whoever asks for a change must be allowed to, now. What is merely noted has been decided already.
+template <class Body>
+bool is_denied(Turn& turn, const Body& body) {
+  if constexpr (requires { need_of(turn.state, body); }) {
+    const Need need = need_of(turn.state, body);
+    auto why = why_denied(turn.state.directory, body.asked.by, need.permission, need.scope);
+    if (!why) return false;
+    turn.refuse(body.asked, "access", need.subject, std::move(*why));
+    return true;
+  } else {
+    return false;
+  }
+}
 
 template <class Id>
 std::vector<Id> due(const std::set<std::pair<Instant, Id>>& deadlines, Instant now) {
@@ -118,13 +138,17 @@ void on(Turn& turn, const Tick&) {
     if (Vm* vm = turn.find_vm(id)) vm_due(turn, *vm);
   digest_if_due(turn);
   expire_plans(turn);
+  expire_access(turn);
 }
 
 }  // namespace
 
 Outcome step(State state, const Event& event, Instant now, const Policy& policy) {
   Turn turn(state, policy, now, event.wall);
-  std::visit([&](const auto& body) { on(turn, body); }, event.body);
+  const auto hear = [&turn](const auto& body) {
+    if (!is_denied(turn, body)) on(turn, body);
+  };
+  std::visit(hear, event.body);
   drain_recovery(turn);
   turn.close();
   return {std::move(state), std::move(turn.actions), std::move(turn.audit), std::move(turn.touched)};

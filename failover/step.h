@@ -14,7 +14,8 @@
 namespace bascule {
 
 // Store keys of the records that a step changed or removed: "host/<id>", "vm/<id>", "incident/<id>",
-// "plan/<id>", "cluster". A touched key that State no longer holds is deleted.
+// "plan/<id>", "tenant/<id>",
+// "access/<id>", "cluster". A touched key that State no longer holds is deleted.
 using Touched = std::set<std::string>;
 
 struct Outcome {
@@ -38,6 +39,7 @@ struct Inventory {
     bool has_bmc = false;
   };
   std::vector<Entry> hosts;
+  std::map<OperatorId, std::vector<StaffRole>> staff;
 };
 struct Records {
   ClusterRecord cluster;
@@ -45,6 +47,8 @@ struct Records {
   std::vector<VmRecord> vms;
   std::vector<Incident> incidents;
   std::vector<FailbackPlan> plans;
+  std::vector<Tenant> tenants;
+  std::vector<AccessSession> access;
 };
 State begin(const Records& records, const Inventory& inventory, ManagerId manager, Instant now);
 

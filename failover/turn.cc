@@ -85,6 +85,8 @@ void Turn::touch(const Vm& vm) {
 }
 void Turn::touch(const Incident& incident) { touched.insert("incident/" + incident.id.value); }
 void Turn::touch(const FailbackPlan& plan) { touched.insert("plan/" + plan.id.value); }
+void Turn::touch(const Tenant& tenant) { touched.insert("tenant/" + tenant.id.value); }
+void Turn::touch(const AccessSession& access) { touched.insert("access/" + access.id.value); }
 
 void Turn::set_phase(Host& host, HostPhase phase, Reason reason) {
   ensure(may_go(kHostTransitions, host.record.phase, phase), "a host phase that states.dot doesn't allow");

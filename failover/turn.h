@@ -33,6 +33,8 @@ class Turn {
   void touch(const Vm& vm);
   void touch(const Incident& incident);
   void touch(const FailbackPlan& plan);
+  void touch(const Tenant& tenant);
+  void touch(const AccessSession& access);
   void watch(const Host& host) { watched_hosts_.insert(host.record.id); }
   void watch(const Vm& vm) { watched_vms_.insert(vm.record.spec.id); }
   bool full() const { return touched.size() >= 80; }  // a commit takes at most 100 operations

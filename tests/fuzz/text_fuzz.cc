@@ -34,9 +34,9 @@ TEST_CASE("ipmitool's answers, damaged") {
 TEST_CASE("targets of requests, damaged") {
   const fuzz::Corpus corpus{{"/v1/vms?limit=5&after=abc", "/v1/hosts/paris-1/power", "/v1/audit?after=%32"},
                             {"%", "%00", "%0a", "%2f", "/", "..", "?", "&", "=", "+", "%zz", "\xff", "#"}};
-  const std::vector<api::Route> routes = {{"GET", "/v1/vms", nullptr},
-                                          {"GET", "/v1/hosts/{host}/power", nullptr},
-                                          {"POST", "/v1/hosts/{host}/power", nullptr}};
+  const std::vector<api::Route> routes = {{"GET", "/v1/vms", Permission::see_fleet},
+                                          {"GET", "/v1/hosts/{host}/power", Permission::operate_hosts},
+                                          {"POST", "/v1/hosts/{host}/power", Permission::operate_hosts}};
   fuzz::run(corpus, 8000, [&](const std::string& text) {
     const Result<api::Target> target = api::parse_target(text);
     if (!target) return;

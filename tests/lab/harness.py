@@ -39,6 +39,16 @@ def expect(condition, what):
         raise Failure(what)
 
 
+def refused(lab, words, *argv):
+    """This command fails, and says these words."""
+    try:
+        lab.bascule(*argv)
+    except LabError as error:
+        expect(words in str(error), f"it should say \"{words}\": {error}")
+    else:
+        expect(False, f"{' '.join(argv)} should be refused")
+
+
 class Lab:
     def __init__(self, bin_dir, policy=(), storage="dir"):
         self.instance = make_instance(NAME, NET, bin_dir)

@@ -3,8 +3,8 @@ import json
 
 from bascule_lab import ceph
 
-from harness import expect
-from rbd_test import rbd_ready, refused
+from harness import expect, refused
+from rbd_test import rbd_ready
 
 HOSTS = ("paris-1", "paris-2")
 

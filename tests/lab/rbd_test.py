@@ -5,7 +5,7 @@ import time
 
 from bascule_lab import ceph, network, process, product
 
-from harness import GUESTS, LabError, expect
+from harness import GUESTS, LabError, expect, refused
 
 
 def rbd_ready(lab, names=("web-1",)):
@@ -16,15 +16,6 @@ def rbd_ready(lab, names=("web-1",)):
     for name in names:
         lab.wait_for_answer(name)
         lab.wait(lambda n=name: follows(lab, n), 60, f"the copy of {name} at lyon follows")
-
-
-def refused(lab, words, *argv):
-    try:
-        lab.bascule(*argv)
-    except LabError as error:
-        expect(words in str(error), f"it should say \"{words}\": {error}")
-    else:
-        expect(False, f"{' '.join(argv)} should be refused")
 
 
 def points(lab, site, image):

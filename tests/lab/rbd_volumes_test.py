@@ -3,8 +3,8 @@ import json
 
 from bascule_lab import ceph, guest, process, product
 
-from harness import GUESTS, expect
-from rbd_test import disk_io, follows, lose_site, points, rbd_ready, refused, take_point, wait_for_point
+from harness import GUESTS, expect, refused
+from rbd_test import disk_io, follows, lose_site, points, rbd_ready, take_point, wait_for_point
 
 
 def test_rbd_volumes_change(lab):

@@ -37,6 +37,7 @@ class World {
 
   World() {
     records.cluster.cluster = ClusterId("demo");
+    for (const char* name : {"alice", "bob"}) inventory.staff[OperatorId(name)] = {StaffRole::administrator};
     records.cluster.epoch = {"epoch-1", EpochNumber(1)};
     records.cluster.term = Term(1);
   }
@@ -76,10 +77,14 @@ class World {
     records.vms.clear();
     records.incidents.clear();
     records.plans.clear();
+    records.tenants.clear();
+    records.access.clear();
     for (const auto& [id, host] : state.hosts) records.hosts.push_back(host.record);
     for (const auto& [id, vm] : state.vms) records.vms.push_back(vm.record);
     for (const auto& [id, incident] : state.incidents) records.incidents.push_back(incident);
     for (const auto& [id, plan] : state.plans) records.plans.push_back(plan);
+    for (const auto& [id, tenant] : state.directory.tenants) records.tenants.push_back(tenant);
+    for (const auto& [id, access] : state.directory.access) records.access.push_back(access);
     state = begin(records, inventory, ManagerId("m" + std::to_string(++managers_)), now);
     for (auto& [id, machine] : machines) machine.hellos = false;
     for (auto& [id, machine] : machines) connect(id);

@@ -280,6 +280,7 @@ void World::start_manager() {
   if (manager_lives_ > 0) probe("manager returns with a new term");
   Inventory inventory;
   inventory.sites = {{SiteId("paris"), true}, {SiteId("lyon"), false}};
+  for (const char* name : {"alice", "bob"}) inventory.staff[OperatorId(name)] = {StaffRole::administrator};
   for (const HostId& id : host_ids_) inventory.hosts.push_back({id, host(id).site(), true});
   manager_lives_ += 1;
   trace("the manager begins, life " + std::to_string(manager_lives_));

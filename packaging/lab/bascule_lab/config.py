@@ -7,6 +7,7 @@ from .instance import HOSTS, SAN_PORT, SITES, SMS_PORT, SMTP_PORT, WATCHDOG_TIME
 
 API_PORT = 7443
 OPERATOR = "alice-operator"  # files of the PKI
+STAFF = ("alice", "bob")
 BMC_USER = "admin"
 BMC_PASSWORD = "secret"
 NOTICE_USER = "bascule"
@@ -124,6 +125,8 @@ def write_manager(instance, policy):
         parts.append(f'[[host]]\nname = "{host}"\nsite = "{site_of(host)}"\naddress = "{instance.address(host)}"\n'
                      f'[host.bmc]\nagent = "ipmitool"\naddress = "{instance.address("bmc:" + host)}"\nport = 623\n'
                      f'user = "{BMC_USER}"\npassword_file = "/etc/bascule/bmc/{host}"\n')
+    for person in STAFF:
+        parts.append(f'[[staff]]\nname = "{person}"\nroles = ["administrator", "security_officer"]\n')
     _secret(etc / "smtp.password", NOTICE_PASSWORD)
     _secret(etc / "sms.password", NOTICE_PASSWORD)
     parts.append(f'[[mail]]\nurl = "smtp://{sinks}:{SMTP_PORT}"\nfrom = "bascule@example.org"\nto = ["{MAIL_TO}"]\n'

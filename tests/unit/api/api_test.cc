@@ -251,3 +251,39 @@ TEST_CASE("a test of notices without any route is refused, and asked of the engi
   REQUIRE(desk.asked.size() == 1);
   CHECK(std::holds_alternative<TestNotices>(desk.asked.front()));
 }
+
+TEST_CASE(
+    "a tenant's machine is shown once the look is stored, and refused without a reason, which is stored "
+    "too") {
+  Desk desk;
+  Vm& vm = desk.snapshot.state.vms.begin()->second;
+  vm.record.spec.tenant = TenantId("acme");
+  const auto refused = desk.send("GET", "/v1/vms/web-1");
+  CHECK(refused.status == 403);
+  CHECK(body_of(refused)["code"] == "reason_required");
+  REQUIRE(desk.asked.size() == 1);
+  CHECK(std::get<NoteAccess>(desk.asked[0]).refused != "");
+
+  AccessSession session;
+  session.id = AccessId("a1");
+  session.by = OperatorId("alice");
+  session.tenant = TenantId("acme");
+  desk.snapshot.state.directory.access[session.id] = session;
+  desk.answer = Answer{RequestId("r"), std::nullopt, ""};
+  CHECK(body_of(desk.send("GET", "/v1/vms/web-1"))["name"] == "web-1");
+  REQUIRE(desk.asked.size() == 2);
+  const NoteAccess& noted = std::get<NoteAccess>(desk.asked[1]);
+  CHECK(noted.refused == "");
+  CHECK(noted.what == "GET /v1/vms/{id}");
+  CHECK(noted.subject == "vm/" + vm.record.spec.id.value);
+
+  desk.answer = Answer{RequestId("r"), Error{ErrorCode::unavailable, "the manager is stopping"}, ""};
+  CHECK(desk.send("GET", "/v1/vms/web-1").status == 503);
+}
+
+TEST_CASE("who has no account gets nothing") {
+  Desk desk;
+  const auto refused = desk.send("GET", "/v1/status", "", "mallory");
+  CHECK(refused.status == 403);
+  CHECK(body_of(refused)["code"] == "denied");
+}

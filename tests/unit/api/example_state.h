@@ -39,6 +39,8 @@ inline Snapshot example_snapshot() {
   state.cluster.cluster = ClusterId("demo");
   state.cluster.epoch = {"e1", EpochNumber(1)};
   state.cluster.term = Term(3);
+  for (const char* name : {"alice", "bob", "carol"})
+    state.directory.staff[OperatorId(name)] = {StaffRole::administrator, StaffRole::security_officer};
   for (const char* site : {"paris", "lyon"}) state.sites[SiteId(site)] = {SiteId(site), false};
   state.hosts[HostId("paris-1")] = example_host("paris-1", "paris");
   state.hosts[HostId("lyon-1")] = example_host("lyon-1", "lyon");

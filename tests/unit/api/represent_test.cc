@@ -10,6 +10,8 @@ using namespace bascule::api;
 
 namespace {
 
+const OperatorId kAlice("alice");
+
 VmView view_of(const Snapshot& snapshot) {
   return vm_view(snapshot.state, snapshot.policy, snapshot.state.vms.begin()->second);
 }
@@ -129,13 +131,36 @@ TEST_CASE("a VM shows at least name, state, host, site, home, reason; nowhere is
   CHECK(shown["site"].is_null());
 }
 
+TEST_CASE("a tenant's machines have no names for who may not see them") {
+  Snapshot snapshot = example_snapshot();
+  State& state = snapshot.state;
+  Vm& vm = state.vms.begin()->second;
+  vm.record.spec.tenant = TenantId("acme");
+  vm.record.explanation = "web-1 of acme's shop";
+  const std::string id = vm.record.spec.id.value;
+  CHECK_FALSE(may_see(state, kAlice, vm));
+  const std::string shown = json::encode_text(without_names(vm_view(state, snapshot.policy, vm)));
+  CHECK(shown.find("web-1") == std::string::npos);
+  CHECK(host_view(state, snapshot.policy, state.hosts.at(HostId("paris-1")), kAlice).vms ==
+        std::vector<std::string>{id});
+
+  AccessSession session;
+  session.id = AccessId("a1");
+  session.by = kAlice;
+  session.tenant = TenantId("acme");
+  state.directory.access[session.id] = session;
+  CHECK(may_see(state, kAlice, vm));
+  CHECK(host_view(state, snapshot.policy, state.hosts.at(HostId("paris-1")), kAlice).vms ==
+        std::vector<std::string>{"web-1"});
+}
+
 TEST_CASE("a host shows its use, and what starts elsewhere once it is proved dead") {
   const Snapshot snapshot = example_snapshot();
   const State& state = snapshot.state;
-  const HostView paris = host_view(state, snapshot.policy, state.hosts.at(HostId("paris-1")));
+  const HostView paris = host_view(state, snapshot.policy, state.hosts.at(HostId("paris-1")), kAlice);
   CHECK(paris.used.memory_mib == 256);
   CHECK(paris.would_start == std::vector<std::string>{"web-1"});
-  const HostView lyon = host_view(state, snapshot.policy, state.hosts.at(HostId("lyon-1")));
+  const HostView lyon = host_view(state, snapshot.policy, state.hosts.at(HostId("lyon-1")), kAlice);
   CHECK(lyon.used.vms == 0);
   CHECK(lyon.would_start.empty());
 }

@@ -16,14 +16,16 @@ void first(Api&, Call) {}
 void second(Api&, Call) {}
 
 const std::vector<Route> kTable{
-    {"GET", "/v1/vms", first}, {"GET", "/v1/vms/{id}", second}, {"DELETE", "/v1/vms/{id}", first}};
+    {"GET", "/v1/vms", Permission::see_fleet, Reach::fleet, first},
+    {"GET", "/v1/vms/{id}", Permission::see_machines, Reach::machine, second},
+    {"DELETE", "/v1/vms/{id}", Permission::change_contents, Reach::machine, first}};
 
 }  // namespace
 
 TEST_CASE("a path finds its handler and binds its parameters") {
   const auto found = match(kTable, "GET", "/v1/vms/web%201");
   REQUIRE(std::holds_alternative<Match>(found));
-  const bool right = std::get<Match>(found).handler == second;
+  const bool right = std::get<Match>(found).route->handler == second;
   CHECK(right);
   CHECK(std::get<Match>(found).parameters.at("id") == "web 1");
 }

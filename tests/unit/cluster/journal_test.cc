@@ -198,7 +198,11 @@ std::vector<EventBody> one_of_each() {
           AttestDown{asked, HostId("paris-1"), "serial", paris.boot_id, OperatorId("bob")},
           PlanFailback{asked, {vm}},
           ApproveFailback{asked, PlanId("p"), "digest"},
-          TestNotices{asked}};
+          TestNotices{asked},
+          CreateTenant{asked, TenantId("acme")},
+          OpenAccess{asked, TenantId("acme"), AccessCategory::legal, 1h},
+          EndAccess{asked, AccessId("a1")},
+          NoteAccess{asked, "GET /v1/vms/{id}", "vm/x", "why not"}};
 }
 
 }  // namespace

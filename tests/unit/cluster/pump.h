@@ -36,6 +36,7 @@ struct Sequence final : Random {
 inline Inventory two_sites() {
   Inventory inventory;
   inventory.sites = {{SiteId("paris"), true}, {SiteId("lyon"), false}};
+  for (const char* name : {"alice", "bob"}) inventory.staff[OperatorId(name)] = {StaffRole::administrator};
   inventory.hosts = {{HostId("paris-1"), SiteId("paris"), true}, {HostId("lyon-1"), SiteId("lyon"), true}};
   return inventory;
 }

@@ -1,0 +1,79 @@
+// /v1/tenants and /v1/access: whose the machines are, and who of the provider is at work for whom, and why.
+#include "api/body.h"
+#include "api/routes.h"
+
+namespace bascule::api {
+namespace {
+
+struct TenantBody {
+  TenantId name;
+  std::string reason;
+};
+template <class V>
+void fields(V& v, TenantBody& x) {
+  v("name", x.name);
+  v.optional("reason", x.reason);
+}
+
+struct AccessBody {
+  TenantId tenant;
+  AccessCategory category = AccessCategory::incident;
+  std::string reason;
+  std::uint32_t minutes = 60;
+};
+template <class V>
+void fields(V& v, AccessBody& x) {
+  v("tenant", x.tenant);
+  v("category", x.category);
+  v("reason", x.reason);
+  v.optional("minutes", x.minutes);
+}
+
+void list_tenants(Api& api, Call call) {
+  const SnapshotPointer snapshot = api.snapshot();
+  List<Tenant> list;
+  for (const auto& [id, tenant] : snapshot->state.directory.tenants) list.items.push_back(tenant);
+  call.answer(200, json::encode_text(list));
+}
+
+void create_tenant(Api& api, Call call) {
+  const auto body = body_of<TenantBody>(call);
+  if (!body || !accept_reason(call, body->reason, false)) return;
+  CreateTenant event{{call.id, call.by, body->reason}, body->name};
+  api.change(std::move(call), "create_tenant", std::move(event));
+}
+
+void list_access(Api& api, Call call) {
+  const SnapshotPointer snapshot = api.snapshot();
+  List<AccessSession> list;
+  for (const auto& [id, access] : snapshot->state.directory.access) list.items.push_back(access);
+  call.answer(200, json::encode_text(list));
+}
+
+void open_access(Api& api, Call call) {
+  const auto body = body_of<AccessBody>(call);
+  if (!body || !accept_reason(call, body->reason, true)) return;
+  OpenAccess event{
+      {call.id, call.by, body->reason}, body->tenant, body->category, std::chrono::minutes(body->minutes)};
+  api.change(std::move(call), "open_access", std::move(event));
+}
+
+void end_access(Api& api, Call call) {
+  const auto body = body_of<ReasonBody>(call);
+  if (!body || !accept_reason(call, body->reason, false)) return;
+  EndAccess event{{call.id, call.by, body->reason}, AccessId(call.path.at("id"))};
+  api.change(std::move(call), "end_access", std::move(event));
+}
+
+}  // namespace
+
+std::vector<Route> people_routes() {
+  using P = Permission;
+  return {{"GET", "/v1/tenants", P::manage_tenants, Reach::fleet, list_tenants},
+          {"POST", "/v1/tenants", P::manage_tenants, Reach::fleet, create_tenant},
+          {"GET", "/v1/access", P::see_access, Reach::fleet, list_access},
+          {"POST", "/v1/access", P::open_access, Reach::fleet, open_access},
+          {"DELETE", "/v1/access/{id}", P::open_access, Reach::fleet, end_access}};
+}
+
+}  // namespace bascule::api

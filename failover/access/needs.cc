@@ -1,0 +1,55 @@
+#include "failover/access/needs.h"
+
+namespace bascule {
+namespace {
+
+using P = Permission;
+
+std::string of_vm(const VmId& id) { return "vm/" + id.value; }
+std::string of_host(const HostId& id) { return "host/" + id.value; }
+
+// Larger volumes are resources; all else reaches what is stored in them.
+P permission_for(const wire::VolumeChange& change) {
+  return std::holds_alternative<wire::Grow>(change) ? P::change_machines : P::change_contents;
+}
+
+}  // namespace
+
+Scope scope_of(const Vm& vm) { return {vm.record.spec.tenant, vm.record.delivered}; }
+
+Scope scope_of(const State& state, const VmId& vm) {
+  const auto found = state.vms.find(vm);
+  return found == state.vms.end() ? Scope() : scope_of(found->second);
+}
+
+Need need_of(const State&, const CreateVm& e) {
+  return {P::change_machines, {e.spec.tenant, false}, of_vm(e.spec.id)};
+}
+Need need_of(const State& state, const StartVmAsked& e) {
+  return {P::run_machines, scope_of(state, e.vm), of_vm(e.vm)};
+}
+Need need_of(const State& state, const StopVmAsked& e) {
+  return {P::run_machines, scope_of(state, e.vm), of_vm(e.vm)};
+}
+Need need_of(const State& state, const DeleteVm& e) {
+  return {P::change_contents, scope_of(state, e.vm), of_vm(e.vm)};
+}
+Need need_of(const State& state, const ChangeVolumesAsked& e) {
+  return {permission_for(e.change), scope_of(state, e.vm), of_vm(e.vm)};
+}
+Need need_of(const State&, const ClearHost& e) { return {P::operate_hosts, {}, of_host(e.host)}; }
+Need need_of(const State&, const PowerHost& e) { return {P::operate_hosts, {}, of_host(e.host)}; }
+Need need_of(const State&, const DrillHost& e) { return {P::operate_hosts, {}, of_host(e.host)}; }
+Need need_of(const State&, const AttestDown& e) { return {P::operate_hosts, {}, of_host(e.host)}; }
+Need need_of(const State&, const PlanFailback&) { return {P::decide_failback, {}, "plan/new"}; }
+Need need_of(const State&, const ApproveFailback& e) {
+  return {P::decide_failback, {}, "plan/" + e.plan.value};
+}
+Need need_of(const State&, const TestNotices&) { return {P::test_notices, {}, "notices"}; }
+Need need_of(const State&, const CreateTenant& e) {
+  return {P::manage_tenants, {}, "tenant/" + e.tenant.value};
+}
+Need need_of(const State&, const OpenAccess& e) { return {P::open_access, {}, "tenant/" + e.tenant.value}; }
+Need need_of(const State&, const EndAccess& e) { return {P::open_access, {}, "access/" + e.access.value}; }
+
+}  // namespace bascule
