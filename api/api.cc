@@ -1,9 +1,13 @@
 #include "api/api.h"
 
+#include <fmt/format.h>
+
+#include "api/password.h"
 #include "api/represent.h"
 #include "api/routes.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/sha256.h"
 #include "failover/access/needs.h"
 
 namespace bascule::api {
@@ -11,6 +15,22 @@ namespace {
 
 constexpr std::size_t kMostReads = 256;
 constexpr std::size_t kMostTimers = 4096;
+
+constexpr std::size_t kMostHashes = 64;  // some 0.1 s each
+constexpr std::string_view kBearer = "Bearer ";
+
+// A portal says whom it speaks for.
+std::string source_of(const net::HttpRequest& request, Door door) {
+  const auto told = request.headers.find("x-source");
+  if (door == Door::portal && told != request.headers.end()) return told->second;
+  return request.peer.address.substr(0, request.peer.address.rfind(':'));
+}
+
+Problem with_status(int status, std::string message) {
+  Problem problem = problem_of({ErrorCode::invalid, std::move(message)});
+  problem.status = status;
+  return problem;
+}
 
 void answer_operation(const Call& call, const OperationView& operation) {
   if (operation.error) return call.refuse(problem_of(*operation.error));
@@ -33,7 +53,9 @@ void Call::refuse(Problem problem) const {
   net::HttpResponse response = respond(problem);
   response.headers["x-request-id"] = id.value;
   response.headers["cache-control"] = "no-store";
-  if (problem.status == 503) response.headers["retry-after"] = "1";
+  const int retry = problem.status == 503 ? 1 : problem.retry_after_s;
+  if (retry > 0) response.headers["retry-after"] = std::to_string(retry);
+  if (problem.status == 401) response.headers["www-authenticate"] = "Bearer";
   reply(std::move(response));
 }
 
@@ -41,12 +63,24 @@ void Call::refuse(ErrorCode code, std::string message, std::vector<FieldProblem>
   refuse(problem_of({code, std::move(message)}, std::move(errors)));
 }
 
-Api::Api(Services services, ApiOptions options)
-    : services_(std::move(services)), options_(options), readers_(kMostReads), timers_(kMostTimers) {}
+void Call::wait(Duration time, const std::string& message) const {
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(time).count();
+  Problem problem = problem_of({ErrorCode::exhausted, message + fmt::format(": wait {} s", seconds)});
+  problem.status = 429;
+  problem.retry_after_s = static_cast<int>(seconds);
+  refuse(std::move(problem));
+}
 
-net::HttpHandler Api::handler() {
-  return [this](net::HttpRequest request, net::HttpReply reply) {
-    handle(std::move(request), std::move(reply));
+Api::Api(Services services, ApiOptions options)
+    : services_(std::move(services)),
+      options_(options),
+      readers_(kMostReads),
+      hashers_(kMostHashes),
+      timers_(kMostTimers) {}
+
+net::HttpHandler Api::handler(Door door) {
+  return [this, door](net::HttpRequest request, net::HttpReply reply) {
+    handle(std::move(request), std::move(reply), door);
   };
 }
 
@@ -56,50 +90,67 @@ RequestId Api::request_id(const net::HttpRequest& request) {
   return RequestId(new_uuid());
 }
 
-void Api::handle(net::HttpRequest request, net::HttpReply reply) {
+bool Api::recognize(Call& call) {
+  const auto given = call.request.headers.find("authorization");
+  if (given == call.request.headers.end() || !given->second.starts_with(kBearer)) return true;
+  const TokenId token(sha256_hex(given->second.substr(kBearer.size())));
+  const SnapshotPointer snapshot = services_.snapshot();
+  const auto found = snapshot->state.directory.tokens.find(token);
+  if (found == snapshot->state.directory.tokens.end()) return true;
+  const TenantUser* user = signed_in(snapshot->state.directory, {found->second.user, token});
+  if (!user) return true;
+  const Duration wait = token_use_.note(token, clock_.now(), clock_.wall());
+  if (wait > 0s) {
+    call.wait(wait, "this token asks too often");
+    return false;
+  }
+  call.by = user->id;
+  call.token = token;
+  call.tenant = user->tenant;
+  return true;
+}
+
+void Api::handle(net::HttpRequest request, net::HttpReply reply, Door door) {
   Call call;
   call.id = request_id(request);
-  call.by = OperatorId(request.peer.name);
+  if (door == Door::operators) call.by = OperatorId(request.peer.name);
+  call.source = source_of(request, door);
   call.reply = std::move(reply);
   Result<Target> target = parse_target(request.target);
   if (!target) return call.refuse(problem_of(target.error()));
   auto found = match(routes(), request.method, target->path);
   if (std::holds_alternative<NoSuchPath>(found))
     return call.refuse(ErrorCode::not_found, "no such path: " + target->path + "; all paths begin with /v1/");
-  if (const auto* wrong = std::get_if<WrongMethod>(&found)) {
-    Problem problem = problem_of({ErrorCode::invalid, target->path + " takes only " + wrong->allowed});
-    problem.status = 405;
-    return call.refuse(problem);
-  }
+  if (const auto* wrong = std::get_if<WrongMethod>(&found))
+    return call.refuse(with_status(405, target->path + " takes only " + wrong->allowed));
   const bool is_json = request.content_type.empty() || request.content_type.starts_with("application/json");
-  if (!request.body.empty() && !is_json) {
-    Problem problem = problem_of({ErrorCode::invalid, "the body must be application/json"});
-    problem.status = 415;
-    return call.refuse(problem);
-  }
+  if (!request.body.empty() && !is_json)
+    return call.refuse(with_status(415, "the body must be application/json"));
   auto& matched = std::get<Match>(found);
   call.path = std::move(matched.parameters);
   call.query = std::move(target->query);
   call.request = std::move(request);
-  admit(*matched.route, std::move(call));
+  if (door == Door::operators || recognize(call)) admit(*matched.route, std::move(call), door);
 }
 
-void Api::admit(const Route& route, Call call) {
+void Api::admit(const Route& route, Call call, Door door) {
   const SnapshotPointer snapshot = services_.snapshot();
-  const Vm* vm = route.reach == Reach::machine ? find_vm(snapshot->state, call.path.at("id")) : nullptr;
-  const Scope scope = vm ? scope_of(*vm) : Scope();
-  const auto why = why_denied(snapshot->state.directory, call.by, route.needs, scope);
-  if (why) return note(route, std::move(call), vm, *why);
-  // A change is noted by the engine, in the step that makes it.
-  if (route.method != "GET" || scope.tenant.empty()) return route.handler(*this, std::move(call));
+  const State& state = snapshot->state;
+  const Vm* vm = route.reach == Reach::machine ? find_vm(state, call.path.at("id"), call.tenant) : nullptr;
+  if (const auto why = why_not_admitted(state, route, door, call.who(), vm)) {
+    // Strangers have no audit: it can't be theirs to fill.
+    if (why->code == ErrorCode::unauthenticated) return call.refuse(problem_of(*why));
+    return note(route, std::move(call), why->code == ErrorCode::not_found ? nullptr : vm, *why);
+  }
+  // Of the provider's staff. A change is noted by the engine, in the step that makes it.
+  const bool looks_at_tenant = door == Door::operators && vm && !scope_of(*vm).tenant.empty();
+  if (route.method != "GET" || !looks_at_tenant) return route.handler(*this, std::move(call));
   note(route, std::move(call), vm, std::nullopt);
 }
 
 // Shown only once it is stored that it was looked at; refused at once, and stored beside it.
 void Api::note(const Route& route, Call call, const Vm* vm, std::optional<Error> refused) {
-  NoteAccess event{{call.id, call.by, ""},
-                   std::string(route.method) + " " + std::string(route.pattern),
-                   "api",
+  NoteAccess event{call.asked(""), std::string(route.method) + " " + std::string(route.pattern), "api",
                    refused ? refused->message : ""};
   if (vm) event.subject = "vm/" + vm->record.spec.id.value;
   if (refused) {
@@ -133,9 +184,18 @@ void Api::change(Call call, const std::string& what, EventBody event) {
     services_.submit(std::move(event), [this](const Answer& answer) { operations_.finish(answer); });
 }
 
+void Api::submit(Call call, EventBody event, std::function<void(const Call&, const Answer&)> done) {
+  const auto shared = std::make_shared<const Call>(std::move(call));
+  services_.submit(std::move(event), [shared, done = std::move(done)](const Answer& answer) {
+    if (answer.error) return shared->refuse(problem_of(*answer.error));
+    done(*shared, answer);
+  });
+}
+
 void Api::show_operation(Call call, const RequestId& operation, Duration wait) {
   const auto shown = operations_.find(operation);
-  if (!shown)
+  const bool hidden = shown && !call.tenant.empty() && shown->by != call.by;
+  if (!shown || hidden)
     return call.refuse(ErrorCode::not_found,
                        "no operation " + operation.value +
                            " is remembered: it is old, or the manager was restarted; the audit knows");
@@ -153,6 +213,15 @@ void Api::show_operation(Call call, const RequestId& operation, Duration wait) {
 void Api::read_later(const Call& call, std::function<void()> job) {
   if (!readers_.post(0s, std::move(job)))
     call.refuse(ErrorCode::exhausted, "too many reads are waiting; try again later");
+}
+
+void Api::hash_later(const Call& call, std::function<void()> job) {
+  if (!hashers_.post(0s, std::move(job)))
+    call.refuse(ErrorCode::exhausted, "too many passwords are being checked; try again later");
+}
+
+Secret Api::new_secret() {
+  return with_random([](Random& random) { return make_secret(random); });
 }
 
 std::string Api::new_uuid() {

@@ -15,15 +15,20 @@
 #include <string>
 #include <vector>
 
+#include "api/admission.h"
 #include "api/operations.h"
 #include "api/problem.h"
 #include "api/router.h"
+#include "api/sign_in_throttle.h"
+#include "api/token_use.h"
 #include "api/worker.h"
 #include "base/net/http.h"
 #include "base/random.h"
+#include "base/secret.h"
 #include "cluster/audit.h"
 #include "cluster/notary.h"
 #include "cluster/snapshot.h"
+#include "failover/access/authorize.h"
 #include "failover/event.h"
 
 namespace bascule {
@@ -60,10 +65,17 @@ struct Call {
   Parameters query;
   RequestId id;
   OperatorId by;
+  TokenId token{};     // that let a tenant's user in
+  TenantId tenant{};   // of that user; empty: one of the provider's staff, or nobody yet
+  std::string source;  // the address that the request came from
   net::HttpReply reply;
+
+  Principal who() const { return {by, token}; }
+  Asked asked(std::string reason) const { return {id, by, std::move(reason), token}; }
 
   void answer(int status, std::string json) const;
   void refuse(Problem problem) const;
+  void wait(Duration time, const std::string& message) const;  // 429: "message: wait 5 s"
   void refuse(ErrorCode code, std::string message, std::vector<FieldProblem> errors = {}) const;
 };
 
@@ -79,8 +91,8 @@ class Api {
   explicit Api(Services services, ApiOptions options = {});
 
   // For net::Server::start(); the Api must outlive the server.
-  net::HttpHandler handler();
-  void handle(net::HttpRequest request, net::HttpReply reply);
+  net::HttpHandler handler(Door door);
+  void handle(net::HttpRequest request, net::HttpReply reply, Door door = Door::operators);
 
   // For handlers:
   SnapshotPointer snapshot() const { return services_.snapshot(); }
@@ -92,15 +104,31 @@ class Api {
   void show_operation(Call call, const RequestId& operation, Duration wait);
   // Runs `job` on the reading worker; refuses the call when too many wait.
   void read_later(const Call& call, std::function<void()> job);
+  // Submits, and calls `done` when the engine agreed; otherwise refuses the call.
+  void submit(Call call, EventBody event, std::function<void(const Call&, const Answer&)> done);
+  // Runs `job` where passwords are hashed; refuses the call when too many wait.
+  void hash_later(const Call& call, std::function<void()> job);
   std::string new_uuid();
+  Secret new_secret();
+  template <class Make>
+  auto with_random(Make make) {
+    const std::lock_guard lock(mutex_);
+    return make(random_);
+  }
+  SignInThrottle& throttle() { return throttle_; }
+  const TokenUse& token_use() const { return token_use_; }
+  Instant now() const { return clock_.now(); }
+  WallTime wall() const { return clock_.wall(); }
   // Who attested the same before, if another; remembers this one.
   std::optional<OperatorId> first_signature(const HostId& host, const Attestation& attestation,
                                             Duration validity);
 
  private:
   RequestId request_id(const net::HttpRequest& request);
+  // Who speaks, by the token that came along. False, and the call is refused, when they ask too often.
+  bool recognize(Call& call);
   // Lets the call through to its handler if whoever speaks may do what the route needs.
-  void admit(const Route& route, Call call);
+  void admit(const Route& route, Call call, Door door);
   void note(const Route& route, Call call, const Vm* vm, std::optional<Error> refused);
 
   const Services services_;
@@ -114,12 +142,15 @@ class Api {
     Instant at;
   };
   std::map<HostId, Signed> attestations_;
+  SignInThrottle throttle_;
+  TokenUse token_use_;
   Worker readers_;  // last: their threads end first
+  Worker hashers_;
   Worker timers_;
 };
 
-// The listener for operators. `api` must outlive it.
-Result<std::unique_ptr<net::Server>> serve(Api& api, const std::string& address, std::uint16_t port,
-                                           const net::TlsFiles& tls);
+// The listener for operators, or for portals. `api` must outlive it.
+Result<std::unique_ptr<net::Server>> serve(Api& api, Door door, const std::string& address,
+                                           std::uint16_t port, const net::TlsFiles& tls);
 
 }  // namespace bascule::api

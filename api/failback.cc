@@ -51,7 +51,7 @@ void create_plan(Api& api, Call call) {
   const auto body = body_of<PlanBody>(call);
   if (!body || !accept_reason(call, body->reason, false)) return;
   const SnapshotPointer snapshot = api.snapshot();
-  PlanFailback event{{call.id, call.by, body->reason}, {}};
+  PlanFailback event{call.asked(body->reason), {}};
   for (std::size_t i = 0; i < body->vms.size(); ++i) {
     const Vm* vm = find_vm(snapshot->state, body->vms[i]);
     if (!vm)
@@ -68,7 +68,7 @@ void approve_plan(Api& api, Call call) {
   if (!plan) return;
   const auto body = body_of<ApproveBody>(call);
   if (!body || !accept_reason(call, body->reason, true)) return;
-  ApproveFailback event{{call.id, call.by, body->reason}, plan->id, body->digest};
+  ApproveFailback event{call.asked(body->reason), plan->id, body->digest};
   api.change(std::move(call), "approve_failback", std::move(event));
 }
 
@@ -76,10 +76,11 @@ void approve_plan(Api& api, Call call) {
 
 std::vector<Route> failback_routes() {
   using P = Permission;
-  return {{"GET", "/v1/failback/plans", P::see_fleet, Reach::fleet, list_plans},
-          {"POST", "/v1/failback/plans", P::decide_failback, Reach::fleet, create_plan},
-          {"GET", "/v1/failback/plans/{id}", P::see_fleet, Reach::fleet, show_plan},
-          {"POST", "/v1/failback/plans/{id}/approve", P::decide_failback, Reach::fleet, approve_plan}};
+  return {
+      {"GET", "/v1/failback/plans", for_staff(P::see_fleet), Reach::fleet, list_plans},
+      {"POST", "/v1/failback/plans", for_staff(P::decide_failback), Reach::fleet, create_plan},
+      {"GET", "/v1/failback/plans/{id}", for_staff(P::see_fleet), Reach::fleet, show_plan},
+      {"POST", "/v1/failback/plans/{id}/approve", for_staff(P::decide_failback), Reach::fleet, approve_plan}};
 }
 
 }  // namespace bascule::api

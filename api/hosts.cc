@@ -41,14 +41,15 @@ void list_hosts(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
   List<HostView> list;
   for (const auto& [id, host] : snapshot->state.hosts)
-    list.items.push_back(host_view(snapshot->state, snapshot->policy, host, call.by));
+    list.items.push_back(host_view(snapshot->state, snapshot->policy, host, call.who()));
   call.answer(200, json::encode_text(list));
 }
 
 void show_host(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
   const Host* host = host_of(call, *snapshot);
-  if (host) call.answer(200, json::encode_text(host_view(snapshot->state, snapshot->policy, *host, call.by)));
+  if (host)
+    call.answer(200, json::encode_text(host_view(snapshot->state, snapshot->policy, *host, call.who())));
 }
 
 void clear_host(Api& api, Call call) {
@@ -57,7 +58,7 @@ void clear_host(Api& api, Call call) {
   if (!host) return;
   const auto body = body_of<ReasonBody>(call);
   if (!body || !accept_reason(call, body->reason, true)) return;
-  ClearHost event{{call.id, call.by, body->reason}, host->record.id};
+  ClearHost event{call.asked(body->reason), host->record.id};
   api.change(std::move(call), "clear_host", std::move(event));
 }
 
@@ -67,7 +68,7 @@ void power_host(Api& api, Call call) {
   if (!host) return;
   const auto body = body_of<PowerBody>(call);
   if (!body || !accept_reason(call, body->reason, true)) return;
-  PowerHost event{{call.id, call.by, body->reason}, host->record.id, body->on};
+  PowerHost event{call.asked(body->reason), host->record.id, body->on};
   api.change(std::move(call), body->on ? "power_on_host" : "power_off_host", std::move(event));
 }
 
@@ -77,7 +78,7 @@ void drill_host(Api& api, Call call) {
   if (!host) return;
   const auto body = body_of<ReasonBody>(call);
   if (!body || !accept_reason(call, body->reason, false)) return;
-  DrillHost event{{call.id, call.by, body->reason}, host->record.id};
+  DrillHost event{call.asked(body->reason), host->record.id};
   api.change(std::move(call), "drill_host", std::move(event));
 }
 
@@ -94,7 +95,7 @@ void attest_down(Api& api, Call call) {
   if (!problems.empty())
     return call.refuse(ErrorCode::invalid, problems[0].path + ": " + problems[0].problem, problems);
   const Attestation attestation{call.by, body->serial, body->boot_id};
-  AttestDown event{{call.id, call.by, body->reason}, host->record.id, body->serial, body->boot_id, {}};
+  AttestDown event{call.asked(body->reason), host->record.id, body->serial, body->boot_id, {}};
   event.second = api.first_signature(host->record.id, attestation, snapshot->policy.attest_validity);
   api.change(std::move(call), "attest_down", std::move(event));
 }
@@ -103,12 +104,12 @@ void attest_down(Api& api, Call call) {
 
 std::vector<Route> host_routes() {
   using P = Permission;
-  return {{"GET", "/v1/hosts", P::see_fleet, Reach::fleet, list_hosts},
-          {"GET", "/v1/hosts/{id}", P::see_fleet, Reach::fleet, show_host},
-          {"POST", "/v1/hosts/{id}/clear", P::operate_hosts, Reach::fleet, clear_host},
-          {"POST", "/v1/hosts/{id}/power", P::operate_hosts, Reach::fleet, power_host},
-          {"POST", "/v1/hosts/{id}/drill", P::operate_hosts, Reach::fleet, drill_host},
-          {"POST", "/v1/hosts/{id}/attest-down", P::operate_hosts, Reach::fleet, attest_down}};
+  return {{"GET", "/v1/hosts", for_staff(P::see_fleet), Reach::fleet, list_hosts},
+          {"GET", "/v1/hosts/{id}", for_staff(P::see_fleet), Reach::fleet, show_host},
+          {"POST", "/v1/hosts/{id}/clear", for_staff(P::operate_hosts), Reach::fleet, clear_host},
+          {"POST", "/v1/hosts/{id}/power", for_staff(P::operate_hosts), Reach::fleet, power_host},
+          {"POST", "/v1/hosts/{id}/drill", for_staff(P::operate_hosts), Reach::fleet, drill_host},
+          {"POST", "/v1/hosts/{id}/attest-down", for_staff(P::operate_hosts), Reach::fleet, attest_down}};
 }
 
 }  // namespace bascule::api

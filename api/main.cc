@@ -179,10 +179,12 @@ int run(const ManagerConfig& config) {
   }
   (*notary)->start();
   Api api(services_of(runner, **store, **notary, config.mail.size() + config.sms.size()));
-  const auto server = serve(api, config.listen.address, config.listen.api_port, config.tls);
-  if (!server) {
+  const auto server = serve(api, Door::operators, config.listen.address, config.listen.api_port, config.tls);
+  const auto for_portals =
+      serve(api, Door::portal, config.listen.address, config.listen.portal_port, config.tls);
+  if (!server || !for_portals) {
     runner.stop();
-    return fail(server.error());
+    return fail(server ? for_portals.error() : server.error());
   }
   if (config.staff.empty())
     log(LogLevel::warning, "manager", "nobody_may_anything", {{"why", "manager.toml has no [[staff]]"}});

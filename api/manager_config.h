@@ -24,6 +24,7 @@ struct ListenConfig {
   std::uint16_t api_port = 7443;
   std::uint16_t host_port = 7444;
   std::uint16_t lease_port = 7445;
+  std::uint16_t portal_port = 7447;  // 7446 is the hosts' probe port
 };
 template <class V>
 void fields(V& v, ListenConfig& x) {
@@ -31,6 +32,7 @@ void fields(V& v, ListenConfig& x) {
   v.optional("api_port", x.api_port);
   v.optional("host_port", x.host_port);
   v.optional("lease_port", x.lease_port);
+  v.optional("portal_port", x.portal_port);
 }
 
 enum class Profile { standard, fast };

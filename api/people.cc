@@ -39,29 +39,30 @@ void list_tenants(Api& api, Call call) {
 void create_tenant(Api& api, Call call) {
   const auto body = body_of<TenantBody>(call);
   if (!body || !accept_reason(call, body->reason, false)) return;
-  CreateTenant event{{call.id, call.by, body->reason}, body->name};
+  CreateTenant event{call.asked(body->reason), body->name};
   api.change(std::move(call), "create_tenant", std::move(event));
 }
 
 void list_access(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
   List<AccessSession> list;
-  for (const auto& [id, access] : snapshot->state.directory.access) list.items.push_back(access);
+  for (const auto& [id, access] : snapshot->state.directory.access)
+    if (call.tenant.empty() || access.tenant == call.tenant) list.items.push_back(access);
   call.answer(200, json::encode_text(list));
 }
 
 void open_access(Api& api, Call call) {
   const auto body = body_of<AccessBody>(call);
   if (!body || !accept_reason(call, body->reason, true)) return;
-  OpenAccess event{
-      {call.id, call.by, body->reason}, body->tenant, body->category, std::chrono::minutes(body->minutes)};
+  OpenAccess event{call.asked(body->reason), body->tenant, body->category,
+                   std::chrono::minutes(body->minutes)};
   api.change(std::move(call), "open_access", std::move(event));
 }
 
 void end_access(Api& api, Call call) {
   const auto body = body_of<ReasonBody>(call);
   if (!body || !accept_reason(call, body->reason, false)) return;
-  EndAccess event{{call.id, call.by, body->reason}, AccessId(call.path.at("id"))};
+  EndAccess event{call.asked(body->reason), AccessId(call.path.at("id"))};
   api.change(std::move(call), "end_access", std::move(event));
 }
 
@@ -69,11 +70,11 @@ void end_access(Api& api, Call call) {
 
 std::vector<Route> people_routes() {
   using P = Permission;
-  return {{"GET", "/v1/tenants", P::manage_tenants, Reach::fleet, list_tenants},
-          {"POST", "/v1/tenants", P::manage_tenants, Reach::fleet, create_tenant},
-          {"GET", "/v1/access", P::see_access, Reach::fleet, list_access},
-          {"POST", "/v1/access", P::open_access, Reach::fleet, open_access},
-          {"DELETE", "/v1/access/{id}", P::open_access, Reach::fleet, end_access}};
+  return {{"GET", "/v1/tenants", for_staff(P::manage_tenants), Reach::fleet, list_tenants},
+          {"POST", "/v1/tenants", for_staff(P::manage_tenants), Reach::fleet, create_tenant},
+          {"GET", "/v1/access", for_both(P::see_access, P::watch_access), Reach::fleet, list_access},
+          {"POST", "/v1/access", for_staff(P::open_access), Reach::fleet, open_access},
+          {"DELETE", "/v1/access/{id}", for_both(P::open_access, P::end_access), Reach::fleet, end_access}};
 }
 
 }  // namespace bascule::api

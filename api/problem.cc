@@ -18,6 +18,8 @@ std::string title_of(ErrorCode code) {
       return "Not allowed";
     case ErrorCode::reason_required:
       return "A reason for access is needed first";
+    case ErrorCode::unauthenticated:
+      return "Sign in first";
     case ErrorCode::policy:
       return "A rule of the house forbids it";
     case ErrorCode::unavailable:
@@ -49,6 +51,8 @@ int status_of(ErrorCode code) {
     case ErrorCode::denied:
     case ErrorCode::reason_required:
       return 403;
+    case ErrorCode::unauthenticated:
+      return 401;
     case ErrorCode::policy:
       return 422;
     case ErrorCode::unavailable:

@@ -31,6 +31,7 @@ struct Problem {
   std::string code;
   std::vector<FieldProblem> errors;
   std::string request;
+  int retry_after_s = 0;  // sent as the header Retry-After
 };
 template <class V>
 void fields(V& v, Problem& x) {

@@ -63,7 +63,7 @@ Answered switchable_view(const State& state, const Policy& policy, const Vm& vm)
   return {switchable.yes, words.starts_with(opening) ? words.substr(opening.size()) : words};
 }
 
-HostView host_view(const State& state, const Policy& policy, const Host& host, const OperatorId& who) {
+HostView host_view(const State& state, const Policy& policy, const Host& host, const Principal& who) {
   const HostRecord& record = host.record;
   HostView view;
   view.id = record.id;
@@ -126,8 +126,15 @@ VmView vm_view(const State& state, const Policy& policy, const Vm& vm) {
   return view;
 }
 
-bool may_see(const State& state, const OperatorId& who, const Vm& vm) {
+bool may_see(const State& state, const Principal& who, const Vm& vm) {
   return !why_denied(state.directory, who, Permission::see_machines, scope_of(vm));
+}
+
+VmView as_tenant_sees(VmView view, const VmSpec& spec) {
+  view.name = name_in_tenant(spec);
+  view.host.reset();
+  view.may_run.clear();
+  return view;
 }
 
 VmView without_names(VmView view) {
@@ -170,12 +177,11 @@ ExplainView explain_vm(const State& state, const Vm& vm) {
   return view;
 }
 
-const Vm* find_vm(const State& state, const std::string& id_or_name) {
-  const auto found = state.vms.find(VmId(id_or_name));
-  if (found != state.vms.end()) return &found->second;
-  for (const auto& [id, vm] : state.vms)
-    if (vm.record.spec.name == id_or_name) return &vm;
-  return nullptr;
+const Vm* find_vm(const State& state, const std::string& id_or_name, const TenantId& tenant) {
+  auto found = state.vms.find(VmId(id_or_name));
+  const auto named = state.vm_names.find((tenant.empty() ? "" : tenant.value + "/") + id_or_name);
+  if (found == state.vms.end() && named != state.vm_names.end()) found = state.vms.find(named->second);
+  return found == state.vms.end() ? nullptr : &found->second;
 }
 
 }  // namespace bascule::api

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "api/views.h"
+#include "failover/access/authorize.h"
 #include "failover/policy.h"
 
 namespace bascule::api {
@@ -9,21 +10,24 @@ namespace bascule::api {
 // `notices`: some route for them is configured.
 StatusView status_view(const State& state, const Policy& policy, bool notices);
 // Names of VMs as `who` may see them.
-HostView host_view(const State& state, const Policy& policy, const Host& host, const OperatorId& who);
+HostView host_view(const State& state, const Policy& policy, const Host& host, const Principal& who);
 VmView vm_view(const State& state, const Policy& policy, const Vm& vm);
 
 FencingView fencing_view(const Policy& policy, const Host& host);
 Answered switchable_view(const State& state, const Policy& policy, const Vm& vm);
 
 // May this person see the VM's page now? Where not, lists show it without its name and contents.
-bool may_see(const State& state, const OperatorId& who, const Vm& vm);
+bool may_see(const State& state, const Principal& who, const Vm& vm);
 VmView without_names(VmView view);
+// Its own name for it, and nothing of the provider's hosts.
+VmView as_tenant_sees(VmView view, const VmSpec& spec);
 
 // Without the trail, which is in the store.
 ExplainView explain_host(const Policy& policy, const Host& host);
 ExplainView explain_vm(const State& state, const Vm& vm);
 
 // A VM by its id or its name; null when there is none.
-const Vm* find_vm(const State& state, const std::string& id_or_name);
+// By its id or its name: "acme/shop-1", or in their own words for a tenant's user.
+const Vm* find_vm(const State& state, const std::string& id_or_name, const TenantId& tenant = {});
 
 }  // namespace bascule::api

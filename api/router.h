@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -21,10 +22,26 @@ using Handler = void (*)(Api& api, Call call);
 // Whose scope a path is in: that of the whole fleet, or that of the machine which {id} names.
 enum class Reach { fleet, machine };
 
+// Who may call a path. Nobody by default.
+struct Admission {
+  enum class Visitors { none, signed_in, anyone };
+  std::optional<Permission> staff{};   // of the provider's people, in the scope that the path reaches
+  std::optional<Permission> tenant{};  // of a tenant's users, in their tenant's scope
+  Visitors visitors = Visitors::none;  // whoever comes through a portal, about themselves
+};
+constexpr Admission for_staff(Permission needs) { return {.staff = needs}; }
+constexpr Admission for_tenants(Permission needs) { return {.tenant = needs}; }
+constexpr Admission for_both(Permission staff, Permission tenant) {
+  return {.staff = staff, .tenant = tenant};
+}
+constexpr Admission for_both(Permission needs) { return for_both(needs, needs); }
+constexpr Admission for_oneself() { return {.visitors = Admission::Visitors::signed_in}; }
+constexpr Admission for_anyone() { return {.visitors = Admission::Visitors::anyone}; }
+
 struct Route {
   std::string_view method;
   std::string_view pattern;
-  Permission needs;
+  Admission admits;
   Reach reach = Reach::fleet;
   Handler handler = nullptr;
 };

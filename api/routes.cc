@@ -5,7 +5,8 @@ namespace {
 
 std::vector<Route> all_routes() {
   std::vector<Route> all = trail_routes();
-  for (const auto& family : {host_routes(), vm_routes(), volume_routes(), failback_routes(), people_routes()})
+  for (const auto& family : {host_routes(), vm_routes(), volume_routes(), failback_routes(), people_routes(),
+                             sign_in_routes(), self_routes(), user_routes()})
     all.insert(all.end(), family.begin(), family.end());
   return all;
 }

@@ -21,7 +21,10 @@ std::vector<Route> host_routes();
 std::vector<Route> vm_routes();
 std::vector<Route> volume_routes();  // snapshots and sizes of a VM's volumes
 std::vector<Route> failback_routes();
-std::vector<Route> people_routes();  // tenants, access sessions
-std::vector<Route> trail_routes();   // status, events, explain, audit, incidents, operations, notices
+std::vector<Route> people_routes();   // tenants, access sessions
+std::vector<Route> sign_in_routes();  // sessions and passwords: for whoever isn't signed in yet
+std::vector<Route> self_routes();     // of a tenant's user about themselves: tokens, second factor
+std::vector<Route> user_routes();     // the users of a tenant
+std::vector<Route> trail_routes();    // status, events, explain, audit, incidents, operations, notices
 
 }  // namespace bascule::api

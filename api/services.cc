@@ -3,6 +3,11 @@
 #include "cluster/runner.h"
 
 namespace bascule::api {
+namespace {
+
+constexpr std::size_t kPortalConnections = 2048;  // several portals, each with a pool
+
+}  // namespace
 
 Services services_of(Runner& runner, Store& store, const Notary& notary, std::size_t notice_routes) {
   Services services;
@@ -27,14 +32,15 @@ Services services_of(Runner& runner, Store& store, const Notary& notary, std::si
   return services;
 }
 
-Result<std::unique_ptr<net::Server>> serve(Api& api, const std::string& address, std::uint16_t port,
-                                           const net::TlsFiles& tls) {
+Result<std::unique_ptr<net::Server>> serve(Api& api, Door door, const std::string& address,
+                                           std::uint16_t port, const net::TlsFiles& tls) {
   net::ServerOptions options;
   options.address = address;
   options.port = port;
   options.tls = tls;
-  options.admit_role = "operator";
-  return net::Server::start(std::move(options), api.handler());
+  options.admit_role = door == Door::portal ? "portal" : "operator";
+  if (door == Door::portal) options.http.connections = kPortalConnections;
+  return net::Server::start(std::move(options), api.handler(door));
 }
 
 }  // namespace bascule::api

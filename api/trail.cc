@@ -16,12 +16,18 @@ constexpr std::uint64_t kExplained = 50'000;  // latest audit entries that expla
 
 EventView event_view(const AuditEntry& entry) { return {entry.number, entry.at, entry.record}; }
 
-// The words of a tenant's machine are for who may see its page, and for who reads the whole audit.
-bool may_read(const State& state, const OperatorId& who, const AuditRecord& record) {
-  if (has_permission(state.directory, who, Permission::read_audit)) return true;
-  if (!record.subject.starts_with("vm/")) return true;
-  const auto vm = state.vms.find(VmId(record.subject.substr(3)));
-  return vm == state.vms.end() || may_see(state, who, vm->second);
+// What concerns a tenant is for who may see its machines, and for who reads the whole audit.
+bool may_read(const State& state, const Principal& who, const AuditRecord& record) {
+  if (record.tenant.empty() || has_permission(state.directory, who.id, Permission::read_audit)) return true;
+  return !why_denied(state.directory, who, Permission::see_machines, {record.tenant, false});
+}
+
+// A tenant's users read of their own tenant only; without read_own_audit of its machines only.
+bool is_theirs(const State& state, const Call& call, const AuditRecord& record) {
+  if (record.tenant != call.tenant) return false;
+  const Scope own{call.tenant, false};
+  return record.subject.starts_with("vm/") ||
+         !why_denied(state.directory, call.who(), Permission::read_own_audit, own);
 }
 
 void show_status(Api& api, Call call) {
@@ -38,12 +44,13 @@ void answer_events(const Api& api, const Call& call, std::uint64_t after, std::s
   page.next = after;
   const SnapshotPointer snapshot = api.snapshot();
   for (const AuditEntry& entry : *entries) {
+    page.next = entry.number;
+    if (!call.tenant.empty() && !is_theirs(snapshot->state, call, entry.record)) continue;
     page.items.push_back(event_view(entry));
-    if (!may_read(snapshot->state, call.by, entry.record)) {
+    if (!may_read(snapshot->state, call.who(), entry.record)) {
       page.items.back().record.words.clear();
       page.items.back().record.facts.clear();
     }
-    page.next = entry.number;
   }
   call.answer(200, json::encode_text(page));
 }
@@ -183,7 +190,7 @@ void test_notices(Api& api, Call call) {
         ErrorCode::conflict,
         "no notice can be sent: manager.toml has neither [[mail]] nor [[sms]]. Add a route and "
         "restart bascule-manager");
-  TestNotices event{{call.id, call.by, body->reason}};
+  TestNotices event{call.asked(body->reason)};
   api.change(std::move(call), "test_notices", std::move(event));
 }
 
@@ -191,17 +198,18 @@ void test_notices(Api& api, Call call) {
 
 std::vector<Route> trail_routes() {
   using P = Permission;
-  return {{"GET", "/v1/status", P::see_fleet, Reach::fleet, show_status},
-          {"GET", "/v1/events", P::see_fleet, Reach::fleet, follow_events},
-          {"GET", "/v1/explain/host/{id}", P::see_fleet, Reach::fleet, explain_host_call},
-          {"GET", "/v1/explain/vm/{id}", P::see_machines, Reach::machine, explain_vm_call},
-          {"GET", "/v1/audit", P::read_audit, Reach::fleet, list_audit},
-          {"GET", "/v1/audit/verify", P::read_audit, Reach::fleet, verify_audit},
-          {"GET", "/v1/audit/export", P::read_audit, Reach::fleet, export_lines},
-          {"GET", "/v1/audit/key", P::see_fleet, Reach::fleet, show_audit_key},
-          {"GET", "/v1/incidents", P::see_fleet, Reach::fleet, list_incidents},
-          {"GET", "/v1/operations/{id}", P::see_fleet, Reach::fleet, show_operation},
-          {"POST", "/v1/notices/test", P::test_notices, Reach::fleet, test_notices}};
+  return {
+      {"GET", "/v1/status", for_staff(P::see_fleet), Reach::fleet, show_status},
+      {"GET", "/v1/events", for_both(P::see_fleet, P::see_machines), Reach::fleet, follow_events},
+      {"GET", "/v1/explain/host/{id}", for_staff(P::see_fleet), Reach::fleet, explain_host_call},
+      {"GET", "/v1/explain/vm/{id}", for_staff(P::see_machines), Reach::machine, explain_vm_call},
+      {"GET", "/v1/audit", for_both(P::read_audit, P::read_own_audit), Reach::fleet, list_audit},
+      {"GET", "/v1/audit/verify", for_staff(P::read_audit), Reach::fleet, verify_audit},
+      {"GET", "/v1/audit/export", for_staff(P::read_audit), Reach::fleet, export_lines},
+      {"GET", "/v1/audit/key", for_staff(P::see_fleet), Reach::fleet, show_audit_key},
+      {"GET", "/v1/incidents", for_staff(P::see_fleet), Reach::fleet, list_incidents},
+      {"GET", "/v1/operations/{id}", for_both(P::see_fleet, P::see_machines), Reach::fleet, show_operation},
+      {"POST", "/v1/notices/test", for_staff(P::test_notices), Reach::fleet, test_notices}};
 }
 
 }  // namespace bascule::api

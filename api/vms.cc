@@ -55,15 +55,20 @@ std::set<std::string> macs_of(const State& state) {
   return macs;
 }
 
+VmView view_for(const Call& call, const Snapshot& snapshot, const Vm& vm) {
+  VmView view = vm_view(snapshot.state, snapshot.policy, vm);
+  if (!call.tenant.empty()) return as_tenant_sees(std::move(view), vm.record.spec);
+  return may_see(snapshot.state, call.who(), vm) ? view : without_names(std::move(view));
+}
+
 void list_vms(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
-  std::map<std::string, const Vm*> by_name;
-  for (const auto& [id, vm] : snapshot->state.vms) by_name[vm.record.spec.name] = &vm;
   List<VmView> list;
-  for (const auto& [name, vm] : by_name) {
-    VmView view = vm_view(snapshot->state, snapshot->policy, *vm);
-    if (!may_see(snapshot->state, call.by, *vm)) view = without_names(std::move(view));
-    list.items.push_back(std::move(view));
+  const std::string prefix = call.tenant.empty() ? "" : call.tenant.value + "/";
+  const auto& names = snapshot->state.vm_names;
+  for (auto named = names.lower_bound(prefix); named != names.end(); ++named) {
+    if (!named->first.starts_with(prefix)) break;
+    list.items.push_back(view_for(call, *snapshot, snapshot->state.vms.at(named->second)));
   }
   call.answer(200, json::encode_text(list));
 }
@@ -71,7 +76,7 @@ void list_vms(Api& api, Call call) {
 void show_vm(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
   const Vm* vm = vm_of(call, *snapshot);
-  if (vm) call.answer(200, json::encode_text(vm_view(snapshot->state, snapshot->policy, *vm)));
+  if (vm) call.answer(200, json::encode_text(view_for(call, *snapshot, *vm)));
 }
 
 void create_vm(Api& api, Call call) {
@@ -80,6 +85,7 @@ void create_vm(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
   VmSpec& spec = body->spec;
   if (spec.id.empty()) spec.id = VmId(api.new_uuid());
+  if (!spec.tenant.empty()) spec.name = spec.tenant.value + "/" + spec.name;
   std::set<std::string> taken = macs_of(snapshot->state);
   for (Nic& nic : spec.nics) {
     if (nic.mac.empty()) nic.mac = make_mac(api.new_uuid(), taken);
@@ -92,8 +98,18 @@ void create_vm(Api& api, Call call) {
       message += (message.empty() ? "" : "; ") + path + ": " + problem;
     return call.refuse(ErrorCode::invalid, message, std::move(problems));
   }
-  CreateVm event{{call.id, call.by, body->reason}, spec, body->start};
+  CreateVm event{call.asked(body->reason), spec, body->start};
   api.change(std::move(call), "create_vm", std::move(event));
+}
+
+void accept_delivery(Api& api, Call call) {
+  const SnapshotPointer snapshot = api.snapshot();
+  const Vm* vm = vm_of(call, *snapshot);
+  if (!vm) return;
+  const auto body = body_of<ReasonBody>(call);
+  if (!body || !accept_reason(call, body->reason, false)) return;
+  AcceptDelivery event{call.asked(body->reason), vm->record.spec.id};
+  api.change(std::move(call), "accept_delivery", std::move(event));
 }
 
 void start_vm(Api& api, Call call) {
@@ -102,7 +118,7 @@ void start_vm(Api& api, Call call) {
   if (!vm) return;
   const auto body = body_of<ReasonBody>(call);
   if (!body || !accept_reason(call, body->reason, false)) return;
-  StartVmAsked event{{call.id, call.by, body->reason}, vm->record.spec.id};
+  StartVmAsked event{call.asked(body->reason), vm->record.spec.id};
   api.change(std::move(call), "start_vm", std::move(event));
 }
 
@@ -113,7 +129,7 @@ void stop_or_kill(Api& api, Call call, wire::StopHow how) {
   const bool kill = how == wire::StopHow::kill;
   const auto body = body_of<ReasonBody>(call);
   if (!body || !accept_reason(call, body->reason, kill)) return;
-  StopVmAsked event{{call.id, call.by, body->reason}, vm->record.spec.id, how};
+  StopVmAsked event{call.asked(body->reason), vm->record.spec.id, how};
   api.change(std::move(call), kill ? "kill_vm" : "stop_vm", std::move(event));
 }
 
@@ -126,7 +142,7 @@ void delete_vm(Api& api, Call call) {
   if (!vm) return;
   const auto body = body_of<ReasonBody>(call);
   if (!body || !accept_reason(call, body->reason, false)) return;
-  DeleteVm event{{call.id, call.by, body->reason}, vm->record.spec.id};
+  DeleteVm event{call.asked(body->reason), vm->record.spec.id};
   api.change(std::move(call), "delete_vm", std::move(event));
 }
 
@@ -134,20 +150,21 @@ void delete_vm(Api& api, Call call) {
 
 const Vm* vm_of(const Call& call, const Snapshot& snapshot) {
   const std::string& name = call.path.at("id");
-  const Vm* vm = find_vm(snapshot.state, name);
+  const Vm* vm = find_vm(snapshot.state, name, call.tenant);
   if (!vm) call.refuse(ErrorCode::not_found, "there is no VM " + name + "; `bascule vm list` shows all");
   return vm;
 }
 
 std::vector<Route> vm_routes() {
   using P = Permission;
-  return {{"GET", "/v1/vms", P::see_fleet, Reach::fleet, list_vms},
-          {"POST", "/v1/vms", P::change_machines, Reach::fleet, create_vm},
-          {"GET", "/v1/vms/{id}", P::see_machines, Reach::machine, show_vm},
-          {"DELETE", "/v1/vms/{id}", P::change_contents, Reach::machine, delete_vm},
-          {"POST", "/v1/vms/{id}/start", P::run_machines, Reach::machine, start_vm},
-          {"POST", "/v1/vms/{id}/stop", P::run_machines, Reach::machine, stop_vm},
-          {"POST", "/v1/vms/{id}/kill", P::run_machines, Reach::machine, kill_vm}};
+  return {{"GET", "/v1/vms", for_both(P::see_fleet, P::see_machines), Reach::fleet, list_vms},
+          {"POST", "/v1/vms", for_staff(P::change_machines), Reach::fleet, create_vm},
+          {"GET", "/v1/vms/{id}", for_both(P::see_machines), Reach::machine, show_vm},
+          {"DELETE", "/v1/vms/{id}", for_both(P::change_contents), Reach::machine, delete_vm},
+          {"POST", "/v1/vms/{id}/accept", for_tenants(P::accept_delivery), Reach::machine, accept_delivery},
+          {"POST", "/v1/vms/{id}/start", for_both(P::run_machines), Reach::machine, start_vm},
+          {"POST", "/v1/vms/{id}/stop", for_both(P::run_machines), Reach::machine, stop_vm},
+          {"POST", "/v1/vms/{id}/kill", for_both(P::run_machines), Reach::machine, kill_vm}};
 }
 
 }  // namespace bascule::api

@@ -31,7 +31,7 @@ void change(Api& api, Call call, const std::string& what, wire::VolumeChange cha
   const SnapshotPointer snapshot = api.snapshot();
   const Vm* vm = vm_of(call, *snapshot);
   if (!vm) return;
-  ChangeVolumesAsked event{{call.id, call.by, std::move(reason)}, vm->record.spec.id, std::move(change)};
+  ChangeVolumesAsked event{call.asked(std::move(reason)), vm->record.spec.id, std::move(change)};
   api.change(std::move(call), what, std::move(event));
 }
 
@@ -70,11 +70,12 @@ void grow(Api& api, Call call) {
 
 std::vector<Route> volume_routes() {
   using P = Permission;
-  return {
-      {"POST", "/v1/vms/{id}/snapshots", P::change_contents, Reach::machine, take_snapshot},
-      {"DELETE", "/v1/vms/{id}/snapshots/{snapshot}", P::change_contents, Reach::machine, remove_snapshot},
-      {"POST", "/v1/vms/{id}/snapshots/{snapshot}/rollback", P::change_contents, Reach::machine, roll_back},
-      {"POST", "/v1/vms/{id}/grow", P::change_machines, Reach::machine, grow}};
+  return {{"POST", "/v1/vms/{id}/snapshots", for_both(P::change_contents), Reach::machine, take_snapshot},
+          {"DELETE", "/v1/vms/{id}/snapshots/{snapshot}", for_both(P::change_contents), Reach::machine,
+           remove_snapshot},
+          {"POST", "/v1/vms/{id}/snapshots/{snapshot}/rollback", for_both(P::change_contents), Reach::machine,
+           roll_back},
+          {"POST", "/v1/vms/{id}/grow", for_both(P::change_machines), Reach::machine, grow}};
 }
 
 }  // namespace bascule::api

@@ -37,13 +37,15 @@ using HostId = Id<struct HostTag>;  // "paris-1"
 using BootId = Id<struct BootTag>;  // /proc/sys/kernel/random/boot_id of one boot of a host
 using VmId = Id<struct VmTag>;      // UUID, the same in libvirt
 using TenantId = Id<struct TenantTag>;
-using ManagerId = Id<struct ManagerTag>;    // one process life of a manager
-using OperatorId = Id<struct OperatorTag>;  // the common name in an operator's certificate
-using ActionId = Id<struct ActionTag>;      // makes a command idempotent
-using RequestId = Id<struct RequestTag>;    // one request of a user, from words to last action
+using ManagerId = Id<struct ManagerTag>;  // one process life of a manager
+// A person: the common name in an operator's certificate, or "tenant/name" of a tenant's user.
+using OperatorId = Id<struct OperatorTag>;
+using ActionId = Id<struct ActionTag>;    // makes a command idempotent
+using RequestId = Id<struct RequestTag>;  // one request of a user, from words to last action
 using IncidentId = Id<struct IncidentTag>;
 using PlanId = Id<struct PlanTag>;
 using AccessId = Id<struct AccessTag>;  // one access session of the provider's staff
+using TokenId = Id<struct TokenTag>;    // SHA-256 of a secret that lets a tenant's user in, in hexadecimal
 
 using Generation = Counter<struct GenerationTag>;  // of a VM: grows with each decision to start or move it
 using Term = Counter<struct TermTag>;              // of leadership

@@ -46,11 +46,19 @@ void check_disk(std::vector<std::string>& problems, const std::string& path, con
 
 }  // namespace
 
+std::string name_in_tenant(const VmSpec& spec) {
+  const std::string prefix = spec.tenant.empty() ? "" : spec.tenant.value + "/";
+  return spec.name.starts_with(prefix) ? spec.name.substr(prefix.size()) : spec.name;
+}
+
 std::vector<std::string> problems_of(const VmSpec& spec) {
   std::vector<std::string> problems;
   if (!spec.id.empty() && !is_valid_uuid(spec.id.value)) problems.push_back("id: must be a lower-case UUID");
-  check_component(problems, "name", spec.name);
-  if (spec.name.size() > 40) problems.push_back("name: must be at most 40 characters");
+  const std::string prefix = spec.tenant.empty() ? "" : spec.tenant.value + "/";
+  if (!spec.name.starts_with(prefix)) problems.push_back("name: must begin with the tenant's and '/'");
+  const std::string name = name_in_tenant(spec);
+  check_component(problems, "name", name);
+  if (name.size() > 40) problems.push_back("name: must be at most 40 characters");
   check_component(problems, "home", spec.home.value);
   if (!spec.tenant.empty()) check_component(problems, "tenant", spec.tenant.value);
   if (spec.memory_mib < 16 || spec.memory_mib > 16 * 1024 * 1024)

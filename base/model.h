@@ -29,6 +29,7 @@ constexpr auto enum_names(ErrorCode) {
                     EnumName<C>{C::conflict, "conflict"},
                     EnumName<C>{C::denied, "denied"},
                     EnumName<C>{C::reason_required, "reason_required"},
+                    EnumName<C>{C::unauthenticated, "unauthenticated"},
                     EnumName<C>{C::policy, "policy"},
                     EnumName<C>{C::unavailable, "unavailable"},
                     EnumName<C>{C::timeout, "timeout"},
@@ -110,8 +111,9 @@ constexpr auto enum_names(LeaseMode) {
 // What a VM is asked to be. Validation: validate() below, all problems at once.
 struct VmSpec {
   VmId id;
-  std::string name;  // unique in the cluster; a valid name of at most 40 characters
-  TenantId tenant;
+  std::string name;  // unique in the cluster; of a tenant's machine "tenant/name". Each part is a valid name,
+                     // the last has at most 40 characters
+  TenantId tenant;   // empty: the provider's own
   SiteId home;
   std::uint32_t memory_mib = 0;
   std::uint32_t vcpus = 1;
@@ -136,6 +138,9 @@ void fields(V& v, VmSpec& x) {
   v.optional("priority", x.priority);
   v.optional("protected", x.protected_);
 }
+
+// "shop-1" of "acme/shop-1".
+std::string name_in_tenant(const VmSpec& spec);
 
 // Every problem of a specification, as "path: what is wrong"; empty when it is sound.
 std::vector<std::string> problems_of(const VmSpec& spec);

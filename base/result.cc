@@ -19,6 +19,8 @@ std::string_view to_string(ErrorCode code) {
       return "denied";
     case ErrorCode::reason_required:
       return "reason_required";
+    case ErrorCode::unauthenticated:
+      return "unauthenticated";
     case ErrorCode::policy:
       return "policy";
     case ErrorCode::unavailable:

@@ -16,6 +16,7 @@ enum class ErrorCode {
   conflict,         // the thing's present state, or a newer writer, forbids it
   denied,           // the caller may not do this
   reason_required,  // the caller may, once they have said why (an access session)
+  unauthenticated,  // nobody knows who the caller is: sign in
   policy,           // a rule of the house forbids it (the rule's name stands in the message)
   unavailable,      // a part that is needed doesn't answer; try again later
   timeout,          // no answer within the bound; what happened is known: nothing

@@ -45,7 +45,10 @@ void build(CLI::App& app, Session& session) {
   add_vm_commands(app, session);
   add_failback_commands(app, session);
   add_people_commands(app, session);
+  add_sign_in_commands(app, session);
+  add_user_commands(app, session);
   add_trail_commands(app, session);
+  add_api_command(app, session);
 }
 
 void collect(const CLI::App& app, const std::string& before, std::vector<std::string>& names) {

@@ -17,8 +17,12 @@ void add_host_commands(CLI::App& app, Session& session);
 void add_vm_commands(CLI::App& app, Session& session);
 void add_volume_commands(CLI::App& vm, Session& session);  // of the group vm
 void add_failback_commands(CLI::App& app, Session& session);
-void add_people_commands(CLI::App& app, Session& session);  // tenant, access
-void add_trail_commands(CLI::App& app, Session& session);   // events, explain, incidents, notify, and audit
+void add_people_commands(CLI::App& app, Session& session);   // tenant, access
+void add_tenant_invite(CLI::App& tenant, Session& session);  // of the group tenant
+void add_sign_in_commands(CLI::App& app, Session& session);  // sign-in, sign-out, set-password, me, token
+void add_user_commands(CLI::App& app, Session& session);
+void add_api_command(CLI::App& app, Session& session);
+void add_trail_commands(CLI::App& app, Session& session);  // events, explain, incidents, notify, and audit
 void add_audit_commands(CLI::App& app, Session& session);
 
 // A group of commands ("vm"), and one command with its examples; `run` gives the exit code.

@@ -2,8 +2,10 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 
 #include "base/config_load.h"
+#include "base/secret.h"
 
 namespace bascule::cli {
 namespace {
@@ -21,14 +23,41 @@ void fields(V& v, TlsConfig& x) {
 }
 
 struct ClientConfig {
-  std::string manager;
-  TlsConfig tls;
+  std::string manager;  // of an operator, with the certificate in [tls]; or:
+  std::string portal;   // of a tenant's user, who signs in
+  std::string ca;       // of the portal's certificate; empty: the system's count
+  std::optional<TlsConfig> tls;
 };
 template <class V>
 void fields(V& v, ClientConfig& x) {
-  v("manager", x.manager);
-  v("tls", x.tls);
+  v.optional("manager", x.manager);
+  v.optional("portal", x.portal);
+  v.optional("ca", x.ca);
+  v.optional("tls", x.tls);
 }
+
+void check_config(const ClientConfig& config, const ConfigProblem& problem) {
+  if (config.manager.empty() == config.portal.empty())
+    problem("manager", "either `manager` (of an operator) or `portal` (of a tenant's user) is needed");
+  if (!config.manager.empty() && !config.tls) problem("tls", "is needed with `manager`: your certificate");
+  if (!config.portal.empty() && config.tls) problem("tls", "is for operators; with `portal` you sign in");
+}
+
+// Adds the token to each request.
+class SignedIn final : public net::HttpClient {
+ public:
+  SignedIn(std::unique_ptr<net::HttpClient> client, Secret token)
+      : client_(std::move(client)), token_(std::move(token)) {}
+  Result<net::HttpResponse> request(const net::HttpRequest& request, Duration time) override {
+    net::HttpRequest with = request;
+    if (!token_.empty()) with.headers["authorization"] = "Bearer " + token_.reveal();
+    return client_->request(with, time);
+  }
+
+ private:
+  const std::unique_ptr<net::HttpClient> client_;
+  const Secret token_;
+};
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
@@ -49,6 +78,8 @@ std::string config_path(const std::string& option) {
   return "/etc/bascule/client.toml";
 }
 
+std::string token_path(const std::string& config) { return config + ".token"; }
+
 Outcome<std::unique_ptr<net::HttpClient>> connect(const Globals& globals) {
   const std::string path = config_path(globals.config);
   const auto config = load_config<ClientConfig>(path);
@@ -58,11 +89,23 @@ Outcome<std::unique_ptr<net::HttpClient>> connect(const Globals& globals) {
                 "It names the manager and your certificate; --config FILE or BASCULE_CONFIG "
                 "names another file. bascule(1) has an example."});
   net::ClientOptions options;
-  options.address = config->manager;
-  options.tls = {config->tls.ca, config->tls.certificate, config->tls.key};
+  const bool is_operator = !config->manager.empty();
+  options.address = is_operator ? config->manager : config->portal;
+  if (is_operator) {
+    options.tls = {config->tls->ca, config->tls->certificate, config->tls->key};
+  } else {
+    options.tls.ca = config->ca;
+    options.expect_role.clear();
+  }
   auto client = net::HttpClient::make(options);
   if (!client) return tl::unexpected(Failure{kUsage, client.error().message, "See `tls` in " + path + "."});
-  return std::move(*client);
+  if (is_operator) return std::move(*client);
+  Secret token(environment("BASCULE_TOKEN"));
+  if (token.empty()) {
+    auto kept = read_secret_file(token_path(path));
+    if (kept) token = std::move(*kept);
+  }
+  return std::make_unique<SignedIn>(std::move(*client), std::move(token));
 }
 
 int check_config_file(const std::string& path) {

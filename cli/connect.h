@@ -10,6 +10,9 @@ namespace bascule::cli {
 // The file that counts: --config, $BASCULE_CONFIG, ~/.config/bascule/client.toml, /etc/bascule/client.toml.
 std::string config_path(const std::string& option);
 
+// Where `bascule sign-in` keeps what it was given: beside the configuration. $BASCULE_TOKEN counts before it.
+std::string token_path(const std::string& config);
+
 Outcome<std::unique_ptr<net::HttpClient>> connect(const Globals& globals);
 
 // For --check-config: says what it found; gives the exit code, 0 or 2.

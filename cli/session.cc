@@ -1,5 +1,8 @@
 #include "cli/session.h"
 
+#include <termios.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <istream>
 #include <ostream>
@@ -128,6 +131,17 @@ Outcome<std::string> Session::follow(const std::string& id, Instant deadline) {
               "It goes on. `bascule events --follow` and `bascule audit list` show its end."});
 }
 
+Outcome<std::string> Session::post(const std::string& target, const std::string& body) {
+  net::HttpRequest request;
+  request.method = "POST";
+  request.target = target;
+  request.content_type = "application/json";
+  request.body = body;
+  auto response = send(request, std::chrono::seconds(29));
+  if (!response) return tl::unexpected(response.error());
+  return std::move(response->body);
+}
+
 int Session::report(const Failure& failure) {
   err << "bascule: " << harmless(failure.message) << '\n';
   if (!failure.next.empty()) err << failure.next << '\n';
@@ -145,6 +159,25 @@ int Session::show(const Outcome<std::string>& body, const std::function<void(con
   if (globals.json) return print_json(*body);
   print(*body);
   return kDone;
+}
+
+std::optional<Secret> Session::ask_secret(const std::string& question) {
+  termios before{};
+  const bool hidden = terminal.interactive && tcgetattr(STDIN_FILENO, &before) == 0;
+  if (hidden) {
+    termios silent = before;
+    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+    err << question << ' ' << std::flush;
+  }
+  std::string line;
+  const bool read = static_cast<bool>(std::getline(in_, line));
+  if (hidden) {
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+    err << '\n';
+  }
+  if (!read || line.empty()) return std::nullopt;
+  return Secret(std::move(line));
 }
 
 bool Session::confirmed(const std::string& question, const std::string& answer) {

@@ -7,11 +7,13 @@
 #include <functional>
 #include <iosfwd>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/net/http.h"
 #include "base/random.h"
 #include "base/result.h"
+#include "base/secret.h"
 #include "base/time.h"
 #include "cli/table.h"
 
@@ -64,12 +66,17 @@ class Session {
   // Asks for a change and waits until it has ended (globals.wait_s at most); gives the operation's body.
   Outcome<std::string> change(const std::string& method, const std::string& target, const std::string& body);
 
+  // Asks for what is made and shown at once, such as a token; gives the answer's body.
+  Outcome<std::string> post(const std::string& target, const std::string& body);
+
   // Says a failure on standard error; gives its exit code.
   int report(const Failure& failure);
   // Prints the API's own representation, indented.
   int print_json(const std::string& body);
   // Prints `body` as JSON if --json was given, otherwise calls `print`; a failure is reported.
   int show(const Outcome<std::string>& body, const std::function<void(const std::string&)>& print);
+  // One line that isn't shown while it is typed; nothing at the end of the input.
+  std::optional<Secret> ask_secret(const std::string& question);
   // Asks a question that only the exact answer confirms. False without a terminal.
   bool confirmed(const std::string& question, const std::string& answer);
 

@@ -143,7 +143,7 @@ void print_vm(Session& session, const std::string& body) {
              text(vm, "lost_ms") + " ms)",
          Tone::bad);
   line("kernel         ", text(vm, "kernel.kernel"));
-  line("tenant         ", text(vm, "tenant"));
+  line("tenant         ", text(vm, "tenant") + (flag(vm, "delivered") ? ", delivered" : ""));
   line("protected      ", flag(vm, "protected") ? "yes" : "no");
   line("priority       ", text(vm, "priority"));
   line("incident       ", text(vm, "incident"));
@@ -199,7 +199,9 @@ Result<VmSpec> spec_of(const CreateOptions& options) {
 int create(Session& session, const CreateOptions& options) {
   const auto spec = spec_of(options);
   if (!spec) return session.report({kUsage, spec.error().message, "bascule vm create --help has examples."});
-  const auto problems = problems_of(*spec);
+  VmSpec whole = *spec;  // as the manager will name it
+  if (!whole.tenant.empty()) whole.name = whole.tenant.value + "/" + whole.name;
+  const auto problems = problems_of(whole);
   if (!problems.empty()) {
     std::string all;
     for (const std::string& problem : problems) all += (all.empty() ? "" : "\n") + ("  " + problem);
@@ -291,6 +293,8 @@ void add_vm_commands(CLI::App& app, Session& session) {
       .add_option("vm", options->vm, "Name or id of the VM")
       ->required()
       ->type_name("VM");
+  add_change(vm, session, "accept", "Accept a VM's delivery: from then on you alone get inside", "is yours",
+             false);
   add_change(vm, session, "start", "Start a VM", "is started", false);
   add_change(vm, session, "stop", "Ask the guest to shut down, and wait for it", "is stopped", false);
   add_change(vm, session, "kill", "Stop a VM at once, without asking its guest", "is stopped", true);

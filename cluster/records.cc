@@ -91,6 +91,8 @@ Result<Loaded> load(Store& store) {
   if (status) status = add_all(store, keys::kPlans, loaded.records.plans);
   if (status) status = add_all(store, keys::kTenants, loaded.records.tenants);
   if (status) status = add_all(store, keys::kAccess, loaded.records.access);
+  if (status) status = add_all(store, keys::kUsers, loaded.records.users);
+  if (status) status = add_all(store, keys::kTokens, loaded.records.tokens);
   if (!status) return failure(status.error());
   return loaded;
 }
@@ -116,6 +118,12 @@ std::optional<std::string> encode_record(const State& state, const std::string& 
   } else if (key.starts_with(keys::kAccess)) {
     const AccessSession* access = find(state.directory.access, AccessId(rest(keys::kAccess)));
     if (access) return json::encode_text(*access);
+  } else if (key.starts_with(keys::kUsers)) {
+    const TenantUser* user = find(state.directory.users, OperatorId(rest(keys::kUsers)));
+    if (user) return json::encode_text(*user);
+  } else if (key.starts_with(keys::kTokens)) {
+    const Token* token = find(state.directory.tokens, TokenId(rest(keys::kTokens)));
+    if (token) return json::encode_text(*token);
   }
   return std::nullopt;
 }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/fields.h"
+#include "base/id.h"
 #include "failover/reason.h"
 
 namespace bascule {
@@ -18,6 +19,7 @@ struct AuditRecord {
   std::string words;                         // the operator's own reason, or the explanation
   std::string request;                       // request id; empty when none
   std::map<std::string, std::string> facts;  // evidence: what was seen
+  TenantId tenant{};                         // who may read it too; empty: the provider alone
 };
 template <class V>
 void fields(V& v, AuditRecord& x) {
@@ -28,6 +30,7 @@ void fields(V& v, AuditRecord& x) {
   v.optional("words", x.words);
   v.optional("request", x.request);
   v.optional("facts", x.facts);
+  v.optional("tenant", x.tenant);
 }
 
 }  // namespace bascule

@@ -94,6 +94,8 @@ State begin(const Records& records, const Inventory& inventory, ManagerId manage
   for (const Site& site : inventory.sites) state.sites[site.id] = site;
   state.directory.staff = inventory.staff;
   for (const Tenant& tenant : records.tenants) state.directory.tenants.emplace(tenant.id, tenant);
+  for (const TenantUser& user : records.users) state.directory.users.emplace(user.id, user);
+  for (const Token& token : records.tokens) state.directory.tokens.emplace(token.id, token);
   // expire_access() ends them, said and audited: nobody knows for how long they would have run.
   for (const AccessSession& access : records.access) {
     state.directory.access.emplace(access.id, access);

@@ -14,7 +14,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "base/wire.h"
-#include "failover/access/directory.h"
+#include "failover/access/request.h"
 #include "failover/fencing.h"
 
 namespace bascule {
@@ -105,12 +105,7 @@ struct Tick {
   static constexpr std::string_view kType = "tick";
 };
 
-// ---- From operators; each is answered by exactly one Answer ----
-struct Asked {
-  RequestId request;
-  OperatorId by;
-  std::string reason;
-};
+// ---- From operators, beside those of access/request.h; each is answered by exactly one Answer ----
 struct CreateVm {
   static constexpr std::string_view kType = "create_vm";
   Asked asked;
@@ -179,38 +174,14 @@ struct TestNotices {
   Asked asked;
 };
 
-// ---- About people ----
-struct CreateTenant {
-  static constexpr std::string_view kType = "create_tenant";
-  Asked asked;
-  TenantId tenant;
-};
-struct OpenAccess {  // asked.reason is what the tenant reads
-  static constexpr std::string_view kType = "open_access";
-  Asked asked;
-  TenantId tenant;
-  AccessCategory category = AccessCategory::incident;
-  Duration length{};
-};
-struct EndAccess {
-  static constexpr std::string_view kType = "end_access";
-  Asked asked;
-  AccessId access;
-};
-struct NoteAccess {  // something was looked at, or refused before it became an event
-  static constexpr std::string_view kType = "note_access";
-  Asked asked;
-  std::string what;  // "GET /v1/vms/{id}"
-  std::string subject;
-  std::string refused;  // why; empty: it is shown once this is stored
-};
-
 using EventBody =
     std::variant<HostHello, HostHeartbeat, HostDomainChanged, HostFaultReported, HostVolumesSeen, HostReplied,
                  HostSessionClosed, PowerOffDone, PowerOnDone, BmcChecked, LeaseObserved, LeaseRevoked,
                  LeaseAsked, ChannelChanged, Tick, CreateVm, StartVmAsked, StopVmAsked, DeleteVm,
                  ChangeVolumesAsked, ClearHost, PowerHost, DrillHost, AttestDown, PlanFailback,
-                 ApproveFailback, TestNotices, CreateTenant, OpenAccess, EndAccess, NoteAccess>;
+                 ApproveFailback, TestNotices, CreateTenant, OpenAccess, EndAccess, AcceptDelivery, SetRules,
+                 InviteUser, ChangeUser, RemoveUser, SetPassword, OpenSession, SetSecondFactor, CreateToken,
+                 EndToken, NoteAccess>;
 
 struct Event {
   EventBody body;
@@ -308,12 +279,6 @@ void fields(V& v, ChannelChanged& x) {
 template <class V>
 void fields(V&, Tick&) {}
 template <class V>
-void fields(V& v, Asked& x) {
-  v("request", x.request);
-  v("by", x.by);
-  v("reason", x.reason);
-}
-template <class V>
 void fields(V& v, CreateVm& x) {
   v("asked", x.asked);
   v("spec", x.spec);
@@ -379,31 +344,6 @@ void fields(V& v, ApproveFailback& x) {
 template <class V>
 void fields(V& v, TestNotices& x) {
   v("asked", x.asked);
-}
-
-template <class V>
-void fields(V& v, CreateTenant& x) {
-  v("asked", x.asked);
-  v("tenant", x.tenant);
-}
-template <class V>
-void fields(V& v, OpenAccess& x) {
-  v("asked", x.asked);
-  v("tenant", x.tenant);
-  v("category", x.category);
-  v("length_ms", x.length);
-}
-template <class V>
-void fields(V& v, EndAccess& x) {
-  v("asked", x.asked);
-  v("access", x.access);
-}
-template <class V>
-void fields(V& v, NoteAccess& x) {
-  v("asked", x.asked);
-  v("what", x.what);
-  v("subject", x.subject);
-  v("refused", x.refused);
 }
 
 }  // namespace bascule

@@ -9,6 +9,7 @@ namespace bascule {
 Vm* named(Turn& turn, const Asked& asked, const std::string& what, const VmId& id);
 
 void create_vm(Turn& turn, const CreateVm& asked);
+void accept_delivery(Turn& turn, const AcceptDelivery& asked);
 void start_vm(Turn& turn, const StartVmAsked& asked);
 void stop_vm(Turn& turn, const StopVmAsked& asked);
 void delete_vm(Turn& turn, const DeleteVm& asked);

@@ -97,12 +97,22 @@ void create_vm(Turn& turn, const CreateVm& asked) {
   Vm& vm = turn.state.vms[asked.spec.id];
   vm.record.spec = asked.spec;
   vm.record.wanted_running = asked.start;
+  vm.record.delivered = !asked.asked.token.empty();  // nobody of the provider has been inside
   turn.state.vm_names[asked.spec.name] = asked.spec.id;
   turn.touch(vm);
   turn.log(asked.asked, "create_vm", subject_of(asked.spec.id), Reason::requested, "",
            {{"name", asked.spec.name}, {"home", asked.spec.home.value}});
   if (!asked.start) return turn.answer(asked.asked.request, asked.spec.id.value);
   begin_start(turn, vm, asked.asked);
+}
+
+void accept_delivery(Turn& turn, const AcceptDelivery& asked) {
+  Vm* vm = named(turn, asked.asked, "accept_delivery", asked.vm);
+  if (!vm) return;
+  vm->record.delivered = true;
+  turn.touch(*vm);
+  turn.log(asked.asked, "accept_delivery", subject_of(asked.vm), Reason::requested);
+  turn.answer(asked.asked.request, asked.vm.value);
 }
 
 void start_vm(Turn& turn, const StartVmAsked& asked) {

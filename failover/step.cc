@@ -4,6 +4,7 @@
 
 #include "failover/access/needs.h"
 #include "failover/access/people.h"
+#include "failover/access/users.h"
 #include "failover/drill.h"
 #include "failover/failback.h"
 #include "failover/fault_detector.h"
@@ -83,13 +84,24 @@ void on(Turn& turn, const CreateTenant& e) { create_tenant(turn, e); }
 void on(Turn& turn, const OpenAccess& e) { open_access(turn, e); }
 void on(Turn& turn, const EndAccess& e) { end_access(turn, e); }
 void on(Turn& turn, const NoteAccess& e) { note_access(turn, e); }
+void on(Turn& turn, const AcceptDelivery& e) { accept_delivery(turn, e); }
+void on(Turn& turn, const SetRules& e) { set_rules(turn, e); }
+void on(Turn& turn, const InviteUser& e) { invite_user(turn, e); }
+void on(Turn& turn, const ChangeUser& e) { change_user(turn, e); }
+void on(Turn& turn, const RemoveUser& e) { remove_user(turn, e); }
+void on(Turn& turn, const SetPassword& e) { set_password(turn, e); }
+void on(Turn& turn, const OpenSession& e) { open_session(turn, e); }
+void on(Turn& turn, const SetSecondFactor& e) { set_second_factor(turn, e); }
+void on(Turn& turn, const CreateToken& e) { create_token(turn, e); }
+void on(Turn& turn, const EndToken& e) { end_token(turn, e); }
 
 // Whoever asks for a change must be allowed to, now. What is merely noted has been decided already.
 template <class Body>
 bool is_denied(Turn& turn, const Body& body) {
   if constexpr (requires { need_of(turn.state, body); }) {
     const Need need = need_of(turn.state, body);
-    auto why = why_denied(turn.state.directory, body.asked.by, need.permission, need.scope);
+    auto why =
+        why_denied(turn.state.directory, {body.asked.by, body.asked.token}, need.permission, need.scope);
     if (!why) return false;
     turn.refuse(body.asked, "access", need.subject, std::move(*why));
     return true;
@@ -139,6 +151,7 @@ void on(Turn& turn, const Tick&) {
   digest_if_due(turn);
   expire_plans(turn);
   expire_access(turn);
+  expire_tokens(turn);
 }
 
 }  // namespace

@@ -49,6 +49,8 @@ struct Records {
   std::vector<FailbackPlan> plans;
   std::vector<Tenant> tenants;
   std::vector<AccessSession> access;
+  std::vector<TenantUser> users;
+  std::vector<Token> tokens;
 };
 State begin(const Records& records, const Inventory& inventory, ManagerId manager, Instant now);
 

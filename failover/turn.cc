@@ -47,6 +47,24 @@ void reindex(Set& index, std::optional<Instant>& entry, std::optional<Instant> d
   entry = deadline;
 }
 
+// Whose it is, by the subject: "vm/<id>", "tenant/<id>", "user/<tenant>/<name>"; of an access session by its
+// facts; otherwise whose user acted.
+TenantId tenant_concerned(const State& state, const AuditRecord& entry) {
+  const auto slash = entry.subject.find('/');
+  const std::string kind = entry.subject.substr(0, slash);
+  const std::string rest = slash == std::string::npos ? "" : entry.subject.substr(slash + 1);
+  if (kind == "vm") {
+    const auto vm = state.vms.find(VmId(rest));
+    if (vm != state.vms.end()) return vm->second.record.spec.tenant;
+  }
+  if (kind == "tenant") return TenantId(rest);
+  if (kind == "user") return TenantId(rest.substr(0, rest.find('/')));
+  const auto fact = entry.facts.find("tenant");
+  if (kind == "access" && fact != entry.facts.end()) return TenantId(fact->second);
+  const auto of_user = entry.actor.find('/');
+  return of_user == std::string::npos ? TenantId() : TenantId(entry.actor.substr(0, of_user));
+}
+
 }  // namespace
 
 std::string subject_of(const Host& host) { return "host/" + host.record.id.value; }
@@ -87,6 +105,8 @@ void Turn::touch(const Incident& incident) { touched.insert("incident/" + incide
 void Turn::touch(const FailbackPlan& plan) { touched.insert("plan/" + plan.id.value); }
 void Turn::touch(const Tenant& tenant) { touched.insert("tenant/" + tenant.id.value); }
 void Turn::touch(const AccessSession& access) { touched.insert("access/" + access.id.value); }
+void Turn::touch(const TenantUser& user) { touched.insert("user/" + user.id.value); }
+void Turn::touch(const Token& token) { touched.insert("token/" + token.id.value); }
 
 void Turn::set_phase(Host& host, HostPhase phase, Reason reason) {
   ensure(may_go(kHostTransitions, host.record.phase, phase), "a host phase that states.dot doesn't allow");
@@ -137,9 +157,12 @@ void Turn::erase_vm(const VmId& id) {
   state.vms.erase(id);
 }
 
+void Turn::record(AuditRecord entry) {
+  entry.tenant = tenant_concerned(state, entry);
+  audit.push_back(std::move(entry));
+}
 void Turn::log(std::string what, std::string subject, Reason reason, std::string words, Facts facts) {
-  audit.push_back(
-      {"engine", std::move(what), std::move(subject), reason, std::move(words), "", std::move(facts)});
+  record({"engine", std::move(what), std::move(subject), reason, std::move(words), "", std::move(facts)});
 }
 void Turn::log(std::string what, const Host& host, Reason reason, std::string words, Facts facts) {
   log(std::move(what), subject_of(host), reason, std::move(words), std::move(facts));
@@ -152,8 +175,8 @@ void Turn::log(const Asked& asked, std::string what, std::string subject, Reason
                Facts facts) {
   if (!words.empty() && !asked.reason.empty()) facts.emplace("operator_reason", asked.reason);
   if (words.empty()) words = asked.reason;
-  audit.push_back({asked.by.value, std::move(what), std::move(subject), reason, std::move(words),
-                   asked.request.value, std::move(facts)});
+  record({asked.by.value, std::move(what), std::move(subject), reason, std::move(words), asked.request.value,
+          std::move(facts)});
 }
 
 void Turn::notify(NoticeKind kind, std::optional<IncidentId> incident, Facts facts) {

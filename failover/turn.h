@@ -35,6 +35,8 @@ class Turn {
   void touch(const FailbackPlan& plan);
   void touch(const Tenant& tenant);
   void touch(const AccessSession& access);
+  void touch(const TenantUser& user);
+  void touch(const Token& token);
   void watch(const Host& host) { watched_hosts_.insert(host.record.id); }
   void watch(const Vm& vm) { watched_vms_.insert(vm.record.spec.id); }
   bool full() const { return touched.size() >= 80; }  // a commit takes at most 100 operations
@@ -72,6 +74,7 @@ class Turn {
   void close();  // brings the deadline indexes up to date; last of a step
 
  private:
+  void record(AuditRecord entry);
   std::set<HostId> watched_hosts_;
   std::set<VmId> watched_vms_;
 };

@@ -198,6 +198,10 @@ std::string derived_mac(const VmId& vm, std::size_t index) {
   return text;
 }
 
+std::string domain_name(const VmSpec& spec) {
+  return name_in_tenant(spec) + (spec.tenant.empty() ? "" : "@" + spec.tenant.value);
+}
+
 std::string disk_target(std::size_t index) { return std::string("vd") + static_cast<char>('a' + index); }
 
 std::string domain_xml(const DomainPlan& plan) {
@@ -205,7 +209,7 @@ std::string domain_xml(const DomainPlan& plan) {
   pugi::xml_document document;
   Node domain = document.append_child("domain");
   set(domain, "type", plan.domain_type);
-  add(domain, "name", std::string(kProtectedPrefix) + plan.spec.name);
+  add(domain, "name", std::string(kProtectedPrefix) + domain_name(plan.spec));
   add(domain, "uuid", plan.spec.id.value);
   add_metadata(domain, plan);
   set(add(domain, "memory", std::to_string(plan.spec.memory_mib)), "unit", "MiB");

@@ -11,6 +11,9 @@
 namespace bascule::hostd {
 
 inline constexpr std::string_view kMetadataNamespace = "https://bascule.example/xmlns/1";
+// After kProtectedPrefix: "web-1", or "shop-1@acme" for a tenant's, as libvirt takes no '/'.
+std::string domain_name(const VmSpec& spec);
+
 inline constexpr std::string_view kProtectedPrefix = "bascule-";  // of the domain's name; the guard knows it
 
 struct DomainPlan {

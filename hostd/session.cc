@@ -142,8 +142,12 @@ bool Session::Impl::converse(const std::string& manager) {
   welcome = false;
   socket.reset();
   next_heartbeat = clock.now() + kDialTime + kWelcomeTime;  // until the Welcome: the time for it
-  Result<std::unique_ptr<net::WebSocketClient>> client = net::WebSocketClient::dial(
-      {manager, options.tls, kDialTime}, std::string(wire::kHostSessionPath), {}, events_into(box));
+  net::ClientOptions to;
+  to.address = manager;
+  to.tls = options.tls;
+  to.connect_time = kDialTime;
+  Result<std::unique_ptr<net::WebSocketClient>> client =
+      net::WebSocketClient::dial(to, std::string(wire::kHostSessionPath), {}, events_into(box));
   bool alive = client.has_value();
   if (!alive)
     log(LogLevel::warning, "session", "dial_failed", {{"manager", manager}, {"why", client.error().message}});

@@ -103,7 +103,7 @@ void ByteStream::handshake(Side side, PeerRule rule, Finished finished) {
 void ByteStream::read_identity() {
   last_read_ = std::chrono::steady_clock::now();
   const X509* certificate = SSL_get0_peer_certificate(connection_->stream.native_handle());
-  if (certificate == nullptr) return;  // can't be: the handshake demands one
+  if (certificate == nullptr) return;  // a public server's client
   Peer peer = read_peer(*certificate);
   peer.address = std::move(peer_.address);
   peer_ = std::move(peer);

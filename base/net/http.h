@@ -35,6 +35,7 @@ struct HttpLimits {
   std::size_t header_bytes = 16 * 1024;
   std::size_t body_bytes = 1024 * 1024;
   std::size_t connections = 256;
+  std::size_t connections_per_address = 0;  // of one client; 0: no bound of its own
   Duration request_time = 30s;  // from the first byte of a request to its last, and for the handler's answer
   Duration idle_time = 60s;     // of a kept connection
 };
@@ -71,8 +72,8 @@ struct WebSocketEvents {
 struct ServerOptions {
   std::string address;     // numeric
   std::uint16_t port = 0;  // 0: any free port
-  TlsFiles tls;
-  std::string admit_role;  // OU that a client's certificate must have
+  TlsFiles tls;            // without a CA the server is public: it asks nobody for a certificate
+  std::string admit_role;  // OU that a client's certificate must have; empty where the server is public
   HttpLimits http;
   WebSocketLimits websocket;
   std::map<std::string, WebSocketEvents> websockets;  // by path, such as "/host-session"
@@ -88,8 +89,9 @@ class Server {
 
 struct ClientOptions {
   std::string address;  // "198.18.0.2:7443", "[::1]:7443"; a name's look-up may hold up the destruction
-  TlsFiles tls;
-  Duration connect_time = 3s;  // name, TCP and TLS together
+  TlsFiles tls;         // without a certificate: for public servers; without a CA: the system's count
+  std::string expect_role = "manager";  // OU of the server's certificate; empty: its name is enough
+  Duration connect_time = 3s;           // name, TCP and TLS together
   std::size_t body_bytes = 16 * 1024 * 1024;
 };
 
@@ -101,6 +103,22 @@ class HttpClient {
   static Result<std::unique_ptr<HttpClient>> make(ClientOptions options);
   virtual ~HttpClient() = default;
   virtual Result<HttpResponse> request(const HttpRequest& request, Duration time) = 0;
+};
+
+// Many requests at once to one server, each on a connection of its own from a bounded pool of kept ones. Any
+// thread may ask; `reply` is called exactly once, on the pool's thread. Errors as of HttpClient; `exhausted`:
+// too many wait, nothing was sent.
+struct PoolOptions {
+  ClientOptions client;
+  std::size_t connections = 256;
+  std::size_t waiting = 2048;
+};
+class HttpPool {
+ public:
+  using Reply = std::function<void(Result<HttpResponse>)>;
+  static Result<std::unique_ptr<HttpPool>> make(PoolOptions options);
+  virtual ~HttpPool() = default;  // open requests are answered: `unavailable`
+  virtual void request(HttpRequest request, Duration time, Reply reply) = 0;
 };
 
 // Dials once and then lives on its own thread; on_close tells of a failed dial too (without on_open before

@@ -66,7 +66,14 @@ struct Shared {
   std::shared_ptr<asio::ssl::context> tls;
   std::shared_ptr<Loop> loop = std::make_shared<Loop>();
   std::map<std::uint64_t, std::function<void()>> live;  // closes the connection; holds it too
+  std::map<std::string, std::size_t> of_address;        // how many of them; kept where that is bounded
   LogBudget log_budget;
+
+  void forget(std::uint64_t id, const std::string& address) {
+    live.erase(id);
+    const auto counted = of_address.find(address);
+    if (counted != of_address.end() && --counted->second == 0) of_address.erase(counted);
+  }
 
   void refuse(const std::string& peer, const std::string& why) {
     if (log_budget.spend())
@@ -77,9 +84,10 @@ struct Shared {
 // One connection: handshake, then requests one after the other; or it becomes a WebSocket.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Shared& shared, std::uint64_t id, tcp::socket socket)
+  Connection(Shared& shared, std::uint64_t id, std::string address, tcp::socket socket)
       : shared_(shared),
         id_(id),
+        address_(std::move(address)),
         stream_(std::make_unique<ByteStream>(std::move(socket), *shared.tls)),
         buffer_(shared.options.http.header_bytes + 64 * 1024),
         deadline_(stream_->get_executor()) {}
@@ -104,6 +112,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   Shared& shared_;
   const std::uint64_t id_;
+  const std::string address_;  // without the port
   std::unique_ptr<ByteStream> stream_;
   boost::beast::flat_buffer buffer_;
   Deadline deadline_;
@@ -126,7 +135,7 @@ void Connection::abort() {
   if (std::exchange(gone_, true)) return;
   deadline_.cancel();
   if (stream_) stream_->close();
-  shared_.live.erase(id_);
+  shared_.forget(id_, address_);
 }
 
 void Connection::on_handshake(error_code error) {
@@ -199,9 +208,9 @@ bool Connection::upgrade() {
   gone_ = true;
   Shared& shared = shared_;
   const std::uint64_t id = id_;
-  const auto session =
-      std::make_shared<WebSocketSession>(shared.loop, std::move(stream_), shared.options.websocket,
-                                         found->second, [&shared, id] { shared.live.erase(id); });
+  const auto session = std::make_shared<WebSocketSession>(
+      shared.loop, std::move(stream_), shared.options.websocket, found->second,
+      [&shared, id, address = address_] { shared.forget(id, address); });
   const auto request = parser_->release();
   shared.live[id] = [session] { session->abort("the server stops"); };
   session->accept(request, kHandshakeTime);
@@ -279,6 +288,8 @@ class TlsServer final : public Server {
   }
 
   Status open() {
+    if (shared_.options.tls.ca.empty() != shared_.options.admit_role.empty())
+      return failure(ErrorCode::invalid, "a server admits a role by certificates of a CA, or it is public");
     auto tls = make_tls_context(shared_.options.tls, Side::server);
     if (!tls) return failure(tls.error());
     shared_.tls = *tls;
@@ -319,14 +330,22 @@ class TlsServer final : public Server {
     });
   }
 
+  // Closes the socket when there are too many.
   void admit(tcp::socket socket) {
-    if (shared_.live.size() >= shared_.options.http.connections) {
-      error_code ignored;
-      shared_.refuse(to_text(socket.remote_endpoint(ignored)), "too many connections");
-      return;  // closes it
+    const HttpLimits& limits = shared_.options.http;
+    error_code ignored;
+    const tcp::endpoint from = socket.remote_endpoint(ignored);
+    if (shared_.live.size() >= limits.connections)
+      return shared_.refuse(to_text(from), "too many connections");
+    const std::string address = from.address().to_string();
+    if (limits.connections_per_address > 0) {
+      std::size_t& count = shared_.of_address[address];
+      if (count >= limits.connections_per_address)
+        return shared_.refuse(to_text(from), "too many connections from this address");
+      ++count;
     }
     const std::uint64_t id = ++last_id_;
-    const auto connection = std::make_shared<Connection>(shared_, id, std::move(socket));
+    const auto connection = std::make_shared<Connection>(shared_, id, address, std::move(socket));
     shared_.live[id] = [connection] { connection->abort(); };
     connection->start();
   }

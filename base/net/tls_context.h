@@ -15,12 +15,13 @@ namespace bascule::net {
 
 enum class Side { server, client };
 
-// TLS 1.2 or newer, certificates on both sides, no resumption (it would skip the check of dates and roles).
+// TLS 1.2 or newer, certificates on both sides (but for a server without a CA: it asks for none), no
+// resumption (it would skip the check of dates and roles).
 Result<std::shared_ptr<asio::ssl::context>> make_tls_context(const TlsFiles& files, Side side);
 
 // What a certificate that chains to our CA must also say.
 struct PeerRule {
-  std::string role;  // OU
+  std::string role;  // OU; empty: any, and then the CN doesn't matter either
   std::string host;  // address or name that a subjectAltName must hold; empty: any
 };
 

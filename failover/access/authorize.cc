@@ -29,14 +29,54 @@ std::set<std::string> words_of(const std::string& text) {
   return words;
 }
 
+template <class Role>
 std::string roles_with(Permission permission) {
   std::string names;
-  for (const auto& [role, name] : enum_names(StaffRole()))
+  for (const auto& [role, name] : enum_names(Role()))
     if (permissions_of(role).contains(permission)) names += (names.empty() ? "" : ", ") + std::string(name);
   return names;
 }
 
+template <class Role>
+bool any_allows(const std::vector<Role>& roles, Permission permission) {
+  return std::any_of(roles.begin(), roles.end(),
+                     [&](Role role) { return permissions_of(role).contains(permission); });
+}
+
+bool lacks_second_factor(const Directory& directory, const TenantUser& user) {
+  const auto tenant = directory.tenants.find(user.tenant);
+  return tenant != directory.tenants.end() && tenant->second.rules.second_factor &&
+         user.second.secret.empty();
+}
+
+std::optional<Error> why_user_denied(const Directory& directory, const Principal& who, Permission permission,
+                                     const Scope& scope) {
+  const TenantUser* user = signed_in(directory, who);
+  if (!user) return Error{ErrorCode::unauthenticated, "this session or token has ended: sign in again"};
+  if (!is_scoped(permission) || scope.tenant != user->tenant)
+    return Error{ErrorCode::not_found, "nothing of that name is yours"};
+  const auto& only = directory.tokens.at(who.token).permissions;
+  if (!only.empty() && std::find(only.begin(), only.end(), permission) == only.end())
+    return Error{ErrorCode::denied, fmt::format("this token doesn't have the permission {}: make another one",
+                                                name_of(permission))};
+  if (lacks_second_factor(directory, *user))
+    return Error{ErrorCode::denied,
+                 fmt::format("{} asks for a second factor: set one up first", user->tenant.value)};
+  if (any_allows(user->roles, permission)) return std::nullopt;
+  return Error{
+      ErrorCode::denied,
+      fmt::format("you lack the permission {}, which these roles have: {}; an owner of {} can give it",
+                  name_of(permission), roles_with<TenantRole>(permission), user->tenant.value)};
+}
+
 }  // namespace
+
+const TenantUser* signed_in(const Directory& directory, const Principal& who) {
+  const auto user = directory.users.find(who.id);
+  const auto token = directory.tokens.find(who.token);
+  const bool known = user != directory.users.end() && token != directory.tokens.end();
+  return known && token->second.user == who.id && !user->second.disabled ? &user->second : nullptr;
+}
 
 const std::set<Permission>& permissions_of(StaffRole role) {
   using P = Permission;
@@ -58,11 +98,32 @@ const std::set<Permission>& permissions_of(StaffRole role) {
   return overseer;
 }
 
+const std::set<Permission>& permissions_of(TenantRole role) {
+  using P = Permission;
+  static const std::set<P> viewer{P::see_machines, P::watch_access};
+  static const std::set<P> operates{P::see_machines,    P::run_machines,    P::change_machines,
+                                    P::change_contents, P::accept_delivery, P::watch_access,
+                                    P::end_access};
+  static const std::set<P> auditor{P::watch_access, P::read_own_audit};
+  static const std::set<P> owner{P::see_machines,    P::run_machines,    P::change_machines,
+                                 P::change_contents, P::accept_delivery, P::manage_users,
+                                 P::watch_access,    P::end_access,      P::read_own_audit};
+  switch (role) {
+    case TenantRole::owner:
+      return owner;
+    case TenantRole::operates:
+      return operates;
+    case TenantRole::viewer:
+      return viewer;
+    case TenantRole::auditor:
+      break;
+  }
+  return auditor;
+}
+
 bool has_permission(const Directory& directory, const OperatorId& who, Permission permission) {
   const auto found = directory.staff.find(who);
-  if (found == directory.staff.end()) return false;
-  return std::any_of(found->second.begin(), found->second.end(),
-                     [&](StaffRole role) { return permissions_of(role).contains(permission); });
+  return found != directory.staff.end() && any_allows(found->second, permission);
 }
 
 const AccessSession* open_access_of(const Directory& directory, const OperatorId& who,
@@ -73,15 +134,18 @@ const AccessSession* open_access_of(const Directory& directory, const OperatorId
   return found == directory.access.end() ? nullptr : &found->second;
 }
 
-std::optional<Error> why_denied(const Directory& directory, const OperatorId& who, Permission permission,
+std::optional<Error> why_denied(const Directory& directory, const Principal& principal, Permission permission,
                                 const Scope& scope) {
+  if (!principal.token.empty()) return why_user_denied(directory, principal, permission, scope);
+  const OperatorId& who = principal.id;
   if (!directory.staff.contains(who))
     return Error{
         ErrorCode::denied,
         fmt::format("{} has no account here: add a [[staff]] of this name to manager.toml", who.value)};
   if (!has_permission(directory, who, permission))
-    return Error{ErrorCode::denied, fmt::format("{} lacks the permission {}, which these roles have: {}",
-                                                who.value, name_of(permission), roles_with(permission))};
+    return Error{ErrorCode::denied,
+                 fmt::format("{} lacks the permission {}, which these roles have: {}", who.value,
+                             name_of(permission), roles_with<StaffRole>(permission))};
   if (scope.tenant.empty() || !is_scoped(permission)) return std::nullopt;
   if (is_interior(permission) && scope.delivered)
     return Error{ErrorCode::denied,

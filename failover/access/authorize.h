@@ -16,11 +16,22 @@ struct Scope {
   bool delivered = false;  // its tenant has accepted it: from then on only they get inside
 };
 
+// Who asks. A tenant's user comes with the token that let them in, and has no more rights than it has.
+struct Principal {
+  OperatorId id;
+  TokenId token;  // empty: one of the provider's staff, by certificate
+};
+
 // Nothing when `who` may. Else `denied`, which names the permission and who could give it, or
 // `reason_required`: an access session for this tenant would do.
-std::optional<Error> why_denied(const Directory& directory, const OperatorId& who, Permission permission,
+// A tenant's user is told `not_found` of whatever isn't theirs.
+std::optional<Error> why_denied(const Directory& directory, const Principal& who, Permission permission,
                                 const Scope& scope);
 
+// The tenant's user whose token this is, if both are still good.
+const TenantUser* signed_in(const Directory& directory, const Principal& who);
+
+// Of the provider's staff.
 bool has_permission(const Directory& directory, const OperatorId& who, Permission permission);
 const AccessSession* open_access_of(const Directory& directory, const OperatorId& who,
                                     const TenantId& tenant);

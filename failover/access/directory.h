@@ -13,16 +13,88 @@
 
 namespace bascule {
 
+// What a tenant asks of its users' sign-ins, beyond what everybody must do.
+struct SignInRules {
+  std::uint32_t password_length = 12;  // at least, in bytes
+  bool second_factor = false;          // without one a session may only set one up
+};
+template <class V>
+void fields(V& v, SignInRules& x) {
+  v.optional("password_length", x.password_length);
+  v.optional("second_factor", x.second_factor);
+}
+
 struct Tenant {
   int version = 1;
   TenantId id;  // a valid name
   WallTime created;
+  SignInRules rules{};
 };
 template <class V>
 void fields(V& v, Tenant& x) {
   v("version", x.version);
   v("id", x.id);
   v("created", x.created);
+  v.optional("rules", x.rules);
+}
+
+// A time-based one-time password (RFC 6238: SHA-1, six digits, 30 s).
+struct SecondFactor {
+  std::string secret;                 // base32; empty: there is none
+  std::uint64_t last_step = 0;        // of the last code that was used: none counts twice
+  std::vector<std::string> recovery;  // SHA-256 of each recovery code that is left
+};
+template <class V>
+void fields(V& v, SecondFactor& x) {
+  v.optional("secret", x.secret);
+  v.optional("last_step", x.last_step);
+  v.optional("recovery", x.recovery);
+}
+
+// A person of a tenant. Signs in with a password, once they have set one by their invitation.
+struct TenantUser {
+  int version = 1;
+  OperatorId id;  // "tenant/name", both valid names
+  TenantId tenant;
+  std::vector<TenantRole> roles;
+  std::string password;    // Argon2id, in PHC form; empty: none is set
+  std::string invitation;  // SHA-256 of the secret that sets one, in hexadecimal; empty: it was used
+  bool disabled = false;
+  WallTime created;
+  SecondFactor second{};
+};
+template <class V>
+void fields(V& v, TenantUser& x) {
+  v("version", x.version);
+  v("id", x.id);
+  v("tenant", x.tenant);
+  v("roles", x.roles);
+  v.optional("password", x.password);
+  v.optional("invitation", x.invitation);
+  v.optional("disabled", x.disabled);
+  v("created", x.created);
+  v.optional("second", x.second);
+}
+
+// What lets a tenant's user in: a session, begun by signing in, or an API token. Only its hash is known here.
+struct Token {
+  int version = 1;
+  TokenId id;
+  OperatorId user;
+  std::string name;                     // of an API token, by its user; empty: a session
+  std::vector<Permission> permissions;  // of its user's, no more than these; empty: all
+  WallTime created;
+  WallTime expires;
+};
+template <class V>
+void fields(V& v, Token& x) {
+  v("version", x.version);
+  v("id", x.id);
+  v("user", x.user);
+  v.optional("name", x.name);
+  v.optional("permissions", x.permissions);
+  v("created", x.created);
+  v("expires", x.expires);
 }
 
 enum class AccessCategory { incident, maintenance, asked_by_tenant, security, legal };
@@ -61,12 +133,16 @@ struct Directory {
   std::map<OperatorId, std::vector<StaffRole>> staff;  // as configured: named accounts only
   std::map<TenantId, Tenant> tenants;
   std::map<AccessId, AccessSession> access;  // open ones
+  std::map<OperatorId, TenantUser> users;
+  std::map<TokenId, Token> tokens;
 };
 template <class V>
 void fields(V& v, Directory& x) {
   v("staff", x.staff);
   v("tenants", x.tenants);
   v("access", x.access);
+  v.optional("users", x.users);
+  v.optional("tokens", x.tokens);
 }
 
 }  // namespace bascule

@@ -13,6 +13,12 @@ P permission_for(const wire::VolumeChange& change) {
   return std::holds_alternative<wire::Grow>(change) ? P::change_machines : P::change_contents;
 }
 
+// Of nobody, where there is no such user: then it is nobody's to change.
+TenantId tenant_of(const State& state, const OperatorId& user) {
+  const auto found = state.directory.users.find(user);
+  return found == state.directory.users.end() ? TenantId() : found->second.tenant;
+}
+
 }  // namespace
 
 Scope scope_of(const Vm& vm) { return {vm.record.spec.tenant, vm.record.delivered}; }
@@ -50,6 +56,29 @@ Need need_of(const State&, const CreateTenant& e) {
   return {P::manage_tenants, {}, "tenant/" + e.tenant.value};
 }
 Need need_of(const State&, const OpenAccess& e) { return {P::open_access, {}, "tenant/" + e.tenant.value}; }
-Need need_of(const State&, const EndAccess& e) { return {P::open_access, {}, "access/" + e.access.value}; }
+Need need_of(const State& state, const AcceptDelivery& e) {
+  return {P::accept_delivery, scope_of(state, e.vm), of_vm(e.vm)};
+}
+Need need_of(const State&, const SetRules& e) {
+  return {P::manage_users, {e.tenant, false}, "tenant/" + e.tenant.value};
+}
+Need need_of(const State&, const InviteUser& e) {
+  const std::string subject = "user/" + e.tenant.value + "/" + e.name;
+  if (e.asked.token.empty()) return {P::manage_tenants, {}, subject};
+  return {P::manage_users, {e.tenant, false}, subject};
+}
+Need need_of(const State& state, const ChangeUser& e) {
+  return {P::manage_users, {tenant_of(state, e.user), false}, "user/" + e.user.value};
+}
+Need need_of(const State& state, const RemoveUser& e) {
+  return {P::manage_users, {tenant_of(state, e.user), false}, "user/" + e.user.value};
+}
+Need need_of(const State& state, const EndAccess& e) {
+  const std::string subject = "access/" + e.access.value;
+  if (e.asked.token.empty()) return {P::open_access, {}, subject};
+  const auto found = state.directory.access.find(e.access);
+  const bool open = found != state.directory.access.end();
+  return {P::end_access, {open ? found->second.tenant : TenantId(), false}, subject};
+}
 
 }  // namespace bascule

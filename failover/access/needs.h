@@ -34,5 +34,12 @@ Need need_of(const State& state, const TestNotices& asked);
 Need need_of(const State& state, const CreateTenant& asked);
 Need need_of(const State& state, const OpenAccess& asked);
 Need need_of(const State& state, const EndAccess& asked);
+Need need_of(const State& state, const AcceptDelivery& asked);
+Need need_of(const State& state, const SetRules& asked);
+Need need_of(const State& state, const InviteUser& asked);
+Need need_of(const State& state, const ChangeUser& asked);
+Need need_of(const State& state, const RemoveUser& asked);
+// SetPassword, OpenSession, SetSecondFactor, CreateToken and EndToken are everybody's: users.h says what each
+// must prove.
 
 }  // namespace bascule

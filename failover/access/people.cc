@@ -91,7 +91,7 @@ void open_access(Turn& turn, const OpenAccess& asked) {
 void end_access(Turn& turn, const EndAccess& asked) {
   const auto& open = turn.state.directory.access;
   const auto found = open.find(asked.access);
-  if (found == open.end() || found->second.by != asked.asked.by)
+  if (found == open.end() || (asked.asked.token.empty() && found->second.by != asked.asked.by))
     return turn.refuse(asked.asked, "end_access", "access/" + asked.access.value,
                        {ErrorCode::not_found, "you have no open access session " + asked.access.value});
   turn.log(asked.asked, "end_access", subject_of(found->second), Reason::requested, "",

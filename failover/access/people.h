@@ -9,7 +9,7 @@ void create_tenant(Turn& turn, const CreateTenant& asked);
 
 // One session for each tenant and person; a second one replaces the first.
 void open_access(Turn& turn, const OpenAccess& asked);
-void end_access(Turn& turn, const EndAccess& asked);  // one's own
+void end_access(Turn& turn, const EndAccess& asked);  // one's own; a tenant's user any in its scope
 void note_access(Turn& turn, const NoteAccess& asked);
 
 // Those whose time is over, and those of the manager before; as many as a commit takes.

@@ -29,6 +29,12 @@ enum class Permission {
   run_machines,     // start, stop
   change_machines,  // create, resize
   change_contents,  // snapshots, roll back, delete: interior, closed to the provider from delivery on
+  // Of one tenant, by its own users
+  manage_users,     // invite, change and remove them, end their sessions and tokens
+  accept_delivery,  // of a machine: from then on its contents are closed to the provider
+  watch_access,     // see who of the provider works in its scope
+  end_access,       // end that
+  read_own_audit,   // what was done to its machines, and by whom
 };
 constexpr auto enum_names(Permission) {
   using P = Permission;
@@ -43,7 +49,12 @@ constexpr auto enum_names(Permission) {
                     EnumName<P>{P::see_machines, "see_machines"},
                     EnumName<P>{P::run_machines, "run_machines"},
                     EnumName<P>{P::change_machines, "change_machines"},
-                    EnumName<P>{P::change_contents, "change_contents"}};
+                    EnumName<P>{P::change_contents, "change_contents"},
+                    EnumName<P>{P::manage_users, "manage_users"},
+                    EnumName<P>{P::accept_delivery, "accept_delivery"},
+                    EnumName<P>{P::watch_access, "watch_access"},
+                    EnumName<P>{P::end_access, "end_access"},
+                    EnumName<P>{P::read_own_audit, "read_own_audit"}};
 }
 
 enum class StaffRole { noc, administrator, security_officer, auditor };
@@ -53,7 +64,15 @@ constexpr auto enum_names(StaffRole) {
                     EnumName<R>{R::security_officer, "security_officer"}, EnumName<R>{R::auditor, "auditor"}};
 }
 
+enum class TenantRole { owner, operates, viewer, auditor };
+constexpr auto enum_names(TenantRole) {
+  using R = TenantRole;
+  return std::array{EnumName<R>{R::owner, "owner"}, EnumName<R>{R::operates, "operator"},
+                    EnumName<R>{R::viewer, "viewer"}, EnumName<R>{R::auditor, "auditor"}};
+}
+
 const std::set<Permission>& permissions_of(StaffRole role);
+const std::set<Permission>& permissions_of(TenantRole role);
 
 // In a tenant's scope, or of the whole fleet.
 constexpr bool is_scoped(Permission permission) { return permission >= Permission::see_machines; }

@@ -6,6 +6,7 @@
 #include "api/manager_config.h"
 #include "hostd/config.h"
 #include "hostd/guard/settings.h"
+#include "portal/server/config.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/hostd/temporary_folder.h"
 
@@ -85,7 +86,7 @@ struct Keys {
 
 TEST_CASE("the documented configuration is accepted and complete") {
   const test::TemporaryFolder folder;
-  for (const std::string name : {"manager", "hostd", "guard"})
+  for (const std::string name : {"manager", "hostd", "guard", "portal"})
     test::write_file(folder.path() + "/" + name, documented(name));
   const auto manager = api::load_manager_config(folder.path() + "/manager");
   CHECK_MESSAGE(manager, manager.error().message);
@@ -93,6 +94,8 @@ TEST_CASE("the documented configuration is accepted and complete") {
   CHECK_MESSAGE(hostd, hostd.error().message);
   const auto guard = guard::load_settings(folder.path() + "/guard");
   CHECK_MESSAGE(guard, guard.error().message);
+  const auto portal = portal::load_portal_config(folder.path() + "/portal");
+  CHECK_MESSAGE(portal, portal.error().message);
 
   Keys keys;
   api::ManagerConfig config;
@@ -113,13 +116,15 @@ TEST_CASE("the documented configuration is accepted and complete") {
 TEST_CASE("TOML of all daemons, damaged") {
   const test::TemporaryFolder folder;
   const std::string path = folder.path() + "/bascule.toml";
-  const std::vector<std::string> good = {example("manager"), example("hostd"), example("guard")};
+  const std::vector<std::string> good = {example("manager"), example("hostd"), example("guard"),
+                                         example("portal")};
   for (const std::string& text : good) REQUIRE_FALSE(text.empty());
   fuzz::run({good, kTomlWords}, 2500, [&](const std::string& text) {
     test::write_file(path, text);
     accepted_or_refused(api::load_manager_config(path), path);
     accepted_or_refused(hostd::load_host_config(path), path);
     accepted_or_refused(guard::load_settings(path), path);
+    accepted_or_refused(portal::load_portal_config(path), path);
   });
 }
 

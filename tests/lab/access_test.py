@@ -1,11 +1,15 @@
-"""Whose a machine is, and a reason before anybody of the provider works on it."""
+"""Whose a machine is: a reason before anybody of the provider works on it, and its tenant's users at the portal."""
+import json
+import os
+import subprocess
 import time
 
-from bascule_lab import product
+from bascule_lab import config, product
 
-from harness import GUESTS, expect, refused
+from harness import GUESTS, LabError, expect, refused
 
 REASON = "the first machines of their contract"
+PASSWORD = "correct horse battery"
 
 
 def open_access(lab):
@@ -25,13 +29,13 @@ def test_a_tenants_machine_needs_a_reason(lab):
     access = open_access(lab)
     product.create_guest(lab.instance, "web-1", GUESTS["web-1"], tenant="acme")
     lab.wait_for_answer("web-1")
-    expect(lab.vm("web-1")["tenant"] == "acme", "it is theirs, and seen while the session is open")
-    where, old = lab.where("web-1"), lab.boot("web-1")
+    expect(lab.vm("acme/web-1")["tenant"] == "acme", "it is theirs, and seen while the session is open")
+    where, old = lab.where("web-1@acme"), lab.boot("web-1")
 
     lab.bascule("access", "end", access)
-    expect("web-1" not in lab.vms() and len(lab.vms()) == 1, f"it has no name any more: {list(lab.vms())}")
+    expect("acme/web-1" not in lab.vms() and len(lab.vms()) == 1, f"it has no name any more: {list(lab.vms())}")
     for order in (("show",), ("stop",), ("kill", "--reason", "just to try it")):
-        refused(lab, "bascule access open acme", "vm", order[0], "web-1", *order[1:])
+        refused(lab, "bascule access open acme", "vm", order[0], "acme/web-1", *order[1:])
     expect(len(trail(lab, "refuse_access")) == 3, "each refusal is in the audit")
     expect(lab.boot("web-1") == old, "it runs on")
 
@@ -40,7 +44,101 @@ def test_a_tenants_machine_needs_a_reason(lab):
     lab.wait_for_new_boot("web-1", old, 90)
     lab.note(f"web-1: crash -> HTTP {time.time() - crashed:.1f} s, with nobody at work for its tenant")
     open_access(lab)
-    expect(lab.vm("web-1")["site"] == "lyon", "it is at lyon")
-    lab.bascule("vm", "show", "web-1")
+    expect(lab.vm("acme/web-1")["site"] == "lyon", "it is at lyon")
+    lab.bascule("vm", "show", "acme/web-1")
     looks = trail(lab, "look_at")
     expect(looks and all(look["actor"] == "alice" for look in looks), f"each look is in the audit: {looks}")
+
+
+
+class User:
+    """A tenant's user at their own computer: the CLI, through the portal."""
+
+    def __init__(self, lab, name):
+        self.lab, self.name = lab, name
+        self.config = config.write_tenant_client(lab.instance, name)
+
+    def __call__(self, *argv, said=None, token=None):
+        environment = dict(os.environ, BASCULE_CONFIG=str(self.config), **({"BASCULE_TOKEN": token} if token else {}))
+        done = subprocess.run([self.lab.instance.bin_dir / "bascule", "--json", *argv], input=said, env=environment,
+                              capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode != 0:
+            raise LabError(f"{self.name}: bascule {' '.join(argv)}: exit {done.returncode}: {done.stderr.strip()}")
+        return json.loads(done.stdout) if done.stdout.strip().startswith(("{", "[")) else done.stdout
+
+    def refused(self, words, *argv, **how):
+        try:
+            self(*argv, **how)
+        except LabError as error:
+            expect(words in str(error), f"it should say \"{words}\": {error}")
+        else:
+            expect(False, f"{' '.join(argv)} should be refused")
+
+    def join(self, invitation):
+        self("set-password", self.name, "--invitation", invitation, said=PASSWORD + "\n")
+        self("sign-in", self.name, said=PASSWORD + "\n")
+
+
+def curl(lab, certificate, url):
+    """The exit status of curl with this certificate of the lab's."""
+    return subprocess.run(["curl", "-s", "-o", "/dev/null", "--max-time", "5", "--cacert", lab.instance.pki / "ca.pem",
+                           "--cert", lab.instance.pki / f"{certificate}.pem", "--key",
+                           lab.instance.pki / f"{certificate}.key", url], check=False).returncode
+
+
+def test_a_tenants_user_takes_over_a_machine(lab):
+    """Invited, signed in through the portal: from delivery on the provider stays outside, is seen, and can be shown out."""
+    lab.commission()
+    lab.bascule("tenant", "create", "acme")
+    access = open_access(lab)
+    product.create_guest(lab.instance, "web-1", GUESTS["web-1"], tenant="acme")
+    lab.wait_for_answer("web-1")
+    anna = User(lab, "acme/anna")
+    anna.refused("sign in", "vm", "list")
+    anna.join(lab.bascule("tenant", "invite", "acme", "anna")["invitation"])
+    machines = anna("vm", "list")["items"]
+    expect([vm["name"] for vm in machines] == ["web-1"], f"her own, by her own name: {machines}")
+    anna.refused("nothing of that name is yours", "host", "list")
+
+    anna("vm", "accept", "web-1")
+    refused(lab, "who alone gets inside", "vm", "delete", "acme/web-1")
+    seen = anna("api", "GET", "/v1/access")["items"]
+    expect([(each["by"], each["reason"]) for each in seen] == [("alice", REASON)], f"who is at work, and why: {seen}")
+    asked = time.time()
+    anna("api", "DELETE", f"/v1/access/{access}")
+    refused(lab, "say why first", "vm", "show", "acme/web-1")
+    lab.note(f"shown out within {time.time() - asked:.1f} s, two commands included")
+
+    made = anna("token", "create", "watch", "--may", "see_machines")
+    anna("vm", "list", token=made["token"])
+    anna.refused("doesn't have the permission", "vm", "stop", "web-1", token=made["token"])
+    anna("token", "end", made["id"])
+    anna.refused("sign in", "vm", "list", token=made["token"])
+
+    old = lab.boot("web-1")
+    lab.verb("crash", lab.where("web-1@acme"))
+    lab.wait_for_new_boot("web-1", old, 90)
+    lab.wait(lambda: anna("vm", "show", "web-1")["site"] == "lyon", 10, "she sees where it runs")
+    trail = anna("api", "GET", "/v1/audit?limit=1000")["items"]
+    expect({entry["tenant"] for entry in trail} == {"acme"}, "her audit is her tenant's")
+    expect({"open_access", "accept_delivery", "end_access"} <= {entry["what"] for entry in trail}, f"with all of it: {trail}")
+
+
+def test_the_portal_holds_nothing(lab):
+    """It ends and comes back without anybody signing in again; without the manager it says so; its certificate opens no
+    other door, and no other certificate opens its own."""
+    lab.bascule("tenant", "create", "acme")
+    anna = User(lab, "acme/anna")
+    anna.join(lab.bascule("tenant", "invite", "acme", "anna")["invitation"])
+    lab.verb("kill", "witness", "portal")
+    lab.wait(lambda: anna("me")["user"] == "acme/anna", 10, "the portal is back, and she is signed in still")
+    lab.verb("manager", "stop")
+    anna.refused("nothing was done", "vm", "list")
+    lab.verb("manager", "start")
+    lab.wait(lambda: anna("me")["user"] == "acme/anna", 20, "the manager is back")
+    witness = lab.instance.address("witness")
+    expect(curl(lab, "alice-operator", f"https://{witness}:7443/v1/status") == 0, "an operator's door")
+    for port in (7443, 7444, 7445):
+        expect(curl(lab, "portal-1-portal", f"https://{witness}:{port}/v1/status") != 0, f"port {port} refuses a portal")
+    for name in ("alice-operator", "paris-1-host"):
+        expect(curl(lab, name, f"https://{witness}:7447/v1/status") != 0, f"the portals' door refuses {name}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from .instance import HOSTS, SAN_PORT, SITES, SMS_PORT, SMTP_PORT, WATCHDOG_TIMEOUT_S, WITNESS, site_of
 
 API_PORT = 7443
+PORTAL_PORT = 443
 OPERATOR = "alice-operator"  # files of the PKI
 STAFF = ("alice", "bob")
 BMC_USER = "admin"
@@ -136,6 +137,24 @@ def write_manager(instance, policy):
                  f'&to={{to}}&text={{text}}"\nto = ["{SMS_TO}"]\nuser = "{NOTICE_USER}"\n'
                  'password_file = "/etc/bascule/sms.password"\n')
     (etc / "manager.toml").write_text("\n".join(parts))
+
+
+def write_portal(instance):
+    """portal.toml: what tenants talk to. In the lab it runs on the witness, beside the manager."""
+    etc = instance.machine_dir(WITNESS) / "etc/bascule"
+    _install_certificate(instance, "portal-1", "portal", etc, "portal")
+    _install_certificate(instance, "portal", "public", etc, "public")
+    address = instance.address(WITNESS)
+    (etc / "portal.toml").write_text(
+        f'[listen]\naddress = "{address}"\nport = {PORTAL_PORT}\ncertificate = "/etc/bascule/public.pem"\n'
+        f'key = "/etc/bascule/public.key"\n\n[manager]\naddress = "{address}:7447"\n\n{_tls("portal")}')
+
+
+def write_tenant_client(instance, user):
+    """The configuration of a tenant's user, for the CLI on this computer; its path."""
+    path = instance.client_config.parent / f"{user.replace('/', '-')}.toml"
+    path.write_text(f'portal = "{instance.address(WITNESS)}:{PORTAL_PORT}"\nca = "{instance.pki}/ca.pem"\n')
+    return path
 
 
 def write_client(instance):

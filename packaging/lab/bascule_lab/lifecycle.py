@@ -56,6 +56,8 @@ def _write_files(instance, policy, storage, kept):
     pki.issue(instance.pki, "manager", "manager", instance.address(WITNESS))
     pki.issue(instance.pki, "relay", "relay", instance.address("sinks"))
     pki.issue(instance.pki, "alice", "operator")
+    pki.issue(instance.pki, "portal-1", "portal")
+    pki.issue(instance.pki, "portal", "public", instance.address(WITNESS))
     for host in HOSTS:
         pki.issue(instance.pki, host, "host", instance.address(host))
         pki.issue(instance.pki, host, "guard", instance.address(host))
@@ -65,6 +67,7 @@ def _write_files(instance, policy, storage, kept):
         bmc.create(instance, host)
     config.write_base_system(instance, WITNESS)
     config.write_manager(instance, policy)
+    config.write_portal(instance)
     config.write_client(instance)
     guest.install_image(instance)
     if kept:
@@ -136,7 +139,7 @@ def up(instance, policy=(), storage="dir", kept=None):
         else:
             step(f"{host}: down; bascule-lab heal {host} boots it")
     instance.complete_marker.write_text(_this_boot())
-    missing = [n for n in ("bascule-hostd", "bascule-guard", "bascule-manager") if not (instance.bin_dir / n).exists()]
+    missing = [n for n in ("bascule-hostd", "bascule-guard", "bascule-manager", "bascule-portal") if not (instance.bin_dir / n).exists()]
     if missing:
         step(f"not in {instance.bin_dir}: {', '.join(missing)}; started as soon as they are there")
     step(f"ready: export BASCULE_CONFIG={instance.client_config}")

@@ -26,7 +26,10 @@ HOST_SERVICES = {
     "hostd": [f"{BIN}/bascule-hostd", "--config", "/etc/bascule/hostd.toml"],
     "guard": [f"{BIN}/bascule-guard", "--config", "/etc/bascule/guard.toml"],
 }
-WITNESS_SERVICES = {"manager": [f"{BIN}/bascule-manager", "--config", "/etc/bascule/manager.toml"]}
+WITNESS_SERVICES = {
+    "manager": [f"{BIN}/bascule-manager", "--config", "/etc/bascule/manager.toml"],
+    "portal": [f"{BIN}/bascule-portal", "--config", "/etc/bascule/portal.toml"],
+}
 NAMESPACES = ("--mount", "--uts", "--ipc", "--pid", "--net", "--cgroup")
 
 

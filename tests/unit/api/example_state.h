@@ -46,6 +46,7 @@ inline Snapshot example_snapshot() {
   state.hosts[HostId("lyon-1")] = example_host("lyon-1", "lyon");
   const Vm vm = example_vm("web-1", "paris-1");
   state.vms[vm.record.spec.id] = vm;
+  rebuild_indexes(state);
   return snapshot;
 }
 

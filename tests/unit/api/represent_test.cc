@@ -10,7 +10,7 @@ using namespace bascule::api;
 
 namespace {
 
-const OperatorId kAlice("alice");
+const Principal kAlice{OperatorId("alice"), TokenId()};
 
 VmView view_of(const Snapshot& snapshot) {
   return vm_view(snapshot.state, snapshot.policy, snapshot.state.vms.begin()->second);
@@ -146,7 +146,7 @@ TEST_CASE("a tenant's machines have no names for who may not see them") {
 
   AccessSession session;
   session.id = AccessId("a1");
-  session.by = kAlice;
+  session.by = kAlice.id;
   session.tenant = TenantId("acme");
   state.directory.access[session.id] = session;
   CHECK(may_see(state, kAlice, vm));

@@ -16,9 +16,9 @@ void first(Api&, Call) {}
 void second(Api&, Call) {}
 
 const std::vector<Route> kTable{
-    {"GET", "/v1/vms", Permission::see_fleet, Reach::fleet, first},
-    {"GET", "/v1/vms/{id}", Permission::see_machines, Reach::machine, second},
-    {"DELETE", "/v1/vms/{id}", Permission::change_contents, Reach::machine, first}};
+    {"GET", "/v1/vms", for_staff(Permission::see_fleet), Reach::fleet, first},
+    {"GET", "/v1/vms/{id}", for_staff(Permission::see_machines), Reach::machine, second},
+    {"DELETE", "/v1/vms/{id}", for_staff(Permission::change_contents), Reach::machine, first}};
 
 }  // namespace
 

@@ -143,10 +143,29 @@ void check_members(const std::variant<Body...>*) {
   (check(Body{}, members<Body>()), ...);
 }
 
+wire::VolumeSeen a_volume() {
+  return {"gold",
+          "web-1",
+          "primary",
+          "follows",
+          true,
+          true,
+          false,
+          WallTime{7},
+          12ms,
+          4096,
+          wire::ClusterCopies{2, 3, {"osd.1"}},
+          wire::ClusterCopies{2, 3, {}},
+          9,
+          wire::VolumeTaken{"gold", "web-1", WallTime{6}},
+          {{"daily", WallTime{5}}},
+          {{"web-1.raw.kept.7", WallTime{7}}}};
+}
+
 std::vector<EventBody> one_of_each() {
   const Copy paris = copy_of("paris-1");
   const Status refused = failure(ErrorCode::timeout, "no answer");
-  const Asked asked{RequestId("r1"), OperatorId("alice"), "because"};
+  const Asked asked{RequestId("r1"), OperatorId("alice"), "because", TokenId("t1")};
   const VmId vm = std::get<CreateVm>(create_vm("web-1")).spec.id;
   wire::DomainReport domain{vm, Generation(3), wire::DomainState::paused, "why"};
   wire::Hello greeting = std::get<HostHello>(hello("paris-1")).hello;
@@ -155,22 +174,7 @@ std::vector<EventBody> one_of_each() {
   greeting.tombstones = {{vm, Generation(2)}};
   wire::Heartbeat beat{7, 99ms, {true, true, LeaseMode::stop, "p"}, {{HostId("lyon-1"), std::nullopt}}, {}};
   beat.storage = {{HostId("lyon-1"), {"osd.3", "mon.a"}, {"mon.a"}, "8 PGs would be offline"}};
-  const wire::VolumeSeen volume{"gold",
-                                "web-1",
-                                "primary",
-                                "follows",
-                                true,
-                                true,
-                                false,
-                                WallTime{7},
-                                12ms,
-                                4096,
-                                wire::ClusterCopies{2, 3, {"osd.1"}},
-                                wire::ClusterCopies{2, 3, {}},
-                                9,
-                                wire::VolumeTaken{"gold", "web-1", WallTime{6}},
-                                {{"daily", WallTime{5}}},
-                                {{"web-1.raw.kept.7", WallTime{7}}}};
+  const wire::VolumeSeen volume = a_volume();
   return {HostHello{greeting},
           HostHeartbeat{paris, beat},
           HostDomainChanged{paris, {domain, wire::DomainCause::crashed}},
@@ -202,6 +206,16 @@ std::vector<EventBody> one_of_each() {
           CreateTenant{asked, TenantId("acme")},
           OpenAccess{asked, TenantId("acme"), AccessCategory::legal, 1h},
           EndAccess{asked, AccessId("a1")},
+          AcceptDelivery{asked, VmId("v")},
+          SetRules{asked, TenantId("acme"), {16, true}},
+          InviteUser{asked, TenantId("acme"), "anna", {TenantRole::owner}, "hash"},
+          ChangeUser{asked, OperatorId("acme/anna"), {TenantRole::viewer}, true},
+          RemoveUser{asked, OperatorId("acme/anna")},
+          SetPassword{asked, "hash", "", "$argon2id$"},
+          OpenSession{asked, "$argon2id$", 7, "", TokenId("t"), 1000},
+          SetSecondFactor{asked, "ABC", 8, {"r"}},
+          CreateToken{asked, TokenId("t"), "backup", {Permission::see_machines}, 1000},
+          EndToken{asked, "t"},
           NoteAccess{asked, "GET /v1/vms/{id}", "vm/x", "why not"}};
 }
 

@@ -1,0 +1,245 @@
+// /v1/me and /v1/tokens: a tenant's user about themselves.
+#include <algorithm>
+
+#include "api/body.h"
+#include "api/password.h"
+#include "api/routes.h"
+#include "api/second_factor.h"
+#include "base/sha256.h"
+
+namespace bascule::api {
+namespace {
+
+constexpr std::int64_t kDay_ms = 24LL * 3600 * 1000;
+constexpr std::size_t kShownDigits = 12;  // of a token's id
+
+struct SelfView {
+  OperatorId user;
+  TenantId tenant;
+  std::vector<TenantRole> roles;
+  std::vector<Permission> permissions;  // with this session or token
+  bool second_factor = false;
+  std::size_t recovery_codes = 0;  // that are left
+  SignInRules rules;
+};
+template <class V>
+void fields(V& v, SelfView& x) {
+  v("user", x.user);
+  v("tenant", x.tenant);
+  v("roles", x.roles);
+  v("permissions", x.permissions);
+  v("second_factor", x.second_factor);
+  v("recovery_codes", x.recovery_codes);
+  v("rules", x.rules);
+}
+
+struct TokenView {
+  std::string id;
+  std::string name;  // empty: a session
+  bool current = false;
+  std::vector<Permission> permissions;
+  WallTime created;
+  WallTime expires;
+  std::optional<WallTime> last_use;  // since the manager was started
+};
+template <class V>
+void fields(V& v, TokenView& x) {
+  v("id", x.id);
+  v.optional("name", x.name);
+  v("current", x.current);
+  v.optional("permissions", x.permissions);
+  v("created", x.created);
+  v("expires", x.expires);
+  v.optional("last_use", x.last_use);
+}
+
+struct TokenBody {
+  std::string name;
+  std::vector<Permission> permissions;
+  std::uint32_t days = 90;
+};
+template <class V>
+void fields(V& v, TokenBody& x) {
+  v("name", x.name);
+  v.optional("permissions", x.permissions);
+  v.optional("days", x.days);
+}
+
+struct NewToken {
+  std::string id;
+  std::string token;  // shown this once
+  WallTime expires;
+};
+template <class V>
+void fields(V& v, NewToken& x) {
+  v("id", x.id);
+  v("token", x.token);
+  v("expires", x.expires);
+}
+
+struct ChangeBody {
+  std::string password;
+  std::string new_password;
+};
+template <class V>
+void fields(V& v, ChangeBody& x) {
+  v("password", x.password);
+  v("new_password", x.new_password);
+}
+
+struct FactorOffer {
+  std::string secret;
+  std::string uri;
+};
+template <class V>
+void fields(V& v, FactorOffer& x) {
+  v("secret", x.secret);
+  v("uri", x.uri);
+}
+
+struct FactorBody {
+  std::string secret;
+  std::string code;
+};
+template <class V>
+void fields(V& v, FactorBody& x) {
+  v.optional("secret", x.secret);
+  v("code", x.code);
+}
+
+struct RecoveryCodes {
+  std::vector<std::string> recovery_codes;  // shown this once
+};
+template <class V>
+void fields(V& v, RecoveryCodes& x) {
+  v("recovery_codes", x.recovery_codes);
+}
+
+const TenantUser& self(const Snapshot& snapshot, const Call& call) {
+  return snapshot.state.directory.users.at(
+      call.by);  // admitted by the same snapshot's directory, or a later one
+}
+
+void show_self(Api& api, Call call) {
+  const SnapshotPointer snapshot = api.snapshot();
+  const Directory& directory = snapshot->state.directory;
+  const TenantUser* user = signed_in(directory, call.who());
+  if (!user) return call.refuse(ErrorCode::unauthenticated, "this session or token has ended: sign in again");
+  SelfView view{
+      user->id, user->tenant, user->roles, {}, !user->second.secret.empty(), user->second.recovery.size(),
+      {}};
+  for (const auto& [permission, name] : enum_names(Permission()))
+    if (!why_denied(directory, call.who(), permission, {user->tenant, false}))
+      view.permissions.push_back(permission);
+  const auto tenant = directory.tenants.find(user->tenant);
+  if (tenant != directory.tenants.end()) view.rules = tenant->second.rules;
+  call.answer(200, json::encode_text(view));
+}
+
+void list_tokens(Api& api, Call call) {
+  const SnapshotPointer snapshot = api.snapshot();
+  List<TokenView> list;
+  for (const auto& [id, token] : snapshot->state.directory.tokens)
+    if (token.user == call.by)
+      list.items.push_back({id.value.substr(0, kShownDigits), token.name, id == call.token, token.permissions,
+                            token.created, token.expires, api.token_use().last(id)});
+  call.answer(200, json::encode_text(list));
+}
+
+void create_token(Api& api, Call call) {
+  const auto body = body_of<TokenBody>(call);
+  if (!body) return;
+  const Secret secret = api.new_secret();
+  const TokenId id(sha256_hex(secret.reveal()));
+  const std::int64_t length = std::int64_t{body->days} * kDay_ms;
+  CreateToken event{call.asked(""), id, body->name, body->permissions, length};
+  const NewToken view{id.value.substr(0, kShownDigits), secret.reveal(), {api.wall().unix_ms + length}};
+  api.submit(std::move(call), std::move(event),
+             [view](const Call& done, const Answer&) { done.answer(201, json::encode_text(view)); });
+}
+
+void end_token(Api& api, Call call) {
+  const std::string& name = call.path.at("id");
+  EndToken event{call.asked(""), name == "current" ? call.token.value : name};
+  api.change(std::move(call), "end_token", std::move(event));
+}
+
+// Blocks for two hashes.
+void check_and_change(Api& api, const Call& call, const ChangeBody& body) {
+  const SnapshotPointer snapshot = api.snapshot();
+  const std::string before = self(*snapshot, call).password;
+  if (!is_password(Secret(body.password), before)) {
+    api.throttle().failed(call.by.value, call.source, api.now());
+    return call.refuse(ErrorCode::denied, "password: is wrong");
+  }
+  SystemRandom random;
+  const auto hash = hash_password(Secret(body.new_password), random);
+  if (!hash) return call.refuse(problem_of(hash.error()));
+  SetPassword event{call.asked(""), "", before, *hash};
+  api.submit(call, std::move(event), [](const Call& done, const Answer&) { done.answer(200, "{}"); });
+}
+
+void change_password(Api& api, Call call) {
+  const auto body = body_of<ChangeBody>(call);
+  if (!body) return;
+  const Duration wait = api.throttle().wait(call.by.value, call.source, api.now());
+  if (wait > 0s) return call.wait(wait, "too many failed attempts");
+  const SnapshotPointer snapshot = api.snapshot();
+  const auto tenant = snapshot->state.directory.tenants.find(call.tenant);
+  const bool known = tenant != snapshot->state.directory.tenants.end();
+  const SignInRules rules = known ? tenant->second.rules : SignInRules();
+  const std::string problem = problem_of_password(body->new_password, rules.password_length);
+  if (!problem.empty())
+    return call.refuse(ErrorCode::invalid, "new_password: " + problem, {{"new_password", problem}});
+  const auto shared = std::make_shared<const Call>(std::move(call));
+  api.hash_later(*shared, [&api, shared, body = *body] { check_and_change(api, *shared, body); });
+}
+
+void offer_second_factor(Api& api, Call call) {
+  const std::string secret = api.with_random([](Random& random) { return make_second_factor(random); });
+  call.answer(200, json::encode_text(FactorOffer{secret, uri_of_second_factor(secret, call.by.value)}));
+}
+
+void set_second_factor(Api& api, Call call) {
+  const auto body = body_of<FactorBody>(call);
+  if (!body) return;
+  if (!is_second_factor(body->secret))
+    return call.refuse(ErrorCode::invalid, "secret: must be the one that was offered",
+                       {{"secret", "must be the one that was offered"}});
+  const auto step = step_of_code(body->secret, body->code, api.wall());
+  if (!step)
+    return call.refuse(ErrorCode::invalid, "code: doesn't belong to this secret now",
+                       {{"code", "doesn't belong to this secret now: is the telephone's clock right?"}});
+  const RecoveryCodes codes{api.with_random([](Random& random) { return make_recovery_codes(random); })};
+  SetSecondFactor event{call.asked(""), body->secret, *step, {}};
+  for (const std::string& code : codes.recovery_codes) event.recovery.push_back(sha256_hex(code));
+  api.submit(std::move(call), std::move(event),
+             [codes](const Call& done, const Answer&) { done.answer(200, json::encode_text(codes)); });
+}
+
+void remove_second_factor(Api& api, Call call) {
+  const auto body = body_of<FactorBody>(call);
+  if (!body) return;
+  const SnapshotPointer snapshot = api.snapshot();
+  const SecondFactor& second = self(*snapshot, call).second;
+  const auto step = step_of_code(second.secret, body->code, api.wall());
+  if (!step || *step <= second.last_step)
+    return call.refuse(ErrorCode::denied, "code: is wrong, or was used before");
+  SetSecondFactor event{call.asked(""), "", *step, {}};
+  api.change(std::move(call), "remove_second_factor", std::move(event));
+}
+
+}  // namespace
+
+std::vector<Route> self_routes() {
+  return {{"GET", "/v1/me", for_oneself(), Reach::fleet, show_self},
+          {"PUT", "/v1/me/password", for_oneself(), Reach::fleet, change_password},
+          {"POST", "/v1/me/second-factor", for_oneself(), Reach::fleet, offer_second_factor},
+          {"PUT", "/v1/me/second-factor", for_oneself(), Reach::fleet, set_second_factor},
+          {"DELETE", "/v1/me/second-factor", for_oneself(), Reach::fleet, remove_second_factor},
+          {"GET", "/v1/tokens", for_oneself(), Reach::fleet, list_tokens},
+          {"POST", "/v1/tokens", for_oneself(), Reach::fleet, create_token},
+          {"DELETE", "/v1/tokens/{id}", for_oneself(), Reach::fleet, end_token}};
+}
+
+}  // namespace bascule::api

@@ -1,0 +1,139 @@
+// /v1/users: the people of a tenant, by its owners; and the first of them, by the provider's staff.
+#include "api/body.h"
+#include "api/password.h"
+#include "api/routes.h"
+#include "base/sha256.h"
+
+namespace bascule::api {
+namespace {
+
+struct UserView {
+  std::string name;
+  std::vector<TenantRole> roles;
+  bool disabled = false;
+  bool invited = false;  // has set no password yet
+  bool second_factor = false;
+  WallTime created;
+};
+template <class V>
+void fields(V& v, UserView& x) {
+  v("name", x.name);
+  v("roles", x.roles);
+  v("disabled", x.disabled);
+  v("invited", x.invited);
+  v("second_factor", x.second_factor);
+  v("created", x.created);
+}
+
+struct InviteBody {
+  std::string name;
+  std::vector<TenantRole> roles;
+  std::string reason;
+};
+template <class V>
+void fields(V& v, InviteBody& x) {
+  v("name", x.name);
+  v("roles", x.roles);
+  v.optional("reason", x.reason);
+}
+
+struct Invitation {
+  OperatorId user;
+  std::string invitation;  // shown this once
+};
+template <class V>
+void fields(V& v, Invitation& x) {
+  v("user", x.user);
+  v("invitation", x.invitation);
+}
+
+struct RolesBody {
+  std::vector<TenantRole> roles;
+  bool disabled = false;
+  std::string reason;
+};
+template <class V>
+void fields(V& v, RolesBody& x) {
+  v("roles", x.roles);
+  v.optional("disabled", x.disabled);
+  v.optional("reason", x.reason);
+}
+
+struct RulesBody {
+  SignInRules rules;
+};
+template <class V>
+void fields(V& v, RulesBody& x) {
+  fields(v, x.rules);
+}
+
+OperatorId user_of(const Call& call) { return OperatorId(call.tenant.value + "/" + call.path.at("id")); }
+
+void list_users(Api& api, Call call) {
+  const SnapshotPointer snapshot = api.snapshot();
+  const auto& users = snapshot->state.directory.users;
+  const std::string prefix = call.tenant.value + "/";
+  List<UserView> list;
+  for (auto each = users.lower_bound(OperatorId(prefix)); each != users.end(); ++each) {
+    const TenantUser& user = each->second;
+    if (user.tenant != call.tenant) break;
+    list.items.push_back({user.id.value.substr(prefix.size()), user.roles, user.disabled,
+                          user.password.empty(), !user.second.secret.empty(), user.created});
+  }
+  call.answer(200, json::encode_text(list));
+}
+
+void invite(Api& api, Call call, const TenantId& tenant) {
+  const auto body = body_of<InviteBody>(call);
+  if (!body || !accept_reason(call, body->reason, false)) return;
+  const Secret secret = api.new_secret();
+  InviteUser event{call.asked(body->reason), tenant, body->name, body->roles, sha256_hex(secret.reveal())};
+  const Invitation view{OperatorId(tenant.value + "/" + body->name), secret.reveal()};
+  api.submit(std::move(call), std::move(event),
+             [view](const Call& done, const Answer&) { done.answer(201, json::encode_text(view)); });
+}
+
+void invite_user(Api& api, Call call) {
+  const TenantId tenant = call.tenant;
+  invite(api, std::move(call), tenant);
+}
+
+void invite_owner(Api& api, Call call) {
+  const TenantId tenant(call.path.at("id"));
+  invite(api, std::move(call), tenant);
+}
+
+void change_user(Api& api, Call call) {
+  const auto body = body_of<RolesBody>(call);
+  if (!body || !accept_reason(call, body->reason, false)) return;
+  ChangeUser event{call.asked(body->reason), user_of(call), body->roles, body->disabled};
+  api.change(std::move(call), "change_user", std::move(event));
+}
+
+void remove_user(Api& api, Call call) {
+  const auto body = body_of<ReasonBody>(call);
+  if (!body || !accept_reason(call, body->reason, false)) return;
+  RemoveUser event{call.asked(body->reason), user_of(call)};
+  api.change(std::move(call), "remove_user", std::move(event));
+}
+
+void set_rules(Api& api, Call call) {
+  const auto body = body_of<RulesBody>(call);
+  if (!body) return;
+  SetRules event{call.asked(""), call.tenant, body->rules};
+  api.change(std::move(call), "set_rules", std::move(event));
+}
+
+}  // namespace
+
+std::vector<Route> user_routes() {
+  using P = Permission;
+  return {{"GET", "/v1/users", for_tenants(P::manage_users), Reach::fleet, list_users},
+          {"POST", "/v1/users", for_tenants(P::manage_users), Reach::fleet, invite_user},
+          {"PUT", "/v1/users/{id}", for_tenants(P::manage_users), Reach::fleet, change_user},
+          {"DELETE", "/v1/users/{id}", for_tenants(P::manage_users), Reach::fleet, remove_user},
+          {"PUT", "/v1/rules", for_tenants(P::manage_users), Reach::fleet, set_rules},
+          {"POST", "/v1/tenants/{id}/users", for_staff(P::manage_tenants), Reach::fleet, invite_owner}};
+}
+
+}  // namespace bascule::api

@@ -1,0 +1,215 @@
+// What is asked by people and about people: the requests of access/people.h and access/users.h.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/id.h"
+#include "base/time.h"
+#include "failover/access/directory.h"
+
+namespace bascule {
+
+// What every request carries; each is answered by exactly one Answer.
+struct Asked {
+  RequestId request;
+  OperatorId by;
+  std::string reason;
+  TokenId token{};  // that let a tenant's user in; empty: one of the provider's staff
+};
+template <class V>
+void fields(V& v, Asked& x) {
+  v("request", x.request);
+  v("by", x.by);
+  v("reason", x.reason);
+  v.optional("token", x.token);
+}
+
+// ---- Tenants, and the provider's people at work for them ----
+struct CreateTenant {
+  static constexpr std::string_view kType = "create_tenant";
+  Asked asked;
+  TenantId tenant;
+};
+struct OpenAccess {  // asked.reason is what the tenant reads
+  static constexpr std::string_view kType = "open_access";
+  Asked asked;
+  TenantId tenant;
+  AccessCategory category = AccessCategory::incident;
+  Duration length{};
+};
+struct EndAccess {
+  static constexpr std::string_view kType = "end_access";
+  Asked asked;
+  AccessId access;
+};
+// ---- By and about the users of tenants: see access/users.h ----
+struct AcceptDelivery {
+  static constexpr std::string_view kType = "accept_delivery";
+  Asked asked;
+  VmId vm;
+};
+struct SetRules {  // of a tenant, for its users
+  static constexpr std::string_view kType = "set_rules";
+  Asked asked;
+  TenantId tenant;
+  SignInRules rules;
+};
+struct InviteUser {
+  static constexpr std::string_view kType = "invite_user";
+  Asked asked;
+  TenantId tenant;
+  std::string name;
+  std::vector<TenantRole> roles;
+  std::string invitation;  // SHA-256 of the secret
+};
+struct ChangeUser {
+  static constexpr std::string_view kType = "change_user";
+  Asked asked;
+  OperatorId user;
+  std::vector<TenantRole> roles;
+  bool disabled = false;
+};
+struct RemoveUser {
+  static constexpr std::string_view kType = "remove_user";
+  Asked asked;
+  OperatorId user;
+};
+struct SetPassword {
+  static constexpr std::string_view kType = "set_password";
+  Asked asked;             // by the user; without a token when they were invited
+  std::string invitation;  // SHA-256 of the secret that they gave; or, from a session:
+  std::string previous;    // as stored, that the password which they gave was checked against
+  std::string password;    // Argon2id, in PHC form
+};
+struct OpenSession {
+  static constexpr std::string_view kType = "open_session";
+  Asked asked;             // by the user, without a token
+  std::string password;    // as stored, that what they gave was checked against
+  std::uint64_t step = 0;  // of the second factor that they gave; or:
+  std::string recovery;    // SHA-256 of the recovery code that they gave instead
+  TokenId token;
+  std::int64_t length_ms = 0;
+};
+struct SetSecondFactor {
+  static constexpr std::string_view kType = "set_second_factor";
+  Asked asked;
+  std::string secret;                 // base32; empty: none from now on
+  std::uint64_t step = 0;             // of the code that proved that they have it
+  std::vector<std::string> recovery;  // SHA-256 of each recovery code
+};
+struct CreateToken {
+  static constexpr std::string_view kType = "create_token";
+  Asked asked;
+  TokenId token;
+  std::string name;
+  std::vector<Permission> permissions;
+  std::int64_t length_ms = 0;
+};
+struct EndToken {
+  static constexpr std::string_view kType = "end_token";
+  Asked asked;
+  std::string token;  // its id, or the first 12 digits or more
+};
+struct NoteAccess {  // something was looked at, or refused before it became an event
+  static constexpr std::string_view kType = "note_access";
+  Asked asked;
+  std::string what;  // "GET /v1/vms/{id}"
+  std::string subject;
+  std::string refused;  // why; empty: it is shown once this is stored
+};
+
+template <class V>
+void fields(V& v, CreateTenant& x) {
+  v("asked", x.asked);
+  v("tenant", x.tenant);
+}
+template <class V>
+void fields(V& v, OpenAccess& x) {
+  v("asked", x.asked);
+  v("tenant", x.tenant);
+  v("category", x.category);
+  v("length_ms", x.length);
+}
+template <class V>
+void fields(V& v, EndAccess& x) {
+  v("asked", x.asked);
+  v("access", x.access);
+}
+template <class V>
+void fields(V& v, AcceptDelivery& x) {
+  v("asked", x.asked);
+  v("vm", x.vm);
+}
+template <class V>
+void fields(V& v, SetRules& x) {
+  v("asked", x.asked);
+  v("tenant", x.tenant);
+  v("rules", x.rules);
+}
+template <class V>
+void fields(V& v, InviteUser& x) {
+  v("asked", x.asked);
+  v("tenant", x.tenant);
+  v("name", x.name);
+  v("roles", x.roles);
+  v("invitation", x.invitation);
+}
+template <class V>
+void fields(V& v, ChangeUser& x) {
+  v("asked", x.asked);
+  v("user", x.user);
+  v("roles", x.roles);
+  v("disabled", x.disabled);
+}
+template <class V>
+void fields(V& v, RemoveUser& x) {
+  v("asked", x.asked);
+  v("user", x.user);
+}
+template <class V>
+void fields(V& v, SetPassword& x) {
+  v("asked", x.asked);
+  v.optional("invitation", x.invitation);
+  v.optional("previous", x.previous);
+  v("password", x.password);
+}
+template <class V>
+void fields(V& v, OpenSession& x) {
+  v("asked", x.asked);
+  v("password", x.password);
+  v.optional("step", x.step);
+  v.optional("recovery", x.recovery);
+  v("token", x.token);
+  v("length_ms", x.length_ms);
+}
+template <class V>
+void fields(V& v, SetSecondFactor& x) {
+  v("asked", x.asked);
+  v.optional("secret", x.secret);
+  v.optional("step", x.step);
+  v.optional("recovery", x.recovery);
+}
+template <class V>
+void fields(V& v, CreateToken& x) {
+  v("asked", x.asked);
+  v("token", x.token);
+  v("name", x.name);
+  v.optional("permissions", x.permissions);
+  v("length_ms", x.length_ms);
+}
+template <class V>
+void fields(V& v, EndToken& x) {
+  v("asked", x.asked);
+  v("token", x.token);
+}
+template <class V>
+void fields(V& v, NoteAccess& x) {
+  v("asked", x.asked);
+  v("what", x.what);
+  v("subject", x.subject);
+  v("refused", x.refused);
+}
+
+}  // namespace bascule

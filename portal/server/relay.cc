@@ -1,0 +1,133 @@
+#include "portal/server/relay.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/id.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/model.h"
+
+namespace bascule::portal {
+namespace {
+
+constexpr Duration kAnswerTime = 28s;  // above the manager's own, below the server's
+constexpr std::array<std::string_view, 4> kMethods{"GET", "POST", "PUT", "DELETE"};
+constexpr std::array<std::string_view, 6> kRequestHeaders{"authorization", "x-request-id",  "idempotency-key",
+                                                          "if-match",      "if-none-match", "last-event-id"};
+constexpr std::array<std::string_view, 6> kResponseHeaders{"x-request-id",     "retry-after", "etag",
+                                                           "www-authenticate", "location",    "link"};
+
+// RFC 9457, as the manager writes it.
+struct Problem {
+  std::string type;
+  std::string title;
+  int status = 0;
+  std::string detail;
+  std::string code;
+  std::string request;
+};
+template <class V>
+void fields(V& v, Problem& x) {
+  v("type", x.type);
+  v("title", x.title);
+  v("status", x.status);
+  v("detail", x.detail);
+  v("code", x.code);
+  v.optional("request", x.request);
+}
+
+struct Health {
+  std::string portal = "up";
+};
+template <class V>
+void fields(V& v, Health& x) {
+  v("portal", x.portal);
+}
+
+net::HttpResponse problem(int status, ErrorCode code, std::string title, std::string detail,
+                          const std::string& request) {
+  const std::string name(name_of(code));
+  net::HttpResponse response;
+  response.status = status;
+  response.content_type = "application/problem+json";
+  response.body = json::encode_text(
+      Problem{"urn:bascule:problem:" + name, std::move(title), status, std::move(detail), name, request});
+  if (!request.empty()) response.headers["x-request-id"] = request;
+  if (status == 503) response.headers["retry-after"] = "2";
+  return response;
+}
+
+// The manager is gone or busy; nothing of where it is or what it said is for the internet.
+net::HttpResponse without_manager(const Error& error, const std::string& request) {
+  if (error.code == ErrorCode::unknown_outcome)
+    return problem(
+        504, error.code, "No answer in time",
+        "what was asked may have been done: look before you ask again, or ask for it with the same "
+        "X-Request-Id",
+        request);
+  return problem(503, ErrorCode::unavailable, "Not available now",
+                 "nothing was done; the machines run on. Try again in a moment", request);
+}
+
+std::string source_of(const net::HttpRequest& request) {
+  return request.peer.address.substr(0, request.peer.address.rfind(':'));
+}
+
+}  // namespace
+
+Result<net::HttpRequest> clean_request(const net::HttpRequest& request, const std::string& source) {
+  if (std::find(kMethods.begin(), kMethods.end(), request.method) == kMethods.end())
+    return failure(ErrorCode::invalid, "the method must be GET, POST, PUT or DELETE");
+  if (!request.target.starts_with("/v1/"))
+    return failure(ErrorCode::not_found, "no such path; all paths begin with /v1/");
+  net::HttpRequest clean;
+  clean.method = request.method;
+  clean.target = request.target;
+  clean.content_type = request.content_type;
+  clean.body = request.body;
+  for (const std::string_view name : kRequestHeaders) {
+    const auto found = request.headers.find(std::string(name));
+    if (found != request.headers.end()) clean.headers.insert(*found);
+  }
+  clean.headers["x-source"] = source;
+  return clean;
+}
+
+net::HttpResponse clean_response(net::HttpResponse response) {
+  std::map<std::string, std::string> headers{{"strict-transport-security", "max-age=63072000"},
+                                             {"x-content-type-options", "nosniff"},
+                                             {"content-security-policy", "default-src 'none'"},
+                                             {"referrer-policy", "no-referrer"},
+                                             {"cache-control", "no-store"}};
+  for (const std::string_view name : kResponseHeaders) {
+    const auto found = response.headers.find(std::string(name));
+    if (found != response.headers.end()) headers.insert(*found);
+  }
+  response.headers = std::move(headers);
+  return response;
+}
+
+void Relay::handle(net::HttpRequest request, net::HttpReply reply) {
+  const auto answer = [reply](net::HttpResponse response) { reply(clean_response(std::move(response))); };
+  if (request.method == "GET" && request.target == "/health") {
+    net::HttpResponse response;
+    response.body = json::encode_text(Health{});
+    return answer(std::move(response));
+  }
+  Result<net::HttpRequest> clean = clean_request(request, source_of(request));
+  if (!clean) {
+    const bool method = clean.error().code == ErrorCode::invalid;
+    return answer(problem(method ? 405 : 404, clean.error().code, method ? "Not possible" : "Not found",
+                          clean.error().message, ""));
+  }
+  std::string& id = clean->headers["x-request-id"];
+  if (!is_valid_uuid(id)) id = make_uuid(random_);
+  manager_.request(std::move(*clean), kAnswerTime, [answer, id = id](Result<net::HttpResponse> response) {
+    if (response) return answer(std::move(*response));
+    log(LogLevel::warning, "relay", "no_answer", {{"request", id}, {"why", response.error().message}});
+    answer(without_manager(response.error(), id));
+  });
+}
+
+}  // namespace bascule::portal

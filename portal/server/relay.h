@@ -1,0 +1,36 @@
+// Relay: takes the requests of tenants from the internet to the manager, and its answers back.
+//
+// It has no authority of its own: a request is worth what the token in it is worth to the manager. What goes
+// on is made anew from what was understood: a known method, a path under /v1/, and the headers that the
+// manager needs. Without the manager it answers by itself, clearly and at once.
+//
+// Threads: handle() runs on the server's thread and never blocks; replies come on the pool's.
+#pragma once
+
+#include <functional>
+#include <mutex>
+#include <string>
+
+#include "base/net/http.h"
+#include "base/random.h"
+
+namespace bascule::portal {
+
+// The request as the manager gets it; an error (`invalid`) says why it goes no further. `source`: the
+// address that it came from, without the port.
+Result<net::HttpRequest> clean_request(const net::HttpRequest& request, const std::string& source);
+net::HttpResponse clean_response(net::HttpResponse response);
+
+class Relay {
+ public:
+  // Both must outlive the server whose handler this is.
+  Relay(net::HttpPool& manager, Random& random) : manager_(manager), random_(random) {}
+
+  void handle(net::HttpRequest request, net::HttpReply reply);
+
+ private:
+  net::HttpPool& manager_;
+  Random& random_;  // of handle()'s thread
+};
+
+}  // namespace bascule::portal
