@@ -14,7 +14,7 @@ namespace bascule::api {
 namespace {
 
 constexpr std::size_t kMostReads = 256;
-constexpr std::size_t kMostTimers = 4096;
+constexpr std::size_t kMostTimers = 20'000;
 
 constexpr std::size_t kMostHashes = 64;  // some 0.1 s each
 constexpr std::string_view kBearer = "Bearer ";
@@ -23,7 +23,9 @@ constexpr std::string_view kBearer = "Bearer ";
 std::string source_of(const net::HttpRequest& request, Door door) {
   const auto told = request.headers.find("x-source");
   if (door == Door::portal && told != request.headers.end()) return told->second;
-  return request.peer.address.substr(0, request.peer.address.rfind(':'));
+  std::string address = request.peer.address.substr(0, request.peer.address.rfind(':'));
+  if (address.starts_with('[')) address = address.substr(1, address.size() - 2);
+  return address;
 }
 
 Problem with_status(int status, std::string message) {
@@ -98,16 +100,19 @@ bool Api::recognize(Call& call) {
   const auto found = snapshot->state.directory.tokens.find(token);
   if (found == snapshot->state.directory.tokens.end()) return true;
   const TenantUser* user = signed_in(snapshot->state.directory, {found->second.user, token});
-  if (!user) return true;
-  const Duration wait = token_use_.note(token, clock_.now(), clock_.wall());
-  if (wait > 0s) {
-    call.wait(wait, "this token asks too often");
-    return false;
-  }
+  if (!user || found->second.expires <= clock_.wall()) return true;
   call.by = user->id;
   call.token = token;
   call.tenant = user->tenant;
-  return true;
+  const bool reads = call.request.method == "GET";
+  return may_go_on(call, reads ? TokenUse::kRead : TokenUse::kChange);
+}
+
+bool Api::may_go_on(const Call& call, int cost) {
+  const Duration wait =
+      token_use_.note({call.token, call.by, call.tenant}, cost, clock_.now(), clock_.wall());
+  if (wait > 0s) call.wait(wait, "you ask too often");
+  return wait <= 0s;
 }
 
 void Api::handle(net::HttpRequest request, net::HttpReply reply, Door door) {
@@ -140,6 +145,7 @@ void Api::admit(const Route& route, Call call, Door door) {
   if (const auto why = why_not_admitted(state, route, door, call.who(), vm)) {
     // Strangers have no audit: it can't be theirs to fill.
     if (why->code == ErrorCode::unauthenticated) return call.refuse(problem_of(*why));
+    if (!call.tenant.empty() && !may_go_on(call, TokenUse::kChange)) return;
     return note(route, std::move(call), why->code == ErrorCode::not_found ? nullptr : vm, *why);
   }
   // Of the provider's staff. A change is noted by the engine, in the step that makes it.
@@ -166,16 +172,20 @@ void Api::note(const Route& route, Call call, const Vm* vm, std::optional<Error>
 
 void Api::change(Call call, const std::string& what, EventBody event) {
   const auto shared = std::make_shared<const Call>(std::move(call));
-  const auto begun = operations_.begin(shared->id, what, shared->by, [shared](const OperationView& ended) {
-    answer_operation(*shared, ended);
-  });
+  const std::shared_ptr<Waits::Place> place =
+      shared->tenant.empty() ? nullptr : waits_.take(shared->by, shared->tenant);
+  const auto begun =
+      operations_.begin(shared->id, what, shared->by,
+                        [shared, place](const OperationView& ended) { answer_operation(*shared, ended); });
   if (begun == Operations::Begun::by_another)
     return shared->refuse(ErrorCode::conflict, "this X-Request-Id belongs to another request; use a new one");
   if (begun == Operations::Begun::refused)
     return shared->refuse(ErrorCode::exhausted,
                           "too many changes are running; nothing was done, try again later");
   // The answer may come at any time from here on; the reply ignores whatever comes second.
-  const bool timed = timers_.post(options_.answer_time, [this, shared] {
+  const bool may_wait = place || shared->tenant.empty();
+  const bool timed = timers_.post(may_wait ? options_.answer_time : 0s, [this, shared, place] {
+    if (place) place->release();
     const auto operation = operations_.find(shared->id);
     if (operation) shared->answer(202, json::encode_text(*operation));
   });
@@ -202,7 +212,16 @@ void Api::show_operation(Call call, const RequestId& operation, Duration wait) {
   if (wait == 0s || shown->state != OperationState::running)
     return call.answer(200, json::encode_text(*shown));
   const auto shared = std::make_shared<const Call>(std::move(call));
-  const auto answer = [shared](const OperationView& view) { shared->answer(200, json::encode_text(view)); };
+  const std::shared_ptr<Waits::Place> place =
+      shared->tenant.empty() ? nullptr : waits_.take(shared->by, shared->tenant);
+  if (!place && !shared->tenant.empty()) return shared->wait(1s, "too many of your requests wait");
+  const auto answer = [this, shared, place](const OperationView& view) {
+    if (place) place->release();
+    const SnapshotPointer snapshot = services_.snapshot();
+    if (place && !signed_in(snapshot->state.directory, shared->who()))
+      return shared->refuse(ErrorCode::unauthenticated, "this session or token has ended: sign in again");
+    shared->answer(200, json::encode_text(view));
+  };
   // The reply ignores whichever of the two comes second.
   const bool timed = timers_.post(wait, [this, operation, answer] {
     if (const auto now = operations_.find(operation)) answer(*now);

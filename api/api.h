@@ -21,6 +21,7 @@
 #include "api/router.h"
 #include "api/sign_in_throttle.h"
 #include "api/token_use.h"
+#include "api/waits.h"
 #include "api/worker.h"
 #include "base/net/http.h"
 #include "base/random.h"
@@ -104,6 +105,8 @@ class Api {
   void show_operation(Call call, const RequestId& operation, Duration wait);
   // Runs `job` on the reading worker; refuses the call when too many wait.
   void read_later(const Call& call, std::function<void()> job);
+  // False, and the call is refused, when its user or tenant asks too often.
+  bool may_go_on(const Call& call, int cost);
   // Submits, and calls `done` when the engine agreed; otherwise refuses the call.
   void submit(Call call, EventBody event, std::function<void(const Call&, const Answer&)> done);
   // Runs `job` where passwords are hashed; refuses the call when too many wait.
@@ -144,6 +147,7 @@ class Api {
   std::map<HostId, Signed> attestations_;
   SignInThrottle throttle_;
   TokenUse token_use_;
+  Waits waits_;
   Worker readers_;  // last: their threads end first
   Worker hashers_;
   Worker timers_;

@@ -34,17 +34,28 @@ const FailbackPlan* plan_of(const Call& call, const Snapshot& snapshot) {
   return nullptr;
 }
 
+// Names of VMs as the caller may see them.
+FailbackPlan plan_for(const Call& call, const State& state, FailbackPlan plan) {
+  for (PlanItem& item : plan.items) {
+    const auto vm = state.vms.find(item.vm);
+    if (vm == state.vms.end() || may_see(state, call.who(), vm->second)) continue;
+    item.name = item.vm.value;
+  }
+  return plan;
+}
+
 void list_plans(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
   List<FailbackPlan> list;
-  for (const auto& [id, plan] : snapshot->state.plans) list.items.push_back(plan);
+  for (const auto& [id, plan] : snapshot->state.plans)
+    list.items.push_back(plan_for(call, snapshot->state, plan));
   call.answer(200, json::encode_text(list));
 }
 
 void show_plan(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
   const FailbackPlan* plan = plan_of(call, *snapshot);
-  if (plan) call.answer(200, json::encode_text(*plan));
+  if (plan) call.answer(200, json::encode_text(plan_for(call, snapshot->state, *plan)));
 }
 
 void create_plan(Api& api, Call call) {

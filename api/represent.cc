@@ -84,7 +84,7 @@ HostView host_view(const State& state, const Policy& policy, const Host& host, c
   if (host.live.storage) view.storage = host.live.storage->server;
   view.incident = record.incident;
   for (const auto& [id, vm] : state.vms) {
-    const std::string& name = may_see(state, who, vm) ? vm.record.spec.name : id.value;
+    const std::string& name = name_for(state, who, vm);
     if (placed_on(vm, record.id)) view.vms.push_back(name);
     bool may_run = false;
     for (const Copy& copy : vm.record.placement.may_run) may_run = may_run || copy.host == record.id;
@@ -126,6 +126,10 @@ VmView vm_view(const State& state, const Policy& policy, const Vm& vm) {
   return view;
 }
 
+const std::string& name_for(const State& state, const Principal& who, const Vm& vm) {
+  return may_see(state, who, vm) ? vm.record.spec.name : vm.record.spec.id.value;
+}
+
 bool may_see(const State& state, const Principal& who, const Vm& vm) {
   return !why_denied(state.directory, who, Permission::see_machines, scope_of(vm));
 }
@@ -137,15 +141,19 @@ VmView as_tenant_sees(VmView view, const VmSpec& spec) {
   return view;
 }
 
-VmView without_names(VmView view) {
-  view.name = view.id.value;
-  view.explanation.clear();
-  view.switchable_now.because.clear();
+VmView without_contents(VmView view) {
   view.volumes.clear();
   view.disks.clear();
   view.nics.clear();
   view.kernel.reset();
   return view;
+}
+
+VmView without_names(VmView view) {
+  view.name = view.id.value;
+  view.explanation.clear();
+  view.switchable_now.because.clear();
+  return without_contents(std::move(view));
 }
 
 ExplainView explain_host(const Policy& policy, const Host& host) {

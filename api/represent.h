@@ -8,17 +8,21 @@
 namespace bascule::api {
 
 // `notices`: some route for them is configured.
-StatusView status_view(const State& state, const Policy& policy, bool notices);
 // Names of VMs as `who` may see them.
+StatusView status_view(const State& state, const Policy& policy, bool notices, const Principal& who);
 HostView host_view(const State& state, const Policy& policy, const Host& host, const Principal& who);
 VmView vm_view(const State& state, const Policy& policy, const Vm& vm);
 
 FencingView fencing_view(const Policy& policy, const Host& host);
 Answered switchable_view(const State& state, const Policy& policy, const Vm& vm);
 
+// The name, or the id where they may not.
+const std::string& name_for(const State& state, const Principal& who, const Vm& vm);
+
 // May this person see the VM's page now? Where not, lists show it without its name and contents.
 bool may_see(const State& state, const Principal& who, const Vm& vm);
-VmView without_names(VmView view);
+VmView without_contents(VmView view);  // disks, networks, kernel
+VmView without_names(VmView view);     // nor these
 // Its own name for it, and nothing of the provider's hosts.
 VmView as_tenant_sees(VmView view, const VmSpec& spec);
 

@@ -46,7 +46,8 @@ void count_host(StatusView& status, const Host& host) {
   }
 }
 
-void count_vm(StatusView& status, const State& state, const Policy& policy, const Vm& vm) {
+void count_vm(StatusView& status, const State& state, const Policy& policy, const Vm& vm,
+              const std::string& name) {
   const VmRecord& record = vm.record;
   Counts& counts = status.counts;
   ++counts.vms;
@@ -54,19 +55,21 @@ void count_vm(StatusView& status, const State& state, const Policy& policy, cons
   if (record.phase == VmPhase::recovering) ++counts.recovering;
   if (record.away) {
     ++counts.away;
-    status.attention.push_back("VM " + record.spec.name + " is away from " + record.spec.home.value +
+    status.attention.push_back("VM " + name + " is away from " + record.spec.home.value +
                                "; it stays there until an approved plan: `bascule failback plan`");
   }
   if (record.phase == VmPhase::failed) {
     ++counts.failed;
-    status.attention.push_back("VM " + record.spec.name + " has failed: " + record.explanation);
+    status.attention.push_back("VM " + name + " has failed" +
+                               (name == record.spec.name ? ": " + record.explanation : ""));
     return;
   }
   if (!record.spec.protected_ || !record.wanted_running || record.phase == VmPhase::recovering) return;
   const Answered switchable = switchable_view(state, policy, vm);
   if (switchable.value) return;
   ++counts.unprotected;
-  status.attention.push_back("VM " + record.spec.name + " could not be switched now: " + switchable.because);
+  status.attention.push_back("VM " + name + " could not be switched now" +
+                             (name == record.spec.name ? ": " + switchable.because : ""));
 }
 
 void add_standing_limits(StatusView& status, const State& state, const Policy& policy, bool notices) {
@@ -103,7 +106,7 @@ std::string word_of(const Counts& counts) {
 
 }  // namespace
 
-StatusView status_view(const State& state, const Policy& policy, bool notices) {
+StatusView status_view(const State& state, const Policy& policy, bool notices, const Principal& who) {
   StatusView status;
   status.cluster = state.cluster.cluster;
   status.manager = state.manager;
@@ -112,7 +115,7 @@ StatusView status_view(const State& state, const Policy& policy, bool notices) {
   status.term = state.cluster.term;
   status.recovering = state.cluster.recovering;
   for (const auto& [id, host] : state.hosts) count_host(status, host);
-  for (const auto& [id, vm] : state.vms) count_vm(status, state, policy, vm);
+  for (const auto& [id, vm] : state.vms) count_vm(status, state, policy, vm, name_for(state, who, vm));
   for (const auto& [channel, problem] : state.channels) {
     ++status.counts.faults;
     status.attention.push_back("notices by " + channel + " fail: " + problem +

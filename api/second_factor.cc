@@ -55,18 +55,21 @@ std::string uri_of_second_factor(const std::string& secret, const std::string& u
 
 bool is_second_factor(const std::string& secret) { return bytes_of(secret).size() >= kLeastBytes; }
 
-std::optional<std::uint64_t> step_of_code(const std::string& secret, const std::string& code, WallTime now) {
+std::string code_of_step(const std::string& secret, std::uint64_t step) {
   const std::string bytes = bytes_of(secret);
-  if (bytes.empty() || code.size() != kDigits || now.unix_ms < 0) return std::nullopt;
-  const std::uint64_t current = static_cast<std::uint64_t>(now.unix_ms) / 1000 / kStep_s;
+  std::array<char, kDigits + 1> code{};
+  const auto time = static_cast<time_t>(step * kStep_s);
+  const int made = oath_totp_generate(bytes.data(), bytes.size(), time, kStep_s, 0, kDigits, code.data());
+  return made == OATH_OK && !bytes.empty() ? code.data() : "";
+}
+
+std::uint64_t step_at(WallTime now) { return static_cast<std::uint64_t>(now.unix_ms) / 1000 / kStep_s; }
+
+std::optional<std::uint64_t> step_of_code(const std::string& secret, const std::string& code, WallTime now) {
+  if (code.size() != kDigits || now.unix_ms < 0) return std::nullopt;
   std::optional<std::uint64_t> found;
-  for (const std::uint64_t step : {current - 1, current, current + 1}) {
-    std::array<char, kDigits + 1> expected{};
-    const auto time = static_cast<time_t>(step * kStep_s);
-    const int made =
-        oath_totp_generate(bytes.data(), bytes.size(), time, kStep_s, 0, kDigits, expected.data());
-    if (made == OATH_OK && constant_time_equal(code, expected.data())) found = step;
-  }
+  for (const std::uint64_t step : {step_at(now) - 1, step_at(now), step_at(now) + 1})
+    if (constant_time_equal(code, code_of_step(secret, step))) found = step;
   return found;
 }
 
@@ -74,7 +77,7 @@ std::vector<std::string> make_recovery_codes(Random& random) {
   constexpr std::size_t kCodes = 10;
   std::vector<std::string> codes;
   for (std::size_t i = 0; i < kCodes; ++i)
-    codes.push_back(base32_letters(random, 5) + "-" + base32_letters(random, 5));
+    codes.push_back(base32_letters(random, 13) + "-" + base32_letters(random, 13));
   return codes;
 }
 

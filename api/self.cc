@@ -5,6 +5,7 @@
 #include "api/password.h"
 #include "api/routes.h"
 #include "api/second_factor.h"
+#include "api/sign_in.h"
 #include "base/sha256.h"
 
 namespace bascule::api {
@@ -99,11 +100,21 @@ void fields(V& v, FactorOffer& x) {
 
 struct FactorBody {
   std::string secret;
-  std::string code;
+  std::string code;    // of this secret
+  std::string before;  // of the second factor before, where there is one; or a recovery code of it
 };
 template <class V>
 void fields(V& v, FactorBody& x) {
-  v.optional("secret", x.secret);
+  v("secret", x.secret);
+  v("code", x.code);
+  v.optional("before", x.before);
+}
+
+struct CodeBody {
+  std::string code;
+};
+template <class V>
+void fields(V& v, CodeBody& x) {
   v("code", x.code);
 }
 
@@ -115,16 +126,18 @@ void fields(V& v, RecoveryCodes& x) {
   v("recovery_codes", x.recovery_codes);
 }
 
-const TenantUser& self(const Snapshot& snapshot, const Call& call) {
-  return snapshot.state.directory.users.at(
-      call.by);  // admitted by the same snapshot's directory, or a later one
+// Null, and the call is refused, when it has ended since the call was admitted.
+const TenantUser* self(const Snapshot& snapshot, const Call& call) {
+  const TenantUser* user = signed_in(snapshot.state.directory, call.who());
+  if (!user) call.refuse(ErrorCode::unauthenticated, "this session or token has ended: sign in again");
+  return user;
 }
 
 void show_self(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
   const Directory& directory = snapshot->state.directory;
-  const TenantUser* user = signed_in(directory, call.who());
-  if (!user) return call.refuse(ErrorCode::unauthenticated, "this session or token has ended: sign in again");
+  const TenantUser* user = self(*snapshot, call);
+  if (!user) return;
   SelfView view{
       user->id, user->tenant, user->roles, {}, !user->second.secret.empty(), user->second.recovery.size(),
       {}};
@@ -164,26 +177,27 @@ void end_token(Api& api, Call call) {
   api.change(std::move(call), "end_token", std::move(event));
 }
 
-// Blocks for two hashes.
+// Blocks for two hashes. One at a time, so that the throttle knows of those before it.
 void check_and_change(Api& api, const Call& call, const ChangeBody& body) {
+  if (!may_try(api, call, call.by)) return;
   const SnapshotPointer snapshot = api.snapshot();
-  const std::string before = self(*snapshot, call).password;
-  if (!is_password(Secret(body.password), before)) {
-    api.throttle().failed(call.by.value, call.source, api.now());
+  const TenantUser* user = self(*snapshot, call);
+  if (!user) return;
+  if (!is_password(Secret(body.password), user->password)) {
+    note_failure(api, call, call.by, true);
     return call.refuse(ErrorCode::denied, "password: is wrong");
   }
   SystemRandom random;
   const auto hash = hash_password(Secret(body.new_password), random);
   if (!hash) return call.refuse(problem_of(hash.error()));
-  SetPassword event{call.asked(""), "", before, *hash};
+  SetPassword event{call.asked(""), "", user->password, *hash};
   api.submit(call, std::move(event), [](const Call& done, const Answer&) { done.answer(200, "{}"); });
 }
 
 void change_password(Api& api, Call call) {
   const auto body = body_of<ChangeBody>(call);
   if (!body) return;
-  const Duration wait = api.throttle().wait(call.by.value, call.source, api.now());
-  if (wait > 0s) return call.wait(wait, "too many failed attempts");
+  if (!may_try(api, call, call.by)) return;
   const SnapshotPointer snapshot = api.snapshot();
   const auto tenant = snapshot->state.directory.tenants.find(call.tenant);
   const bool known = tenant != snapshot->state.directory.tenants.end();
@@ -200,6 +214,19 @@ void offer_second_factor(Api& api, Call call) {
   call.answer(200, json::encode_text(FactorOffer{secret, uri_of_second_factor(secret, call.by.value)}));
 }
 
+// The proof that a second factor may be replaced or removed; nothing, and the call is refused, without it.
+std::optional<SecondProof> proof_of(Api& api, const Call& call, const std::string& code) {
+  if (!may_try(api, call, call.by)) return std::nullopt;
+  const SnapshotPointer snapshot = api.snapshot();
+  const TenantUser* user = self(*snapshot, call);
+  if (!user) return std::nullopt;
+  auto proof = prove_second_factor(user->second, code, api.wall());
+  if (proof) return proof;
+  note_failure(api, call, call.by, true);
+  call.refuse(ErrorCode::denied, "the code of your second factor is wrong, or was used before");
+  return std::nullopt;
+}
+
 void set_second_factor(Api& api, Call call) {
   const auto body = body_of<FactorBody>(call);
   if (!body) return;
@@ -210,22 +237,21 @@ void set_second_factor(Api& api, Call call) {
   if (!step)
     return call.refuse(ErrorCode::invalid, "code: doesn't belong to this secret now",
                        {{"code", "doesn't belong to this secret now: is the telephone's clock right?"}});
+  const auto before = proof_of(api, call, body->before);
+  if (!before) return;
   const RecoveryCodes codes{api.with_random([](Random& random) { return make_recovery_codes(random); })};
-  SetSecondFactor event{call.asked(""), body->secret, *step, {}};
+  SetSecondFactor event{call.asked(""), body->secret, *step, {}, before->step, before->recovery};
   for (const std::string& code : codes.recovery_codes) event.recovery.push_back(sha256_hex(code));
   api.submit(std::move(call), std::move(event),
              [codes](const Call& done, const Answer&) { done.answer(200, json::encode_text(codes)); });
 }
 
 void remove_second_factor(Api& api, Call call) {
-  const auto body = body_of<FactorBody>(call);
+  const auto body = body_of<CodeBody>(call);
   if (!body) return;
-  const SnapshotPointer snapshot = api.snapshot();
-  const SecondFactor& second = self(*snapshot, call).second;
-  const auto step = step_of_code(second.secret, body->code, api.wall());
-  if (!step || *step <= second.last_step)
-    return call.refuse(ErrorCode::denied, "code: is wrong, or was used before");
-  SetSecondFactor event{call.asked(""), "", *step, {}};
+  const auto before = proof_of(api, call, body->code);
+  if (!before) return;
+  SetSecondFactor event{call.asked(""), "", 0, {}, before->step, before->recovery};
   api.change(std::move(call), "remove_second_factor", std::move(event));
 }
 

@@ -1,11 +1,13 @@
 // The API's services over the production parts.
 #include "api/api.h"
+#include "api/password.h"
 #include "cluster/runner.h"
 
 namespace bascule::api {
 namespace {
 
 constexpr std::size_t kPortalConnections = 2048;  // several portals, each with a pool
+constexpr std::size_t kPortalBody = 64 * 1024;
 
 }  // namespace
 
@@ -39,7 +41,12 @@ Result<std::unique_ptr<net::Server>> serve(Api& api, Door door, const std::strin
   options.port = port;
   options.tls = tls;
   options.admit_role = door == Door::portal ? "portal" : "operator";
-  if (door == Door::portal) options.http.connections = kPortalConnections;
+  if (door == Door::portal) {
+    if (hash_of_nobody().empty())
+      return failure(ErrorCode::exhausted, "there is no memory to check passwords");
+    options.http.connections = kPortalConnections;
+    options.http.body_bytes = kPortalBody;
+  }
   return net::Server::start(std::move(options), api.handler(door));
 }
 

@@ -1,5 +1,7 @@
 // /v1/sessions and /v1/passwords: how a tenant's user gets in. Nothing here tells whether an account exists,
 // not even by its time: an unknown one costs a hash too.
+#include "api/sign_in.h"
+
 #include <algorithm>
 
 #include "api/body.h"
@@ -12,6 +14,7 @@ namespace bascule::api {
 namespace {
 
 constexpr std::int64_t kSession_ms = 8LL * 3600 * 1000;
+constexpr std::size_t kLongestInvitation = 64;
 
 struct SignInBody {
   OperatorId user;
@@ -56,38 +59,14 @@ bool is_user_name(const OperatorId& user) {
          is_valid_name(user.value.substr(slash + 1));
 }
 
-// False, and the call is refused, when this account or this source has to wait.
-bool may_try(Api& api, const Call& call, const OperatorId& user) {
-  const Duration wait = api.throttle().wait(user.value, call.source, api.now());
-  if (wait > 0s) call.wait(wait, "too many failed attempts");
-  return wait <= 0s;
-}
-
 void fail(Api& api, const Call& call, const OperatorId& user, bool known) {
-  api.throttle().failed(user.value, call.source, api.now());
+  note_failure(api, call, user, known);
   call.refuse(ErrorCode::unauthenticated, "wrong name, password or code");
-  if (!known) return;  // what nobody has needs no trail; that of an account is bounded by the throttle
-  NoteAccess event{{call.id, user, ""},
-                   std::string(call.request.method) + " " + call.request.target + " from " + call.source,
-                   "user/" + user.value,
-                   "wrong password or code"};
-  api.services().submit(std::move(event), [](const Answer&) {});
 }
 
-// The second factor that was given, for the engine to spend; nothing when one is needed and this is none.
-bool take_second_factor(const SecondFactor& second, const std::string& code, WallTime now,
-                        OpenSession& event) {
-  if (second.secret.empty()) return true;
-  if (const auto step = step_of_code(second.secret, code, now)) {
-    event.step = *step;
-    return *step > second.last_step;
-  }
-  event.recovery = sha256_hex(code);
-  return std::find(second.recovery.begin(), second.recovery.end(), event.recovery) != second.recovery.end();
-}
-
-// Blocks for a hash.
+// Blocks for a hash. One at a time, so that the throttle knows of those before it.
 void check_and_open(Api& api, const Call& call, const SignInBody& body) {
+  if (!may_try(api, call, body.user)) return;
   const SnapshotPointer snapshot = api.snapshot();
   const auto& users = snapshot->state.directory.users;
   const auto found = users.find(body.user);
@@ -95,9 +74,14 @@ void check_and_open(Api& api, const Call& call, const SignInBody& body) {
   const std::string& hash = known ? found->second.password : hash_of_nobody();
   const bool right = is_password(Secret(body.password), hash) && known;
   const Secret secret = api.new_secret();
-  OpenSession event{{call.id, body.user, ""}, hash, 0, "", TokenId(sha256_hex(secret.reveal())), kSession_ms};
-  if (!right || !take_second_factor(found->second.second, body.code, api.wall(), event))
-    return fail(api, call, body.user, known);
+  const auto proof = known ? prove_second_factor(found->second.second, body.code, api.wall()) : std::nullopt;
+  if (!right || !proof) return fail(api, call, body.user, known);
+  OpenSession event{{call.id, body.user, ""},
+                    hash,
+                    proof->step,
+                    proof->recovery,
+                    TokenId(sha256_hex(secret.reveal())),
+                    kSession_ms};
   const SessionView view{secret.reveal(), body.user, {api.wall().unix_ms + kSession_ms}};
   api.submit(call, std::move(event), [&api, view](const Call& done, const Answer&) {
     api.throttle().succeeded(view.user.value);
@@ -131,11 +115,17 @@ void set_password(Api& api, Call call) {
   const auto& directory = snapshot->state.directory;
   if (!is_user_name(body->user))
     return call.refuse(ErrorCode::invalid, "user: must be tenant/name", {{"user", "must be tenant/name"}});
+  if (body->invitation.size() > kLongestInvitation)
+    return call.refuse(ErrorCode::invalid, "invitation: is too long", {{"invitation", "is too long"}});
   if (!may_try(api, call, body->user)) return;
+  const std::string invitation = sha256_hex(body->invitation);  // for whomever: it takes its time
   const auto user = directory.users.find(body->user);
   const bool invited = user != directory.users.end() && !user->second.disabled &&
-                       constant_time_equal(user->second.invitation, sha256_hex(body->invitation));
-  if (!invited) return fail(api, call, body->user, false);
+                       constant_time_equal(user->second.invitation, invitation);
+  if (!invited) {
+    api.throttle().failed_at(call.source, api.now());
+    return call.refuse(ErrorCode::unauthenticated, "this invitation is not, or no longer, good");
+  }
   const auto tenant = directory.tenants.find(user->second.tenant);
   const SignInRules rules = tenant == directory.tenants.end() ? SignInRules() : tenant->second.rules;
   if (const std::string problem = problem_of_password(body->password, rules.password_length);
@@ -146,6 +136,32 @@ void set_password(Api& api, Call call) {
 }
 
 }  // namespace
+
+bool may_try(Api& api, const Call& call, const OperatorId& user) {
+  const Duration wait = api.throttle().wait(user.value, call.source, api.now());
+  if (wait > 0s) call.wait(wait, "too many failed attempts");
+  return wait <= 0s;
+}
+
+void note_failure(Api& api, const Call& call, const OperatorId& user, bool known) {
+  api.throttle().failed(user.value, call.source, api.now());
+  if (!known) return;  // what nobody has needs no trail; that of an account is bounded by the throttle
+  NoteAccess event{
+      {call.id, user, ""}, "sign in, from " + call.source, "user/" + user.value, "wrong password or code"};
+  api.services().submit(std::move(event), [](const Answer&) {});
+}
+
+std::optional<SecondProof> prove_second_factor(const SecondFactor& second, const std::string& code,
+                                               WallTime now) {
+  if (second.secret.empty()) return SecondProof();
+  const auto step = step_of_code(second.secret, code, now);
+  if (step && *step > second.last_step) return SecondProof{*step, ""};
+  const std::string recovery = sha256_hex(code);
+  const bool left =
+      std::find(second.recovery.begin(), second.recovery.end(), recovery) != second.recovery.end();
+  if (step || !left) return std::nullopt;
+  return SecondProof{0, recovery};
+}
 
 std::vector<Route> sign_in_routes() {
   return {{"POST", "/v1/sessions", for_anyone(), Reach::fleet, open_session},

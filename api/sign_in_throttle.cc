@@ -1,6 +1,9 @@
 #include "api/sign_in_throttle.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "base/net/http.h"
 
 namespace bascule::api {
 
@@ -10,27 +13,32 @@ Duration SignInThrottle::Ledger::wait(const std::string& name, Instant now) cons
 }
 
 void SignInThrottle::Ledger::add(const std::string& name, Instant now) {
-  // What has been quiet for the longest wait counts no more; the quietest goes when there are too many.
+  // What has been quiet for the longest wait counts no more; who failed least goes when there are too many.
   if (failures_.size() >= kMost && !failures_.contains(name))
     failures_.erase(std::min_element(failures_.begin(), failures_.end(), [](const auto& a, const auto& b) {
-      return a.second.until < b.second.until;
+      return std::pair(a.second.count, a.second.until) < std::pair(b.second.count, b.second.until);
     }));
   Failures& failures = failures_[name];
   if (failures.count > 0 && now - failures.until > kLongestOfSource) failures = {};
   ++failures.count;
-  const int doublings = std::clamp(failures.count - free_, 0, 10);
+  const int doublings = std::clamp(failures.count - free_, 0, 11);
   failures.until = now + (doublings == 0 ? 0s : std::min<Duration>(500ms * (1 << doublings), longest_));
 }
 
 Duration SignInThrottle::wait(const std::string& account, const std::string& source, Instant now) const {
   const std::lock_guard lock(mutex_);
-  return std::max(accounts_.wait(account, now), sources_.wait(source, now));
+  return std::max(accounts_.wait(account, now), sources_.wait(net::network_of(source), now));
 }
 
 void SignInThrottle::failed(const std::string& account, const std::string& source, Instant now) {
   const std::lock_guard lock(mutex_);
   accounts_.add(account, now);
-  sources_.add(source, now);
+  sources_.add(net::network_of(source), now);
+}
+
+void SignInThrottle::failed_at(const std::string& source, Instant now) {
+  const std::lock_guard lock(mutex_);
+  sources_.add(net::network_of(source), now);
 }
 
 void SignInThrottle::succeeded(const std::string& account) {

@@ -1,7 +1,8 @@
 // SignInThrottle: who has failed to sign in waits, longer each time, by account and by where they come from.
 //
 // An account waits half a minute at most, or whoever knows its name could keep its owner out; a source waits
-// longer. `now` comes in. Bounded: of each kind the latest kMost are remembered. Thread-safe.
+// longer. `now` comes in. Bounded: of each kind kMost are remembered, and the
+// fewest failures go first. A source is an IPv4 address, or the /64 of an IPv6 address. Thread-safe.
 #pragma once
 
 #include <map>
@@ -14,14 +15,15 @@ namespace bascule::api {
 
 class SignInThrottle {
  public:
-  static constexpr std::size_t kMost = 10'000;
+  static constexpr std::size_t kMost = 100'000;
   static constexpr Duration kLongestOfAccount = 30s;
   static constexpr Duration kLongestOfSource = 15min;
 
   // How long until another try is looked at; zero: now.
   Duration wait(const std::string& account, const std::string& source, Instant now) const;
   void failed(const std::string& account, const std::string& source, Instant now);
-  void succeeded(const std::string& account);  // of the source nothing is forgiven
+  void failed_at(const std::string& source, Instant now);  // nothing of any account
+  void succeeded(const std::string& account);              // of the source nothing is forgiven
 
  private:
   struct Failures {

@@ -3,26 +3,49 @@
 #include <algorithm>
 
 namespace bascule::api {
+namespace {
 
-Duration TokenUse::note(const TokenId& token, Instant now, WallTime wall) {
+template <class Map>
+void make_room(Map& map, const typename Map::key_type& name, std::size_t most) {
+  if (map.size() < most || map.contains(name)) return;
+  map.erase(std::min_element(map.begin(), map.end(),
+                             [](const auto& a, const auto& b) { return a.second < b.second; }));
+}
+
+}  // namespace
+
+Duration TokenUse::wait_for(Instant paid_until, Rate rate, int cost, Instant now) {
+  const Instant paid = std::max(paid_until, now) + rate.each * cost;
+  return paid > now + rate.burst ? paid - now - rate.burst : 0s;
+}
+
+void TokenUse::pay(const std::string& name, Rate rate, int cost, Instant now) {
+  make_room(paid_until_, name, kMostUsers);
+  Instant& paid = paid_until_[name];
+  paid = std::max(paid, now) + rate.each * cost;
+}
+
+Duration TokenUse::note(const Caller& caller, int cost, Instant now, WallTime wall) {
   const std::lock_guard lock(mutex_);
-  if (uses_.size() >= kMost && !uses_.contains(token))
-    uses_.erase(std::min_element(uses_.begin(), uses_.end(), [](const auto& a, const auto& b) {
-      return a.second.paid_until < b.second.paid_until;
-    }));
-  Use& use = uses_[token];
-  use.last = wall;
-  const Instant paid = std::max(use.paid_until, now) + kEach;
-  if (paid > now + kBurst) return paid - now - kBurst;
-  use.paid_until = paid;
+  make_room(last_, caller.token, kMost);
+  last_[caller.token] = wall;
+  const auto paid_by = [this](const std::string& name) {
+    const auto found = paid_until_.find(name);
+    return found == paid_until_.end() ? Instant() : found->second;
+  };
+  const Duration wait = std::max(wait_for(paid_by(caller.user.value), kOfUser, cost, now),
+                                 wait_for(paid_by(caller.tenant.value), kOfTenant, cost, now));
+  if (wait > 0s) return wait;
+  pay(caller.user.value, kOfUser, cost, now);
+  pay(caller.tenant.value, kOfTenant, cost, now);
   return 0s;
 }
 
 std::optional<WallTime> TokenUse::last(const TokenId& token) const {
   const std::lock_guard lock(mutex_);
-  const auto found = uses_.find(token);
-  if (found == uses_.end()) return std::nullopt;
-  return found->second.last;
+  const auto found = last_.find(token);
+  if (found == last_.end()) return std::nullopt;
+  return found->second;
 }
 
 }  // namespace bascule::api

@@ -1,11 +1,14 @@
-// TokenUse: when each token was used last, and whether it asks too often (a token bucket each).
+// TokenUse: when each token was used last, and whether its user or its tenant asks too often (a bucket each).
 //
-// Kept in memory, of kMost tokens; the one that was quiet for longest goes first. Thread-safe.
+// A change costs as much as ten reads: it takes a step of the engine and a write to the disk. So does what is
+// refused, because that is audited. Kept in memory, of kMost; what was quiet for longest goes first.
+// Thread-safe.
 #pragma once
 
 #include <map>
 #include <mutex>
 #include <optional>
+#include <string>
 
 #include "base/id.h"
 #include "base/time.h"
@@ -14,21 +17,34 @@ namespace bascule::api {
 
 class TokenUse {
  public:
-  static constexpr std::size_t kMost = 60'000;  // more than the engine keeps
-  static constexpr Duration kEach = 20ms;       // a request's share: 50 a second
-  static constexpr Duration kBurst = 4s;        // 200 at once
+  static constexpr std::size_t kMost = 60'000;       // tokens; more than the engine keeps
+  static constexpr std::size_t kMostUsers = 60'000;  // and tenants
+  static constexpr int kRead = 1;
+  static constexpr int kChange = 10;
 
-  // Notes a request. How long to wait before the next try; zero: go on.
-  Duration note(const TokenId& token, Instant now, WallTime wall);
+  struct Caller {
+    TokenId token;
+    OperatorId user;
+    TenantId tenant;
+  };
+  // Notes a request of that cost. How long to wait before the next try; zero: go on.
+  Duration note(const Caller& caller, int cost, Instant now, WallTime wall);
   std::optional<WallTime> last(const TokenId& token) const;  // since the manager began
 
  private:
-  struct Use {
-    Instant paid_until;
-    WallTime last;
+  struct Rate {
+    Duration each;   // what a read costs of the time
+    Duration burst;  // how much can be saved up
   };
+  static constexpr Rate kOfUser{20ms, 4s};   // 50 reads a second, 200 at once
+  static constexpr Rate kOfTenant{4ms, 8s};  // 250, 2000 at once
+
+  static Duration wait_for(Instant paid_until, Rate rate, int cost, Instant now);
+  void pay(const std::string& name, Rate rate, int cost, Instant now);
+
   mutable std::mutex mutex_;
-  std::map<TokenId, Use> uses_;
+  std::map<std::string, Instant> paid_until_;  // by user, and by tenant
+  std::map<TokenId, WallTime> last_;
 };
 
 }  // namespace bascule::api

@@ -10,34 +10,55 @@
 namespace bascule::api {
 namespace {
 
-constexpr std::size_t kMostEvents = 1000;     // in one answer
-constexpr std::uint64_t kLongestWait = 25;    // seconds
-constexpr std::uint64_t kExplained = 50'000;  // latest audit entries that explain looks through
+constexpr std::size_t kMostEvents = 1000;         // in one answer
+constexpr std::uint64_t kLongestWait = 25;        // seconds
+constexpr std::uint64_t kExplained = 50'000;      // latest audit entries that explain looks through
+constexpr std::uint64_t kLookedThrough = 10'000;  // of all, for a page of one tenant's
 
 EventView event_view(const AuditEntry& entry) { return {entry.number, entry.at, entry.record}; }
 
 // What concerns a tenant is for who may see its machines, and for who reads the whole audit.
+// Plans tell names of all tenants.
 bool may_read(const State& state, const Principal& who, const AuditRecord& record) {
+  const bool plan = record.subject.starts_with("plan/");
+  if (plan && !has_permission(state.directory, who.id, Permission::decide_failback)) return false;
   if (record.tenant.empty() || has_permission(state.directory, who.id, Permission::read_audit)) return true;
   return !why_denied(state.directory, who, Permission::see_machines, {record.tenant, false});
-}
-
-// A tenant's users read of their own tenant only; without read_own_audit of its machines only.
-bool is_theirs(const State& state, const Call& call, const AuditRecord& record) {
-  if (record.tenant != call.tenant) return false;
-  const Scope own{call.tenant, false};
-  return record.subject.starts_with("vm/") ||
-         !why_denied(state.directory, call.who(), Permission::read_own_audit, own);
 }
 
 void show_status(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
   const bool notices = api.services().notice_routes > 0;
-  call.answer(200, json::encode_text(status_view(snapshot->state, snapshot->policy, notices)));
+  call.answer(200, json::encode_text(status_view(snapshot->state, snapshot->policy, notices, call.who())));
+}
+
+// Of a tenant: looks through kLookedThrough entries at most, and goes on from `next`. Blocks: on a worker's
+// thread only.
+void answer_own_audit(const Api& api, const Call& call, std::uint64_t after, std::size_t limit) {
+  EventPage page;
+  page.next = after;
+  const std::uint64_t last = after + kLookedThrough;
+  while (page.next < last && page.items.size() < limit) {
+    const auto entries = api.services().audit(page.next, kMostEvents);
+    if (!entries) return call.refuse(problem_of(entries.error()));
+    if (entries->empty()) break;
+    for (const AuditEntry& entry : *entries) {
+      if (page.items.size() >= limit) break;
+      page.next = entry.number;
+      if (entry.record.tenant == call.tenant) page.items.push_back(event_view(entry));
+    }
+  }
+  // It may have been a while since the call was admitted.
+  const SnapshotPointer snapshot = api.snapshot();
+  const Scope own{call.tenant, false};
+  if (auto why = why_denied(snapshot->state.directory, call.who(), Permission::read_own_audit, own))
+    return call.refuse(problem_of(*why));
+  call.answer(200, json::encode_text(page));
 }
 
 // Blocks: on a worker's thread only.
 void answer_events(const Api& api, const Call& call, std::uint64_t after, std::size_t limit) {
+  if (!call.tenant.empty()) return answer_own_audit(api, call, after, limit);
   const auto entries = api.services().audit(after, limit);
   if (!entries) return call.refuse(problem_of(entries.error()));
   EventPage page;
@@ -45,7 +66,6 @@ void answer_events(const Api& api, const Call& call, std::uint64_t after, std::s
   const SnapshotPointer snapshot = api.snapshot();
   for (const AuditEntry& entry : *entries) {
     page.next = entry.number;
-    if (!call.tenant.empty() && !is_theirs(snapshot->state, call, entry.record)) continue;
     page.items.push_back(event_view(entry));
     if (!may_read(snapshot->state, call.who(), entry.record)) {
       page.items.back().record.words.clear();
@@ -60,6 +80,7 @@ void list_audit(Api& api, Call call) {
   if (!after) return;
   const auto limit = number_of(call, "limit", 100, kMostEvents);
   if (!limit) return;
+  if (!call.tenant.empty() && !api.may_go_on(call, TokenUse::kChange)) return;  // it is long to look through
   const auto shared = std::make_shared<const Call>(std::move(call));
   api.read_later(*shared, [&api, shared, after, limit] { answer_events(api, *shared, *after, *limit); });
 }
@@ -200,7 +221,7 @@ std::vector<Route> trail_routes() {
   using P = Permission;
   return {
       {"GET", "/v1/status", for_staff(P::see_fleet), Reach::fleet, show_status},
-      {"GET", "/v1/events", for_both(P::see_fleet, P::see_machines), Reach::fleet, follow_events},
+      {"GET", "/v1/events", for_staff(P::see_fleet), Reach::fleet, follow_events},
       {"GET", "/v1/explain/host/{id}", for_staff(P::see_fleet), Reach::fleet, explain_host_call},
       {"GET", "/v1/explain/vm/{id}", for_staff(P::see_machines), Reach::machine, explain_vm_call},
       {"GET", "/v1/audit", for_both(P::read_audit, P::read_own_audit), Reach::fleet, list_audit},

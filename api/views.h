@@ -31,10 +31,12 @@ namespace bascule::api {
 template <class T>
 struct List {
   std::vector<T> items;
+  std::string next;  // to be given as `after` for the next page; empty: that was all
 };
 template <class V, class T>
 void fields(V& v, List<T>& x) {
   v("items", x.items);
+  v.optional("next", x.next);
 }
 
 // A yes or no that a person will ask about.

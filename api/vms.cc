@@ -8,6 +8,9 @@
 namespace bascule::api {
 namespace {
 
+constexpr std::uint64_t kPage = 100;            // VMs on a page, for tenants
+constexpr std::uint64_t kMostListed = 100'000;  // as many as there can be
+
 // A VmSpec and whether to start it at once, in one object.
 struct CreateBody {
   VmSpec spec;
@@ -63,12 +66,24 @@ VmView view_for(const Call& call, const Snapshot& snapshot, const Vm& vm) {
 
 void list_vms(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
-  List<VmView> list;
+  const auto limit = number_of(call, "limit", call.tenant.empty() ? kMostListed : kPage, kMostListed);
+  if (!limit) return;
   const std::string prefix = call.tenant.empty() ? "" : call.tenant.value + "/";
+  const auto after = call.query.find("after");
   const auto& names = snapshot->state.vm_names;
-  for (auto named = names.lower_bound(prefix); named != names.end(); ++named) {
-    if (!named->first.starts_with(prefix)) break;
-    list.items.push_back(view_for(call, *snapshot, snapshot->state.vms.at(named->second)));
+  auto named =
+      after == call.query.end() ? names.lower_bound(prefix) : names.upper_bound(prefix + after->second);
+  List<VmView> list;
+  for (; named != names.end() && named->first.starts_with(prefix); ++named) {
+    if (list.items.size() >= *limit) {
+      if (!list.items.empty()) list.next = list.items.back().name;
+      break;
+    }
+    const Vm& vm = snapshot->state.vms.at(named->second);
+    VmView view = view_for(call, *snapshot, vm);
+    // What somebody of the provider looks at of a tenant's machine is its page: that is noted.
+    if (call.tenant.empty() && !vm.record.spec.tenant.empty()) view = without_contents(std::move(view));
+    list.items.push_back(std::move(view));
   }
   call.answer(200, json::encode_text(list));
 }

@@ -1,5 +1,9 @@
 #include "api/worker.h"
 
+#include <exception>
+
+#include "base/log.h"
+
 namespace bascule::api {
 
 Worker::Worker(std::size_t most_jobs) : most_jobs_(most_jobs), thread_([this] { run(); }) {}
@@ -36,7 +40,11 @@ void Worker::run() {
     const std::function<void()> job = std::move(jobs_.begin()->second);
     jobs_.erase(jobs_.begin());
     lock.unlock();
-    job();
+    try {
+      job();
+    } catch (const std::exception& error) {
+      log(LogLevel::error, "worker", "job_failed", {{"why", error.what()}});
+    }
     lock.lock();
   }
 }

@@ -32,6 +32,7 @@ const Value* Decoder::find(std::string_view name) {
 }
 
 void Decoder::refuse(const std::string& path, std::string problem) {
+  if (errors_.size() >= kMostErrors) return;
   errors_.push_back({path, std::move(problem)});
 }
 

@@ -152,8 +152,11 @@ Value encode(const T& value) {
     static_assert(detail::kUnsupported<T>, "this type has no fields()");
 }
 
+// Tells kMostErrors at most: more would only be work.
 class Decoder {
  public:
+  static constexpr std::size_t kMostErrors = 50;
+
   Decoder(const Value& object, std::string path, Unknown unknown, std::vector<FieldError>& errors)
       : object_(object), path_(std::move(path)), unknown_(unknown), errors_(errors) {}
 

@@ -126,7 +126,7 @@ void add_people_commands(CLI::App& app, Session& session) {
               [&session] { return list(session, "/v1/access", print_access); });
   const auto id = std::make_shared<std::string>();
   CLI::App& end = add_command(access, session, "end", "End a session of yours before its time",
-                              "  bascule access end a000012", [&session, id] {
+                              "  bascule access end a3f1c22a0", [&session, id] {
                                 return change_and_list(session, "DELETE", "/v1/access/" + segment(*id),
                                                        reason_body(""), "/v1/access", print_access);
                               });

@@ -91,6 +91,23 @@ Outcome<std::string> Session::get(const std::string& target, Duration time) {
   return std::move(response->body);
 }
 
+Outcome<std::string> Session::get_all(const std::string& target) {
+  auto first = get(target);
+  if (!first) return first;
+  Document all = parse(*first);
+  std::string next = text(all, "next");
+  while (!next.empty()) {
+    const auto body = get(target + "?after=" + segment(next));
+    if (!body) return body;
+    const Document page = parse(*body);
+    for (const Document& item : elements(page, "items")) all["items"].push_back(item);
+    const std::string last = std::exchange(next, text(page, "next"));
+    if (next == last) break;  // a server that doesn't get on must not hold us
+  }
+  all.erase("next");
+  return all.dump();
+}
+
 Outcome<std::string> Session::change(const std::string& method, const std::string& target,
                                      const std::string& body) {
   net::HttpRequest request;

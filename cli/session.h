@@ -63,6 +63,9 @@ class Session {
   // The body of the answer. Reading is repeated once when the connection broke.
   Outcome<std::string> get(const std::string& target, Duration time = std::chrono::seconds(10));
 
+  // All pages of a list, as one.
+  Outcome<std::string> get_all(const std::string& target);
+
   // Asks for a change and waits until it has ended (globals.wait_s at most); gives the operation's body.
   Outcome<std::string> change(const std::string& method, const std::string& target, const std::string& body);
 

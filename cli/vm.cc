@@ -281,7 +281,7 @@ void add_vm_commands(CLI::App& app, Session& session) {
   add_create(vm, session);
   add_command(vm, session, "list", "All VMs: where they run, and whether they could be switched now",
               "  bascule vm list\n  bascule vm list --json", [&session] {
-                return session.show(session.get("/v1/vms"),
+                return session.show(session.get_all("/v1/vms"),
                                     [&session](const std::string& body) { print_list(session, body); });
               });
   const auto options = std::make_shared<VmOptions>();

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "failover/operator.h"
 #include "failover/placement.h"
 #include "failover/recovery.h"
@@ -8,6 +10,24 @@ namespace bascule {
 namespace {
 
 std::string subject_of(const VmId& id) { return "vm/" + id.value; }
+
+bool has_volume(const VmSpec& spec, const std::string& pool, const std::string& volume) {
+  return std::any_of(spec.disks.begin(), spec.disks.end(),
+                     [&](const Disk& disk) { return disk.pool == pool && disk.volume == volume; });
+}
+
+// What another VM has on its disks is not to be had by a second way in.
+std::string shared_volume(const State& state, const VmSpec& spec) {
+  for (const auto& [id, vm] : state.vms) {
+    const VmSpec& other = vm.record.spec;
+    for (const Disk& disk : spec.disks)
+      if (has_volume(other, disk.pool, disk.volume)) return disk.pool + ":" + disk.volume;
+    if (!spec.kernel) continue;
+    for (const std::string& file : {spec.kernel->kernel, spec.kernel->initrd})
+      if (has_volume(other, spec.kernel->pool, file)) return spec.kernel->pool + ":" + file;
+  }
+  return "";
+}
 
 std::string problems_with(const State& state, const VmSpec& spec) {
   std::string text;
@@ -18,6 +38,8 @@ std::string problems_with(const State& state, const VmSpec& spec) {
   if (state.vm_names.contains(spec.name)) return "name: a VM named " + spec.name + " exists, choose another";
   if (!spec.tenant.empty() && !state.directory.tenants.contains(spec.tenant))
     return "tenant: no tenant is named " + spec.tenant.value;
+  if (const std::string taken = shared_volume(state, spec); !taken.empty())
+    return "disks: " + taken + " is another VM's";
   if (!state.sites.contains(spec.home)) return "home: no site is named " + spec.home.value;
   return "";
 }

@@ -47,6 +47,13 @@ void reindex(Set& index, std::optional<Instant>& entry, std::optional<Instant> d
   entry = deadline;
 }
 
+constexpr std::size_t kLongestSubject = 200;
+constexpr std::size_t kLongestWords = 8000;
+
+void cut(std::string& text, std::size_t longest) {
+  if (text.size() > longest) text.resize(longest);
+}
+
 // Whose it is, by the subject: "vm/<id>", "tenant/<id>", "user/<tenant>/<name>"; of an access session by its
 // facts; otherwise whose user acted.
 TenantId tenant_concerned(const State& state, const AuditRecord& entry) {
@@ -158,6 +165,10 @@ void Turn::erase_vm(const VmId& id) {
 }
 
 void Turn::record(AuditRecord entry) {
+  // What somebody asked for stands in it, and one record too long for the store would stop everything.
+  cut(entry.subject, kLongestSubject);
+  cut(entry.words, kLongestWords);
+  for (auto& [name, fact] : entry.facts) cut(fact, kLongestWords);
   entry.tenant = tenant_concerned(state, entry);
   audit.push_back(std::move(entry));
 }

@@ -31,11 +31,15 @@ struct HttpResponse {
   std::map<std::string, std::string> headers;
 };
 
+// Whose an address is, as far as one can tell: an IPv4 address itself, of an IPv6 address its /64. What is no
+// address stays as it is.
+std::string network_of(const std::string& address);
+
 struct HttpLimits {
   std::size_t header_bytes = 16 * 1024;
   std::size_t body_bytes = 1024 * 1024;
   std::size_t connections = 256;
-  std::size_t connections_per_address = 0;  // of one client; 0: no bound of its own
+  std::size_t connections_per_address = 0;  // of one network_of(); 0: no bound of its own
   Duration request_time = 30s;  // from the first byte of a request to its last, and for the handler's answer
   Duration idle_time = 60s;     // of a kept connection
 };

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <atomic>
 #include <boost/asio/post.hpp>
 #include <boost/beast/http/read.hpp>
@@ -112,7 +113,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   Shared& shared_;
   const std::uint64_t id_;
-  const std::string address_;  // without the port
+  const std::string address_;  // of the client, as network_of() has it
   std::unique_ptr<ByteStream> stream_;
   boost::beast::flat_buffer buffer_;
   Deadline deadline_;
@@ -337,7 +338,7 @@ class TlsServer final : public Server {
     const tcp::endpoint from = socket.remote_endpoint(ignored);
     if (shared_.live.size() >= limits.connections)
       return shared_.refuse(to_text(from), "too many connections");
-    const std::string address = from.address().to_string();
+    const std::string address = network_of(from.address().to_string());
     if (limits.connections_per_address > 0) {
       std::size_t& count = shared_.of_address[address];
       if (count >= limits.connections_per_address)
@@ -368,6 +369,17 @@ class TlsServer final : public Server {
 };
 
 }  // namespace
+
+std::string network_of(const std::string& address) {
+  error_code error;
+  const auto parsed = asio::ip::make_address(address, error);
+  if (error || !parsed.is_v6()) return address;
+  const asio::ip::address_v6 v6 = parsed.to_v6();
+  if (v6.is_v4_mapped()) return asio::ip::make_address_v4(asio::ip::v4_mapped, v6).to_string();
+  auto bytes = v6.to_bytes();
+  std::fill(bytes.begin() + 8, bytes.end(), static_cast<unsigned char>(0));
+  return asio::ip::address_v6(bytes).to_string() + "/64";
+}
 
 Result<std::unique_ptr<Server>> Server::start(ServerOptions options, HttpHandler handler) {
   auto server = std::make_unique<TlsServer>(std::move(options), std::move(handler));

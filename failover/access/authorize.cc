@@ -43,12 +43,6 @@ bool any_allows(const std::vector<Role>& roles, Permission permission) {
                      [&](Role role) { return permissions_of(role).contains(permission); });
 }
 
-bool lacks_second_factor(const Directory& directory, const TenantUser& user) {
-  const auto tenant = directory.tenants.find(user.tenant);
-  return tenant != directory.tenants.end() && tenant->second.rules.second_factor &&
-         user.second.secret.empty();
-}
-
 std::optional<Error> why_user_denied(const Directory& directory, const Principal& who, Permission permission,
                                      const Scope& scope) {
   const TenantUser* user = signed_in(directory, who);
@@ -70,6 +64,12 @@ std::optional<Error> why_user_denied(const Directory& directory, const Principal
 }
 
 }  // namespace
+
+bool lacks_second_factor(const Directory& directory, const TenantUser& user) {
+  const auto tenant = directory.tenants.find(user.tenant);
+  return tenant != directory.tenants.end() && tenant->second.rules.second_factor &&
+         user.second.secret.empty();
+}
 
 const TenantUser* signed_in(const Directory& directory, const Principal& who) {
   const auto user = directory.users.find(who.id);

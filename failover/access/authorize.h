@@ -28,6 +28,9 @@ struct Principal {
 std::optional<Error> why_denied(const Directory& directory, const Principal& who, Permission permission,
                                 const Scope& scope);
 
+// Its tenant asks for a second factor, and they have none: then nothing goes but to set one up.
+bool lacks_second_factor(const Directory& directory, const TenantUser& user);
+
 // The tenant's user whose token this is, if both are still good.
 const TenantUser* signed_in(const Directory& directory, const Principal& who);
 

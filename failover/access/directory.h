@@ -57,8 +57,9 @@ struct TenantUser {
   OperatorId id;  // "tenant/name", both valid names
   TenantId tenant;
   std::vector<TenantRole> roles;
-  std::string password;    // Argon2id, in PHC form; empty: none is set
-  std::string invitation;  // SHA-256 of the secret that sets one, in hexadecimal; empty: it was used
+  std::string password;      // Argon2id, in PHC form; empty: none is set
+  std::string invitation;    // SHA-256 of the secret that sets one, in hexadecimal; empty: it was used
+  bool by_provider = false;  // invited by one of its staff
   bool disabled = false;
   WallTime created;
   SecondFactor second{};
@@ -71,6 +72,7 @@ void fields(V& v, TenantUser& x) {
   v("roles", x.roles);
   v.optional("password", x.password);
   v.optional("invitation", x.invitation);
+  v.optional("by_provider", x.by_provider);
   v.optional("disabled", x.disabled);
   v("created", x.created);
   v.optional("second", x.second);

@@ -29,6 +29,9 @@ void close_access(Turn& turn, const AccessId& id) {
   open.erase(found);
 }
 
+// By the request's own: a number would tell tenants how many sessions others see.
+AccessId id_for(const OpenAccess& asked) { return AccessId("a" + asked.asked.request.value.substr(0, 8)); }
+
 std::optional<Error> why_no_access(const State& state, const OpenAccess& asked) {
   if (!state.directory.tenants.contains(asked.tenant))
     return Error{ErrorCode::not_found, "no tenant " + asked.tenant.value};
@@ -36,6 +39,8 @@ std::optional<Error> why_no_access(const State& state, const OpenAccess& asked) 
     return Error{ErrorCode::invalid, "reason: " + problem};
   if (asked.length < 1min || asked.length > kLongestAccess)
     return Error{ErrorCode::invalid, "minutes: must be 1 to 480"};
+  if (state.directory.access.contains(id_for(asked)))
+    return Error{ErrorCode::conflict, "there is an access session of this id: ask with another X-Request-Id"};
   if (state.directory.access.size() >= kMostAccess)
     return Error{ErrorCode::exhausted, "too many access sessions are open"};
   return std::nullopt;
@@ -73,7 +78,7 @@ void open_access(Turn& turn, const OpenAccess& asked) {
     close_access(turn, AccessId(before->id));
   }
   AccessSession access;
-  access.id = AccessId(fmt::format("a{:06}", turn.new_number()));
+  access.id = id_for(asked);
   access.by = asked.asked.by;
   access.tenant = asked.tenant;
   access.category = asked.category;

@@ -98,6 +98,8 @@ struct SetSecondFactor {
   std::string secret;                 // base32; empty: none from now on
   std::uint64_t step = 0;             // of the code that proved that they have it
   std::vector<std::string> recovery;  // SHA-256 of each recovery code
+  std::uint64_t before_step = 0;      // of the second factor before, where there is one; or:
+  std::string before_recovery;        // SHA-256 of a recovery code of it
 };
 struct CreateToken {
   static constexpr std::string_view kType = "create_token";
@@ -190,6 +192,8 @@ void fields(V& v, SetSecondFactor& x) {
   v.optional("secret", x.secret);
   v.optional("step", x.step);
   v.optional("recovery", x.recovery);
+  v.optional("before_step", x.before_step);
+  v.optional("before_recovery", x.before_recovery);
 }
 template <class V>
 void fields(V& v, CreateToken& x) {

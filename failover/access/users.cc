@@ -10,15 +10,26 @@
 namespace bascule {
 namespace {
 
-constexpr std::size_t kMostUsers = 1000;        // of one tenant
-constexpr std::size_t kMostTokensOfUser = 50;   // sessions and API tokens
-constexpr std::size_t kMostTokens = 50'000;     // of all
-constexpr std::size_t kMostExpiredAtOnce = 50;  // a commit is bounded
+constexpr std::size_t kMostUsers = 1000;         // of one tenant
+constexpr std::size_t kMostSessionsOfUser = 20;  // one more ends the oldest
+constexpr std::size_t kMostTokensOfUser = 50;
+constexpr std::size_t kMostTokensOfTenant = 2000;  // sessions too
+constexpr std::size_t kMostTokens = 50'000;        // of all
+constexpr std::size_t kMostExpiredAtOnce = 50;     // a commit is bounded
 constexpr std::uint32_t kLeastPassword = 8;
 constexpr std::uint32_t kMostPassword = 128;
 constexpr std::size_t kMostRecoveryCodes = 16;
+constexpr std::int64_t kInvitation_ms = 7LL * 24 * 3600 * 1000;
 constexpr std::int64_t kLongestSession_ms = 12LL * 3600 * 1000;
 constexpr std::int64_t kLongestToken_ms = 366LL * 24 * 3600 * 1000;
+
+// In the order of their names, each once: a list may be no longer than there are names.
+template <class T>
+std::vector<T> distinct(std::vector<T> values) {
+  std::sort(values.begin(), values.end());
+  values.erase(std::unique(values.begin(), values.end()), values.end());
+  return values;
+}
 
 std::string subject_of(const OperatorId& user) { return "user/" + user.value; }
 std::string short_id(const TokenId& id) { return id.value.substr(0, 12); }
@@ -27,14 +38,6 @@ Principal principal_of(const Asked& asked) { return {asked.by, asked.token}; }
 
 bool is_hash(const std::string& text) {
   return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
-}
-
-bool has_owner(const Directory& directory, const TenantId& tenant) {
-  return std::any_of(directory.users.begin(), directory.users.end(), [&](const auto& entry) {
-    const TenantUser& user = entry.second;
-    const bool owns = std::find(user.roles.begin(), user.roles.end(), TenantRole::owner) != user.roles.end();
-    return user.tenant == tenant && owns && !user.disabled && !user.password.empty();
-  });
 }
 
 std::size_t users_of(const Directory& directory, const TenantId& tenant) {
@@ -68,14 +71,24 @@ TenantUser* user_for(Turn& turn, const Asked& asked, const char* what, const Ope
   return nullptr;
 }
 
+bool is_owner(const TenantUser& user) {
+  const bool owns = std::find(user.roles.begin(), user.roles.end(), TenantRole::owner) != user.roles.end();
+  return owns && !user.disabled && !user.password.empty();
+}
+
 // A tenant that has lost its last owner can be helped by the provider only.
-bool is_last_owner(Directory directory, const TenantUser& user, const std::vector<TenantRole>& roles,
-                   bool disabled) {
-  if (!has_owner(directory, user.tenant)) return false;
-  TenantUser& changed = directory.users.at(user.id);
-  changed.roles = roles;
-  changed.disabled = disabled;
-  return !has_owner(directory, user.tenant);
+bool is_last_owner(const Directory& directory, const TenantUser& user) {
+  return is_owner(user) &&
+         std::none_of(directory.users.begin(), directory.users.end(), [&](const auto& entry) {
+           const TenantUser& other = entry.second;
+           return other.tenant == user.tenant && other.id != user.id && is_owner(other);
+         });
+}
+
+bool has_owner(const Directory& directory, const TenantId& tenant) {
+  return std::any_of(directory.users.begin(), directory.users.end(), [&](const auto& entry) {
+    return entry.second.tenant == tenant && is_owner(entry.second);
+  });
 }
 
 std::string why_not_invited(const State& state, const InviteUser& asked) {
@@ -85,6 +98,18 @@ std::string why_not_invited(const State& state, const InviteUser& asked) {
   if (!is_hash(asked.invitation)) return "invitation: must be a SHA-256 in hexadecimal";
   if (users_of(directory, asked.tenant) >= kMostUsers) return "there are 1000 users already";
   return "";
+}
+
+// There is one at most. Whoever knows it could come in as an owner.
+void end_invitation_of_provider(Turn& turn, const TenantId& tenant) {
+  auto& users = turn.state.directory.users;
+  const auto found = std::find_if(users.begin(), users.end(), [&](const auto& entry) {
+    const TenantUser& user = entry.second;
+    return user.tenant == tenant && user.by_provider && user.password.empty();
+  });
+  if (found == users.end()) return;
+  turn.touch(found->second);
+  users.erase(found);
 }
 
 }  // namespace
@@ -104,11 +129,13 @@ void invite_user(Turn& turn, const InviteUser& asked) {
   const auto found = directory.users.find(id);
   if (found != directory.users.end() && !found->second.password.empty())
     return refuse(ErrorCode::conflict, "a user named " + id.value + " exists");
+  if (asked.asked.token.empty()) end_invitation_of_provider(turn, asked.tenant);
   TenantUser user;
   user.id = id;
   user.tenant = asked.tenant;
-  user.roles = asked.roles;
+  user.roles = distinct(asked.roles);
   user.invitation = asked.invitation;
+  user.by_provider = asked.asked.token.empty();
   user.created = turn.wall;
   turn.touch(user);
   directory.users[id] = std::move(user);
@@ -123,9 +150,11 @@ void change_user(Turn& turn, const ChangeUser& asked) {
     turn.refuse(asked.asked, "change_user", subject_of(asked.user), {code, std::move(words)});
   };
   if (asked.roles.empty()) return refuse(ErrorCode::invalid, "roles: at least one is needed");
-  if (is_last_owner(turn.state.directory, *user, asked.roles, asked.disabled))
+  const bool stays = !asked.disabled && std::find(asked.roles.begin(), asked.roles.end(),
+                                                  TenantRole::owner) != asked.roles.end();
+  if (!stays && is_last_owner(turn.state.directory, *user))
     return refuse(ErrorCode::conflict, "it is the last owner: make another one first");
-  user->roles = asked.roles;
+  user->roles = distinct(asked.roles);
   user->disabled = asked.disabled;
   turn.touch(*user);
   drop_tokens_of(turn, asked.user);
@@ -136,7 +165,7 @@ void change_user(Turn& turn, const ChangeUser& asked) {
 void remove_user(Turn& turn, const RemoveUser& asked) {
   TenantUser* user = user_for(turn, asked.asked, "remove_user", asked.user);
   if (!user) return;
-  if (is_last_owner(turn.state.directory, *user, {}, true))
+  if (is_last_owner(turn.state.directory, *user))
     return turn.refuse(asked.asked, "remove_user", subject_of(asked.user),
                        {ErrorCode::conflict, "it is the last owner: make another one first"});
   turn.touch(*user);
@@ -166,7 +195,8 @@ void set_rules(Turn& turn, const SetRules& asked) {
 void set_password(Turn& turn, const SetPassword& asked) {
   const auto found = turn.state.directory.users.find(asked.asked.by);
   const bool known = found != turn.state.directory.users.end() && !found->second.disabled;
-  const bool invited = known && !asked.invitation.empty() && found->second.invitation == asked.invitation;
+  const bool invited = known && !asked.invitation.empty() && found->second.invitation == asked.invitation &&
+                       turn.wall.unix_ms < found->second.created.unix_ms + kInvitation_ms;
   const bool same = known && !asked.previous.empty() && found->second.password == asked.previous &&
                     signed_in(turn.state.directory, principal_of(asked.asked));
   if ((!invited && !same) || asked.password.empty())
@@ -175,6 +205,7 @@ void set_password(Turn& turn, const SetPassword& asked) {
   found->second.password = asked.password;
   found->second.invitation.clear();
   turn.touch(found->second);
+  if (is_owner(found->second)) end_invitation_of_provider(turn, found->second.tenant);
   drop_tokens_of(turn, asked.asked.by);
   turn.log(asked.asked, "set_password", subject_of(asked.asked.by), Reason::requested);
   turn.answer(asked.asked.request, asked.asked.by.value);
@@ -182,13 +213,42 @@ void set_password(Turn& turn, const SetPassword& asked) {
 
 namespace {
 
+bool is_of_tenant(const Token& token, const TenantId& tenant) {
+  return token.user.value.starts_with(tenant.value + "/");
+}
+
+// Who forgets to sign out shall be able to sign in all the same.
+void make_room_for_session(Turn& turn, const OperatorId& user) {
+  const Token* oldest = nullptr;
+  std::size_t sessions = 0;
+  for (const auto& [id, token] : turn.state.directory.tokens) {
+    if (token.user != user || !token.name.empty()) continue;
+    ++sessions;
+    if (!oldest || token.created < oldest->created) oldest = &token;
+  }
+  if (sessions >= kMostSessionsOfUser) drop_token(turn, TokenId(oldest->id));
+}
+
+std::string why_no_more_tokens(const Directory& directory, const Token& token) {
+  std::size_t of_user = 0, of_tenant = 0;
+  const TenantId tenant = directory.users.at(token.user).tenant;
+  for (const auto& [id, other] : directory.tokens) {
+    if (is_of_tenant(other, tenant)) ++of_tenant;
+    if (other.user == token.user && !other.name.empty()) ++of_user;
+  }
+  if (!token.name.empty() && of_user >= kMostTokensOfUser)
+    return "you have 50 tokens: end some of them first";
+  if (of_tenant >= kMostTokensOfTenant) return tenant.value + " has 2000 sessions and tokens: end some first";
+  return directory.tokens.size() >= kMostTokens ? "there are too many sessions and tokens: try again later"
+                                                : "";
+}
+
 void add_token(Turn& turn, const Asked& asked, const char* what, Token token) {
   Directory& directory = turn.state.directory;
-  const bool full =
-      directory.tokens.size() >= kMostTokens || tokens_of(directory, token.user).size() >= kMostTokensOfUser;
-  if (full || !is_hash(token.id.value) || directory.tokens.contains(token.id))
-    return turn.refuse(asked, what, subject_of(token.user),
-                       {ErrorCode::exhausted, "too many sessions and tokens: end some of them first"});
+  if (!is_hash(token.id.value) || directory.tokens.contains(token.id))
+    return turn.refuse(asked, what, subject_of(token.user), {ErrorCode::invalid, "not a new token"});
+  if (std::string why = why_no_more_tokens(directory, token); !why.empty())
+    return turn.refuse(asked, what, subject_of(token.user), {ErrorCode::exhausted, std::move(why)});
   turn.log(asked, what, subject_of(token.user), Reason::requested, "",
            {{"token", short_id(token.id)}, {"name", token.name}});
   turn.answer(asked.request, short_id(token.id));
@@ -201,13 +261,13 @@ void add_token(Turn& turn, const Asked& asked, const char* what, Token token) {
 namespace {
 
 // Each code and each recovery code counts once.
-bool spend_second_factor(SecondFactor& second, const OpenSession& asked) {
+bool spend_second_factor(SecondFactor& second, std::uint64_t step, const std::string& recovery) {
   if (second.secret.empty()) return true;
-  if (asked.step > second.last_step) {
-    second.last_step = asked.step;
+  if (step > second.last_step) {
+    second.last_step = step;
     return true;
   }
-  return !asked.recovery.empty() && std::erase(second.recovery, asked.recovery) > 0;
+  return !recovery.empty() && std::erase(second.recovery, recovery) > 0;
 }
 
 }  // namespace
@@ -216,7 +276,7 @@ void open_session(Turn& turn, const OpenSession& asked) {
   const auto found = turn.state.directory.users.find(asked.asked.by);
   const bool known = found != turn.state.directory.users.end() && !found->second.disabled &&
                      !asked.password.empty() && found->second.password == asked.password;
-  if (!known || !spend_second_factor(found->second.second, asked))
+  if (!known || !spend_second_factor(found->second.second, asked.step, asked.recovery))
     return turn.refuse(asked.asked, "open_session", subject_of(asked.asked.by),
                        {ErrorCode::unauthenticated, "wrong name, password or code"});
   turn.touch(found->second);
@@ -225,6 +285,7 @@ void open_session(Turn& turn, const OpenSession& asked) {
   token.user = asked.asked.by;
   token.created = turn.wall;
   token.expires = {turn.wall.unix_ms + std::min(asked.length_ms, kLongestSession_ms)};
+  make_room_for_session(turn, token.user);
   add_token(turn, asked.asked, "open_session", std::move(token));
 }
 
@@ -240,8 +301,13 @@ void set_second_factor(Turn& turn, const SetSecondFactor& asked) {
   if (asked.recovery.size() > kMostRecoveryCodes)
     return refuse(ErrorCode::invalid, "recovery: must be at most 16 codes");
   TenantUser& user = directory.users.at(asked.asked.by);
+  if (!spend_second_factor(user.second, asked.before_step, asked.before_recovery))
+    return refuse(ErrorCode::denied, "code: is wrong, or was used before");
   user.second = {asked.secret, asked.step, asked.recovery};
   turn.touch(user);
+  // What was opened without it is no better than what it is to keep out.
+  for (const TokenId& id : tokens_of(directory, user.id))
+    if (id != asked.asked.token) drop_token(turn, id);
   turn.log(asked.asked, asked.secret.empty() ? "remove_second_factor" : "set_second_factor",
            subject_of(user.id), Reason::requested);
   turn.answer(asked.asked.request, user.id.value);
@@ -256,6 +322,8 @@ void create_token(Turn& turn, const CreateToken& asked) {
     return refuse(ErrorCode::unauthenticated, "this session or token has ended: sign in again");
   if (!directory.tokens.at(asked.asked.token).name.empty())
     return refuse(ErrorCode::denied, "a token makes no tokens: sign in");
+  if (lacks_second_factor(directory, directory.users.at(asked.asked.by)))
+    return refuse(ErrorCode::denied, "your tenant asks for a second factor: set one up first");
   if (!is_valid_name(asked.name))
     return refuse(ErrorCode::invalid, "name: must be letters, digits, '-', '_' and '.'");
   if (asked.length_ms < 60'000 || asked.length_ms > kLongestToken_ms)
@@ -264,7 +332,7 @@ void create_token(Turn& turn, const CreateToken& asked) {
   token.id = asked.token;
   token.user = asked.asked.by;
   token.name = asked.name;
-  token.permissions = asked.permissions;
+  token.permissions = distinct(asked.permissions);
   token.created = turn.wall;
   token.expires = {turn.wall.unix_ms + asked.length_ms};
   add_token(turn, asked.asked, "create_token", std::move(token));
@@ -284,6 +352,8 @@ void end_token(Turn& turn, const EndToken& asked) {
   if (found == directory.tokens.end()) return refuse(ErrorCode::not_found, "nothing of that name is yours");
   const auto owner = directory.users.find(found->second.user);
   const TenantId tenant = owner == directory.users.end() ? TenantId() : owner->second.tenant;
+  if (!directory.tokens.at(who.token).name.empty() && found->first != who.token)
+    return refuse(ErrorCode::denied, "a token ends no other: sign in");
   const bool own = found->second.user == who.id;
   if (!own && why_denied(directory, who, Permission::manage_users, {tenant, false}))
     return refuse(ErrorCode::not_found, "nothing of that name is yours");

@@ -15,7 +15,7 @@ namespace {
 using namespace bascule;
 using namespace bascule::portal;
 
-constexpr std::size_t kMostBody = 1024 * 1024;
+constexpr std::size_t kMostBody = 64 * 1024;
 
 int fail(const Error& error) {
   log(LogLevel::error, "portal", "cannot_run", {{"why", error.message}});

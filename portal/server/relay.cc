@@ -71,7 +71,9 @@ net::HttpResponse without_manager(const Error& error, const std::string& request
 }
 
 std::string source_of(const net::HttpRequest& request) {
-  return request.peer.address.substr(0, request.peer.address.rfind(':'));
+  std::string address = request.peer.address.substr(0, request.peer.address.rfind(':'));
+  if (address.starts_with('[')) address = address.substr(1, address.size() - 2);
+  return address;
 }
 
 }  // namespace
@@ -108,6 +110,15 @@ net::HttpResponse clean_response(net::HttpResponse response) {
   return response;
 }
 
+// One line when it is lost and one when it is back, however many ask meanwhile.
+void Relay::note_manager(bool answers, const std::string& why) {
+  if (answered_.exchange(answers) == answers) return;
+  if (answers)
+    log(LogLevel::info, "relay", "manager_answers");
+  else
+    log(LogLevel::warning, "relay", "manager_lost", {{"why", why}});
+}
+
 void Relay::handle(net::HttpRequest request, net::HttpReply reply) {
   const auto answer = [reply](net::HttpResponse response) { reply(clean_response(std::move(response))); };
   if (request.method == "GET" && request.target == "/health") {
@@ -123,11 +134,11 @@ void Relay::handle(net::HttpRequest request, net::HttpReply reply) {
   }
   std::string& id = clean->headers["x-request-id"];
   if (!is_valid_uuid(id)) id = make_uuid(random_);
-  manager_.request(std::move(*clean), kAnswerTime, [answer, id = id](Result<net::HttpResponse> response) {
-    if (response) return answer(std::move(*response));
-    log(LogLevel::warning, "relay", "no_answer", {{"request", id}, {"why", response.error().message}});
-    answer(without_manager(response.error(), id));
-  });
+  manager_.request(std::move(*clean), kAnswerTime,
+                   [this, answer, id = id](Result<net::HttpResponse> response) {
+                     note_manager(response.has_value(), response ? "" : response.error().message);
+                     answer(response ? std::move(*response) : without_manager(response.error(), id));
+                   });
 }
 
 }  // namespace bascule::portal

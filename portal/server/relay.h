@@ -7,6 +7,7 @@
 // Threads: handle() runs on the server's thread and never blocks; replies come on the pool's.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <mutex>
 #include <string>
@@ -30,7 +31,10 @@ class Relay {
 
  private:
   net::HttpPool& manager_;
+  void note_manager(bool answers, const std::string& why);
+
   Random& random_;  // of handle()'s thread
+  std::atomic<bool> answered_ = true;
 };
 
 }  // namespace bascule::portal

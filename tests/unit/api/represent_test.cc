@@ -20,13 +20,13 @@ VmView view_of(const Snapshot& snapshot) {
 
 TEST_CASE("all well is NOMINAL, and says what is not automatic") {
   const Snapshot snapshot = example_snapshot();
-  const StatusView status = status_view(snapshot.state, snapshot.policy, true);
+  const StatusView status = status_view(snapshot.state, snapshot.policy, true, kAlice);
   CHECK(status.word == "NOMINAL");
   CHECK(status.attention.empty());
   CHECK(status.counts.vms_running == 1);
   REQUIRE(status.not_automatic.size() == 3);
   CHECK(status.not_automatic[0].find("bascule host attest-down") != std::string::npos);
-  const StatusView silent = status_view(snapshot.state, snapshot.policy, false);
+  const StatusView silent = status_view(snapshot.state, snapshot.policy, false, kAlice);
   REQUIRE(silent.not_automatic.size() == 4);
   CHECK(silent.not_automatic[3].starts_with("Nobody is told"));
 }
@@ -39,38 +39,38 @@ TEST_CASE("the word counts everything that is not nominal") {
     vm.record.placement.owner = HostId("lyon-1");
     vm.record.away = true;
     snapshot.state.hosts[HostId("lyon-2")] = example_host("lyon-2", "lyon");
-    CHECK(status_view(snapshot.state, snapshot.policy, true).word == "1 AWAY");
+    CHECK(status_view(snapshot.state, snapshot.policy, true, kAlice).word == "1 AWAY");
   }
   SUBCASE("held") {
     paris.record.phase = HostPhase::held;
     vm.record.phase = VmPhase::recovering;
-    const StatusView status = status_view(snapshot.state, snapshot.policy, true);
+    const StatusView status = status_view(snapshot.state, snapshot.policy, true, kAlice);
     CHECK(status.word == "1 HELD, 1 RECOVERING");
     CHECK(status.attention.at(0).find("bascule host attest-down paris-1") != std::string::npos);
   }
   SUBCASE("held because a peer sees it: nobody is asked to attest its death") {
     paris.record.phase = HostPhase::held;
     paris.record.phase_reason = Reason::peer_sees_it;
-    const StatusView status = status_view(snapshot.state, snapshot.policy, true);
+    const StatusView status = status_view(snapshot.state, snapshot.policy, true, kAlice);
     CHECK(status.attention.at(0).find("attest-down") == std::string::npos);
     CHECK(status.attention.at(0).find("check its links") != std::string::npos);
   }
   SUBCASE("unprotected: never drilled") {
     paris.record.bmc.reset();
-    CHECK(status_view(snapshot.state, snapshot.policy, true).word == "1 UNPROTECTED");
+    CHECK(status_view(snapshot.state, snapshot.policy, true, kAlice).word == "1 UNPROTECTED");
   }
   SUBCASE("a host that is just absent") {
     snapshot.state.hosts.at(HostId("lyon-1")).record.phase = HostPhase::absent;
-    CHECK(status_view(snapshot.state, snapshot.policy, true).word == "1 DOWN, 1 UNPROTECTED");
+    CHECK(status_view(snapshot.state, snapshot.policy, true, kAlice).word == "1 DOWN, 1 UNPROTECTED");
   }
   SUBCASE("a dead notice channel is a fault") {
     snapshot.state.channels["sms"] = "HTTP 500";
-    CHECK(status_view(snapshot.state, snapshot.policy, true).word == "1 FAULT");
+    CHECK(status_view(snapshot.state, snapshot.policy, true, kAlice).word == "1 FAULT");
   }
   SUBCASE("quarantine and a restored database") {
     paris.record.quarantined = true;
     snapshot.state.cluster.recovering = true;
-    CHECK(status_view(snapshot.state, snapshot.policy, true).word == "1 UNPROTECTED, 1 QUARANTINED");
+    CHECK(status_view(snapshot.state, snapshot.policy, true, kAlice).word == "1 UNPROTECTED, 1 QUARANTINED");
   }
 }
 

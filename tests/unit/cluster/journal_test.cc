@@ -213,7 +213,7 @@ std::vector<EventBody> one_of_each() {
           RemoveUser{asked, OperatorId("acme/anna")},
           SetPassword{asked, "hash", "", "$argon2id$"},
           OpenSession{asked, "$argon2id$", 7, "", TokenId("t"), 1000},
-          SetSecondFactor{asked, "ABC", 8, {"r"}},
+          SetSecondFactor{asked, "ABC", 8, {"r"}, 7, "q"},
           CreateToken{asked, TokenId("t"), "backup", {Permission::see_machines}, 1000},
           EndToken{asked, "t"},
           NoteAccess{asked, "GET /v1/vms/{id}", "vm/x", "why not"}};

@@ -133,6 +133,28 @@ TEST_CASE("a new manager ends hundreds of access sessions, no more in a step tha
   CHECK(world.state.directory.access.empty());
 }
 
+TEST_CASE("what is on another machine's disk can't be had by a second machine") {
+  World world;
+  begin_with_acme(world);
+  const VmId theirs = machine_of(world, kAcme);
+  world.state.vms.at(theirs).record.spec.disks = {{"metro", "shop.raw", 100}};
+  VmSpec spec;
+  spec.id = VmId("aaaaaaaa-0000-4000-8000-000000000002");
+  spec.name = "reader";
+  spec.home = SiteId("paris");
+  spec.memory_mib = 64;
+  const auto create = [&] {
+    return ask(world, "alice", "", [&](const Asked& asked) { return CreateVm{asked, spec, false}; });
+  };
+  spec.disks = {{"metro", "own.raw", 100}, {"metro", "shop.raw", 100}};
+  CHECK(create()->code == ErrorCode::invalid);
+  spec.disks.clear();
+  spec.kernel = KernelBoot{"metro", "vmlinuz", "shop.raw", ""};
+  CHECK(create()->code == ErrorCode::invalid);
+  spec.kernel->initrd = "initrd.img";
+  CHECK_FALSE(create());
+}
+
 TEST_CASE("a machine can't be made for a tenant that doesn't exist") {
   World world;
   begin_with_acme(world);

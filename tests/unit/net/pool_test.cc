@@ -180,6 +180,14 @@ TEST_CASE("a public server asks for no certificate; its own is checked by its na
   CHECK((*misled)->request(asking("/hello"), 10s).error().code == ErrorCode::denied);
 }
 
+TEST_CASE("whose an address is") {
+  CHECK(network_of("203.0.113.7") == "203.0.113.7");
+  CHECK(network_of("2001:db8:0:7::1") == "2001:db8:0:7::/64");
+  CHECK(network_of("2001:db8:0:7:ffff::9") == "2001:db8:0:7::/64");
+  CHECK(network_of("::ffff:203.0.113.7") == "203.0.113.7");
+  CHECK(network_of("nonsense") == "nonsense");
+}
+
 TEST_CASE("one address gets so many connections and no more") {
   ServerOptions options = manager_options();
   options.http.connections_per_address = 2;
