@@ -127,7 +127,7 @@ def test_a_tenants_user_takes_over_a_machine(lab):
 def test_the_portal_holds_nothing(lab):
     """It ends and comes back without anybody signing in again; without the manager it says so; its certificate opens no
     other door, and no other certificate opens its own."""
-    lab.bascule("tenant", "create", "acme")
+    lab.wait(lambda: lab.bascule("tenant", "create", "acme"), 20, "the manager answers")
     anna = User(lab, "acme/anna")
     anna.join(lab.bascule("tenant", "invite", "acme", "anna")["invitation"])
     lab.verb("kill", "witness", "portal")
