@@ -353,6 +353,8 @@ void on_missing_domain(Turn& turn, Host& host, Vm& vm) {
     case VmPhase::stopping:
     case VmPhase::recovering:
     case VmPhase::deleting:
+      // Should its host be spared, it counts what was said while it was doubted.
+      if (vm.record.placement.owner == here.host) vm.live.seen = gone;
       advance(turn, vm);
       break;
     case VmPhase::stopped:
