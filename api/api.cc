@@ -23,9 +23,7 @@ constexpr std::string_view kBearer = "Bearer ";
 std::string source_of(const net::HttpRequest& request, Door door) {
   const auto told = request.headers.find("x-source");
   if (door == Door::portal && told != request.headers.end()) return told->second;
-  std::string address = request.peer.address.substr(0, request.peer.address.rfind(':'));
-  if (address.starts_with('[')) address = address.substr(1, address.size() - 2);
-  return address;
+  return net::host_of(request.peer.address);
 }
 
 Problem with_status(int status, std::string message) {

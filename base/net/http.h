@@ -34,6 +34,8 @@ struct HttpResponse {
 // Whose an address is, as far as one can tell: an IPv4 address itself, of an IPv6 address its /64. What is no
 // address stays as it is.
 std::string network_of(const std::string& address);
+// "2001:db8::1" of a peer's "[2001:db8::1]:51000".
+std::string host_of(const std::string& peer_address);
 
 struct HttpLimits {
   std::size_t header_bytes = 16 * 1024;

@@ -370,6 +370,11 @@ class TlsServer final : public Server {
 
 }  // namespace
 
+std::string host_of(const std::string& peer_address) {
+  std::string host = peer_address.substr(0, peer_address.rfind(':'));
+  return host.starts_with('[') && host.ends_with(']') ? host.substr(1, host.size() - 2) : host;
+}
+
 std::string network_of(const std::string& address) {
   error_code error;
   const auto parsed = asio::ip::make_address(address, error);

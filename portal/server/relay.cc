@@ -70,12 +70,6 @@ net::HttpResponse without_manager(const Error& error, const std::string& request
                  "nothing was done; the machines run on. Try again in a moment", request);
 }
 
-std::string source_of(const net::HttpRequest& request) {
-  std::string address = request.peer.address.substr(0, request.peer.address.rfind(':'));
-  if (address.starts_with('[')) address = address.substr(1, address.size() - 2);
-  return address;
-}
-
 }  // namespace
 
 Result<net::HttpRequest> clean_request(const net::HttpRequest& request, const std::string& source) {
@@ -126,7 +120,7 @@ void Relay::handle(net::HttpRequest request, net::HttpReply reply) {
     response.body = json::encode_text(Health{});
     return answer(std::move(response));
   }
-  Result<net::HttpRequest> clean = clean_request(request, source_of(request));
+  Result<net::HttpRequest> clean = clean_request(request, net::host_of(request.peer.address));
   if (!clean) {
     const bool method = clean.error().code == ErrorCode::invalid;
     return answer(problem(method ? 405 : 404, clean.error().code, method ? "Not possible" : "Not found",

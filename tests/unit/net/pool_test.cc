@@ -186,6 +186,8 @@ TEST_CASE("whose an address is") {
   CHECK(network_of("2001:db8:0:7:ffff::9") == "2001:db8:0:7::/64");
   CHECK(network_of("::ffff:203.0.113.7") == "203.0.113.7");
   CHECK(network_of("nonsense") == "nonsense");
+  CHECK(host_of("203.0.113.7:51000") == "203.0.113.7");
+  CHECK(host_of("[2001:db8::1]:51000") == "2001:db8::1");
 }
 
 TEST_CASE("one address gets so many connections and no more") {
