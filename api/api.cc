@@ -51,16 +51,20 @@ void Call::answer(int status, std::string json) const {
 void Call::refuse(Problem problem) const {
   problem.request = id.value;
   net::HttpResponse response = respond(problem);
-  response.headers["x-request-id"] = id.value;
   response.headers["cache-control"] = "no-store";
-  const int retry = problem.status == 503 ? 1 : problem.retry_after_s;
-  if (retry > 0) response.headers["retry-after"] = std::to_string(retry);
   if (problem.status == 401) response.headers["www-authenticate"] = "Bearer";
   reply(std::move(response));
 }
 
 void Call::refuse(ErrorCode code, std::string message, std::vector<FieldProblem> errors) const {
   refuse(problem_of({code, std::move(message)}, std::move(errors)));
+}
+
+void Call::refuse_all(std::vector<FieldProblem> errors) const {
+  std::string message;
+  for (const FieldProblem& error : errors)
+    message += (message.empty() ? "" : "; ") + error.path + ": " + error.problem;
+  refuse(ErrorCode::invalid, std::move(message), std::move(errors));
 }
 
 void Call::wait(Duration time, const std::string& message) const {
@@ -73,7 +77,7 @@ void Call::wait(Duration time, const std::string& message) const {
 
 Api::Api(Services services, ApiOptions options)
     : services_(std::move(services)),
-      options_(options),
+      options_(std::move(options)),
       readers_(kMostReads),
       hashers_(kMostHashes),
       timers_(kMostTimers) {}

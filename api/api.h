@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "api/admission.h"
+#include "api/offer.h"
 #include "api/operations.h"
 #include "api/problem.h"
 #include "api/router.h"
@@ -27,6 +28,7 @@
 #include "base/random.h"
 #include "base/secret.h"
 #include "cluster/audit.h"
+#include "cluster/consoles.h"
 #include "cluster/notary.h"
 #include "cluster/snapshot.h"
 #include "failover/access/authorize.h"
@@ -49,14 +51,20 @@ struct Services {
   std::function<Result<std::vector<AuditEntry>>(std::uint64_t after, std::size_t limit)> audit;
   std::function<Result<std::uint64_t>()> verify_audit;
   std::function<Result<AuditExport>(std::uint64_t after, std::size_t limit)> export_audit;
+  // A ticket for somebody who was found to be allowed to use that console.
+  std::function<Result<Secret>(const Principal& who, const VmId& vm, wire::ConsoleKind kind)> console;
   std::string audit_key;          // public, PEM
   std::size_t notice_routes = 0;  // of mail and SMS in manager.toml
 };
 // Of the production parts, which must outlive the services.
-Services services_of(Runner& runner, Store& store, const Notary& notary, std::size_t notice_routes);
+Services services_of(Runner& runner, Store& store, const Notary& notary, Consoles& consoles,
+                     std::size_t notice_routes);
+
+inline constexpr std::string_view kConsolePath = "/v1/consoles/";  // and the ticket
 
 struct ApiOptions {
   Duration answer_time = 25s;  // below the server's request_time; then 202 and the operation's id
+  Offer offer{};
 };
 
 // One request on its way through a handler. Exactly one of the answers is given.
@@ -78,6 +86,7 @@ struct Call {
   void refuse(Problem problem) const;
   void wait(Duration time, const std::string& message) const;  // 429: "message: wait 5 s"
   void refuse(ErrorCode code, std::string message, std::vector<FieldProblem> errors = {}) const;
+  void refuse_all(std::vector<FieldProblem> errors) const;  // a request that is wrong in each of these
 };
 
 // First attest-down of a host; a second operator's with the same serial and boot_id within the time signs it.
@@ -98,6 +107,7 @@ class Api {
   // For handlers:
   SnapshotPointer snapshot() const { return services_.snapshot(); }
   const Services& services() const { return services_; }
+  const Offer& offer() const { return options_.offer; }
   // Submits, and answers the call when the engine has: 200 with the operation, 202 after answer_time, or a
   // problem.
   void change(Call call, const std::string& what, EventBody event);
@@ -153,8 +163,9 @@ class Api {
   Worker timers_;
 };
 
-// The listener for operators, or for portals. `api` must outlive it.
-Result<std::unique_ptr<net::Server>> serve(Api& api, Door door, const std::string& address,
-                                           std::uint16_t port, const net::TlsFiles& tls);
+// The listener for operators, or for portals. `api` and `consoles` must outlive it.
+Result<std::unique_ptr<net::Server>> serve(Api& api, Consoles& consoles, Door door,
+                                           const std::string& address, std::uint16_t port,
+                                           const net::TlsFiles& tls);
 
 }  // namespace bascule::api

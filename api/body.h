@@ -7,6 +7,7 @@
 
 #include "api/api.h"
 #include "base/json.h"
+#include "base/schema.h"
 
 namespace bascule::api {
 
@@ -55,6 +56,16 @@ inline std::optional<std::uint64_t> number_of(const Call& call, const std::strin
   const std::string problem = "must be a whole number from 0 to " + std::to_string(most);
   call.refuse(ErrorCode::invalid, name + ": " + problem, {{name, problem}});
   return std::nullopt;
+}
+
+// The shapes of bodies, for a route's description.
+template <class T>
+std::string takes(json::Schemas& schemas) {
+  return json::text_of(schemas.of<T>(json::Schemas::Use::taken));
+}
+template <class T>
+std::string gives(json::Schemas& schemas) {
+  return json::text_of(schemas.of<T>(json::Schemas::Use::given));
 }
 
 // {"reason": "…"}: the body of most changes.

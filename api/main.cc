@@ -54,7 +54,8 @@ CourierConfig courier_config(const ManagerConfig& config) {
   return courier;
 }
 
-HostSessionsOptions session_options(const ManagerConfig& config, const Leadership& leadership) {
+HostSessionsOptions session_options(const ManagerConfig& config, const Leadership& leadership,
+                                    Consoles& consoles) {
   HostSessionsOptions options;
   options.address = config.listen.address;
   options.port = config.listen.host_port;
@@ -63,6 +64,7 @@ HostSessionsOptions session_options(const ManagerConfig& config, const Leadershi
   options.heartbeat = config.policy.policy.heartbeat;
   options.command_validity = config.policy.policy.command_validity;
   options.peers = peers_of(config);
+  options.streams = consoles.host_door();
   return options;
 }
 
@@ -129,6 +131,22 @@ void grant_long(GrantTable& leases, const Policy& policy, const Clock& clock) {
       {{"seconds", std::chrono::duration_cast<std::chrono::seconds>(policy.planned_stop_ttl).count()}});
 }
 
+Result<std::vector<std::unique_ptr<net::Server>>> open_doors(Api& api, Consoles& consoles,
+                                                             const ManagerConfig& config) {
+  std::vector<std::unique_ptr<net::Server>> servers;
+  const ListenConfig& listen = config.listen;
+  const std::pair<Door, std::uint16_t> doors[] = {{Door::operators, listen.api_port},
+                                                  {Door::portal, listen.portal_port}};
+  for (const auto& [door, port] : doors) {
+    auto server = serve(api, consoles, door, listen.address, port, config.tls);
+    if (!server) return failure(server.error());
+    servers.push_back(*std::move(server));
+  }
+  if (config.staff.empty())
+    log(LogLevel::warning, "manager", "nobody_may_anything", {{"why", "manager.toml has no [[staff]]"}});
+  return servers;
+}
+
 int run(const ManagerConfig& config) {
   const Policy& policy = config.policy.policy;
   SystemClock clock;
@@ -139,9 +157,8 @@ int run(const ManagerConfig& config) {
   const auto inauguration = take_leadership(**store, config.cluster, policy, random);
   if (!inauguration) return fail(inauguration.error());
   const Leadership& leadership = inauguration->leadership;
-  const Records& records = inauguration->records;
 
-  State state = begin(records, inventory_of(config), leadership.manager, clock.now());
+  State state = begin(inauguration->records, inventory_of(config), leadership.manager, clock.now());
   Runner runner(Manager(std::move(state), policy, *inauguration), **store, clock);
   std::optional<Journal> journal;
   if (config.journal.max_mb > 0) {
@@ -151,7 +168,7 @@ int run(const ManagerConfig& config) {
   const auto post = [&runner](EventBody event) { return runner.post(std::move(event)); };
 
   GrantTable leases(lease_settings(policy, leadership));
-  fill(leases, config, records, clock.now());
+  fill(leases, config, inauguration->records, clock.now());
   Actuators actuators(clock, post);
   auto bmcs = make_fences(config, clock);
   if (!bmcs) return fail(bmcs.error());
@@ -159,8 +176,12 @@ int run(const ManagerConfig& config) {
                      [&actuators](const FenceOutcome& outcome) { actuators.fence_done(outcome); });
   Outbox outbox({config.cluster.value, config.language, leadership.term}, courier_config(config), **store,
                 clock, [&post](const ChannelStatus& status) { (void)post(changed(status)); });
-  const auto sessions = HostSessions::start(session_options(config, leadership), clock, post);
+  Consoles consoles(clock);
+  const auto sessions = HostSessions::start(session_options(config, leadership, consoles), clock, post);
   if (!sessions) return fail(sessions.error());
+  consoles.connect(
+      [&](const Copy& host, const wire::OpenStream& order) { return (*sessions)->open_stream(host, order); },
+      [&runner] { return runner.snapshot(); });
   const auto lease_plane =
       LeasePlane::start({config.listen.address, config.listen.lease_port, config.tls}, leases, clock, post);
   if (!lease_plane) return fail(lease_plane.error());
@@ -178,20 +199,18 @@ int run(const ManagerConfig& config) {
     return fail(notary.error());
   }
   (*notary)->start();
-  Api api(services_of(runner, **store, **notary, config.mail.size() + config.sms.size()));
-  const auto server = serve(api, Door::operators, config.listen.address, config.listen.api_port, config.tls);
-  const auto for_portals =
-      serve(api, Door::portal, config.listen.address, config.listen.portal_port, config.tls);
-  if (!server || !for_portals) {
+  Api api(services_of(runner, **store, **notary, consoles, config.mail.size() + config.sms.size()),
+          {.offer = config.offer.value_or(Offer())});
+  const auto doors = open_doors(api, consoles, config);
+  if (!doors) {
     runner.stop();
-    return fail(server ? for_portals.error() : server.error());
+    return fail(doors.error());
   }
-  if (config.staff.empty())
-    log(LogLevel::warning, "manager", "nobody_may_anything", {{"why", "manager.toml has no [[staff]]"}});
   log(LogLevel::info, "manager", "running",
       {{"cluster", config.cluster}, {"term", leadership.term}, {"version", BASCULE_VERSION}});
 
   if (!wait_for_end(runner)) give_back_withheld(leases, policy, clock);
+  consoles.end();
   runner.stop();  // before the parts that its actions go to
   if (const std::optional<Error> why = runner.failure()) return fail(*why);
   grant_long(leases, policy, clock);

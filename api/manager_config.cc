@@ -80,6 +80,8 @@ void check_config(const ManagerConfig& config, const ConfigProblem& problem) {
   check_staff(config, problem);
   check_journal(config.journal, problem);
   for (const std::string& text : problems_of(config.policy.policy)) pass_on(problem, "", text);
+  if (config.offer)
+    for (const std::string& text : problems_of(*config.offer)) pass_on(problem, "offer.", text);
   for (std::size_t i = 0; i < config.mail.size(); ++i)
     pass_on(problem, at("mail", i, ""), problem_of(config.mail[i]));
   for (std::size_t i = 0; i < config.sms.size(); ++i)

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "api/offer.h"
 #include "base/config.h"
 #include "base/fields.h"
 #include "base/id.h"
@@ -110,6 +111,7 @@ struct ManagerConfig {
   std::vector<SiteConfig> site;
   std::vector<HostConfig> host;
   std::vector<StaffConfig> staff;
+  std::optional<Offer> offer;
   std::vector<MailRoute> mail;
   std::vector<SmsRoute> sms;
 };
@@ -125,6 +127,7 @@ void fields(V& v, ManagerConfig& x) {
   v("site", x.site);
   v("host", x.host);
   v.optional("staff", x.staff);
+  v.optional("offer", x.offer);
   v.optional("mail", x.mail);
   v.optional("sms", x.sms);
 }

@@ -67,18 +67,4 @@ const std::string& hash_of_nobody() {
   return hash;
 }
 
-Secret make_secret(Random& random) {
-  constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-  const auto bytes = random_bytes<32>(random);
-  std::string text = "bst_";
-  std::uint32_t bits = 0;
-  int held = 0;
-  for (const unsigned char byte : bytes) {
-    bits = bits << 8 | byte;
-    for (held += 8; held >= 6; held -= 6) text += kLetters[bits >> (held - 6) & 63];
-  }
-  text += kLetters[bits << (6 - held) & 63];
-  return Secret(std::move(text));
-}
-
 }  // namespace bascule::api

@@ -25,7 +25,4 @@ bool is_password(const Secret& password, const std::string& hash);
 // What nobody's password has: an unknown account costs its asker the same time.
 const std::string& hash_of_nobody();
 
-// "bst_" and 43 letters (base64url): the prefix lets scanners find one that leaked.
-Secret make_secret(Random& random);
-
 }  // namespace bascule::api

@@ -72,9 +72,20 @@ std::vector<Route> people_routes() {
   using P = Permission;
   return {{"GET", "/v1/tenants", for_staff(P::manage_tenants), Reach::fleet, list_tenants},
           {"POST", "/v1/tenants", for_staff(P::manage_tenants), Reach::fleet, create_tenant},
-          {"GET", "/v1/access", for_both(P::see_access, P::watch_access), Reach::fleet, list_access},
+          {"GET",
+           "/v1/access",
+           for_both(P::see_access, P::watch_access),
+           Reach::fleet,
+           list_access,
+           {"list_access", "Who of the provider is at work in your scope, and why", nullptr,
+            gives<List<AccessSession>>}},
           {"POST", "/v1/access", for_staff(P::open_access), Reach::fleet, open_access},
-          {"DELETE", "/v1/access/{id}", for_both(P::open_access, P::end_access), Reach::fleet, end_access}};
+          {"DELETE",
+           "/v1/access/{id}",
+           for_both(P::open_access, P::end_access),
+           Reach::fleet,
+           end_access,
+           {"end_access", "Show one of the provider's people out", takes<ReasonBody>, gives<OperationView>}}};
 }
 
 }  // namespace bascule::api

@@ -1,8 +1,5 @@
 #include "api/problem.h"
 
-#include "base/json.h"
-#include "base/model.h"
-
 namespace bascule::api {
 namespace {
 
@@ -72,22 +69,10 @@ int status_of(ErrorCode code) {
 }
 
 Problem problem_of(const Error& error, std::vector<FieldProblem> errors) {
-  const std::string code(name_of(error.code));
-  return {"urn:bascule:problem:" + code,
-          title_of(error.code),
-          status_of(error.code),
-          error.message,
-          code,
-          std::move(errors),
-          ""};
-}
-
-net::HttpResponse respond(const Problem& problem) {
-  net::HttpResponse response;
-  response.status = problem.status;
-  response.content_type = "application/problem+json";
-  response.body = json::encode_text(problem);
-  return response;
+  Problem problem = net::make_problem(status_of(error.code), error.code, title_of(error.code), error.message);
+  problem.errors = std::move(errors);
+  if (problem.status == 503) problem.retry_after_s = 1;
+  return problem;
 }
 
 }  // namespace bascule::api

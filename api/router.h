@@ -13,6 +13,10 @@
 #include "base/result.h"
 #include "failover/access/permission.h"
 
+namespace bascule::json {
+class Schemas;
+}
+
 namespace bascule::api {
 
 class Api;
@@ -38,12 +42,32 @@ constexpr Admission for_both(Permission needs) { return for_both(needs, needs); 
 constexpr Admission for_oneself() { return {.visitors = Admission::Visitors::signed_in}; }
 constexpr Admission for_anyone() { return {.visitors = Admission::Visitors::anyone}; }
 
+// Writes what a body looks like, as JSON Schema; the Schemas collect what it refers to.
+using Shape = std::string (*)(json::Schemas& schemas);
+
+// What a path is, as the API tells of itself (openapi.h). Without a name it isn't told of.
+struct Description {
+  struct Query {
+    std::string_view name;
+    std::string_view what;
+    bool number = false;
+  };
+  std::string_view name;     // "create_vm"
+  std::string_view summary;  // one line
+  Shape takes = nullptr;     // the request's body
+  Shape gives = nullptr;     // the answer's
+  int status = 200;          // of the answer, when all is well
+  std::vector<Query> queries = {};
+  std::vector<int> also = {};  // other statuses than those of every path of its kind
+};
+
 struct Route {
   std::string_view method;
   std::string_view pattern;
   Admission admits;
   Reach reach = Reach::fleet;
   Handler handler = nullptr;
+  Description description = {};
 };
 
 using Parameters = std::map<std::string, std::string>;

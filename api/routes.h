@@ -14,11 +14,16 @@ namespace bascule::api {
 
 const std::vector<Route>& routes();
 
+// POST /v1/vms of a tenant's user, who says what is wanted; the staff say how it is made.
+void create_own_vm(Api& api, Call call);
+
 // The VM that {id} names, by id or name; nothing, and the call is refused, when there is none.
 const Vm* vm_of(const Call& call, const Snapshot& snapshot);
 
 std::vector<Route> host_routes();
 std::vector<Route> vm_routes();
+std::vector<Route> own_vm_routes();  // what tenants make machines of
+std::vector<Route> console_routes();
 std::vector<Route> volume_routes();  // snapshots and sizes of a VM's volumes
 std::vector<Route> failback_routes();
 std::vector<Route> people_routes();   // tenants, access sessions

@@ -6,12 +6,13 @@
 namespace bascule::api {
 namespace {
 
-constexpr std::size_t kPortalConnections = 2048;  // several portals, each with a pool
+constexpr std::size_t kPortalConnections = 8192;  // several portals, each with a pool, and their consoles
 constexpr std::size_t kPortalBody = 64 * 1024;
 
 }  // namespace
 
-Services services_of(Runner& runner, Store& store, const Notary& notary, std::size_t notice_routes) {
+Services services_of(Runner& runner, Store& store, const Notary& notary, Consoles& consoles,
+                     std::size_t notice_routes) {
   Services services;
   services.notice_routes = notice_routes;
   services.snapshot = [&runner] { return runner.snapshot(); };
@@ -30,16 +31,21 @@ Services services_of(Runner& runner, Store& store, const Notary& notary, std::si
   services.export_audit = [&store](std::uint64_t after, std::size_t limit) {
     return export_audit(store, after, limit);
   };
+  services.console = [&consoles](const Principal& who, const VmId& vm, wire::ConsoleKind kind) {
+    return consoles.admit(who, vm, kind);
+  };
   services.audit_key = notary.public_pem();
   return services;
 }
 
-Result<std::unique_ptr<net::Server>> serve(Api& api, Door door, const std::string& address,
-                                           std::uint16_t port, const net::TlsFiles& tls) {
+Result<std::unique_ptr<net::Server>> serve(Api& api, Consoles& consoles, Door door,
+                                           const std::string& address, std::uint16_t port,
+                                           const net::TlsFiles& tls) {
   net::ServerOptions options;
   options.address = address;
   options.port = port;
   options.tls = tls;
+  options.websockets[std::string(kConsolePath)] = consoles.door();
   options.admit_role = door == Door::portal ? "portal" : "operator";
   if (door == Door::portal) {
     if (hash_of_nobody().empty())

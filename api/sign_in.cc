@@ -164,8 +164,19 @@ std::optional<SecondProof> prove_second_factor(const SecondFactor& second, const
 }
 
 std::vector<Route> sign_in_routes() {
-  return {{"POST", "/v1/sessions", for_anyone(), Reach::fleet, open_session},
-          {"POST", "/v1/passwords", for_anyone(), Reach::fleet, set_password}};
+  return {
+      {"POST",
+       "/v1/sessions",
+       for_anyone(),
+       Reach::fleet,
+       open_session,
+       {"open_session", "Sign in", takes<SignInBody>, gives<SessionView>, 201, {}, {401}}},
+      {"POST",
+       "/v1/passwords",
+       for_anyone(),
+       Reach::fleet,
+       set_password,
+       {"set_password", "Set a password, by an invitation", takes<PasswordBody>, nullptr, 200, {}, {401}}}};
 }
 
 }  // namespace bascule::api

@@ -219,18 +219,37 @@ void test_notices(Api& api, Call call) {
 
 std::vector<Route> trail_routes() {
   using P = Permission;
-  return {
-      {"GET", "/v1/status", for_staff(P::see_fleet), Reach::fleet, show_status},
-      {"GET", "/v1/events", for_staff(P::see_fleet), Reach::fleet, follow_events},
-      {"GET", "/v1/explain/host/{id}", for_staff(P::see_fleet), Reach::fleet, explain_host_call},
-      {"GET", "/v1/explain/vm/{id}", for_staff(P::see_machines), Reach::machine, explain_vm_call},
-      {"GET", "/v1/audit", for_both(P::read_audit, P::read_own_audit), Reach::fleet, list_audit},
-      {"GET", "/v1/audit/verify", for_staff(P::read_audit), Reach::fleet, verify_audit},
-      {"GET", "/v1/audit/export", for_staff(P::read_audit), Reach::fleet, export_lines},
-      {"GET", "/v1/audit/key", for_staff(P::see_fleet), Reach::fleet, show_audit_key},
-      {"GET", "/v1/incidents", for_staff(P::see_fleet), Reach::fleet, list_incidents},
-      {"GET", "/v1/operations/{id}", for_both(P::see_fleet, P::see_machines), Reach::fleet, show_operation},
-      {"POST", "/v1/notices/test", for_staff(P::test_notices), Reach::fleet, test_notices}};
+  return {{"GET", "/v1/status", for_staff(P::see_fleet), Reach::fleet, show_status},
+          {"GET", "/v1/events", for_staff(P::see_fleet), Reach::fleet, follow_events},
+          {"GET", "/v1/explain/host/{id}", for_staff(P::see_fleet), Reach::fleet, explain_host_call},
+          {"GET", "/v1/explain/vm/{id}", for_staff(P::see_machines), Reach::machine, explain_vm_call},
+          {"GET",
+           "/v1/audit",
+           for_both(P::read_audit, P::read_own_audit),
+           Reach::fleet,
+           list_audit,
+           {"list_audit",
+            "What was done to what is yours, and by whom",
+            nullptr,
+            gives<EventPage>,
+            200,
+            {{"after", "the number to go on after", true}, {"limit", "how many at most", true}}}},
+          {"GET", "/v1/audit/verify", for_staff(P::read_audit), Reach::fleet, verify_audit},
+          {"GET", "/v1/audit/export", for_staff(P::read_audit), Reach::fleet, export_lines},
+          {"GET", "/v1/audit/key", for_staff(P::see_fleet), Reach::fleet, show_audit_key},
+          {"GET", "/v1/incidents", for_staff(P::see_fleet), Reach::fleet, list_incidents},
+          {"GET",
+           "/v1/operations/{id}",
+           for_both(P::see_fleet, P::see_machines),
+           Reach::fleet,
+           show_operation,
+           {"show_operation",
+            "A change that you asked for",
+            nullptr,
+            gives<OperationView>,
+            200,
+            {{"wait", "for its end, seconds, at most 25", true}}}},
+          {"POST", "/v1/notices/test", for_staff(P::test_notices), Reach::fleet, test_notices}};
 }
 
 }  // namespace bascule::api

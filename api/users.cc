@@ -128,12 +128,44 @@ void set_rules(Api& api, Call call) {
 
 std::vector<Route> user_routes() {
   using P = Permission;
-  return {{"GET", "/v1/users", for_tenants(P::manage_users), Reach::fleet, list_users},
-          {"POST", "/v1/users", for_tenants(P::manage_users), Reach::fleet, invite_user},
-          {"PUT", "/v1/users/{id}", for_tenants(P::manage_users), Reach::fleet, change_user},
-          {"DELETE", "/v1/users/{id}", for_tenants(P::manage_users), Reach::fleet, remove_user},
-          {"PUT", "/v1/rules", for_tenants(P::manage_users), Reach::fleet, set_rules},
-          {"POST", "/v1/tenants/{id}/users", for_staff(P::manage_tenants), Reach::fleet, invite_owner}};
+  return {
+      {"GET",
+       "/v1/users",
+       for_tenants(P::manage_users),
+       Reach::fleet,
+       list_users,
+       {"list_users", "The people of your tenant", nullptr, gives<List<UserView>>}},
+      {"POST",
+       "/v1/users",
+       for_tenants(P::manage_users),
+       Reach::fleet,
+       invite_user,
+       {"invite_user",
+        "Invite somebody; the secret is shown once",
+        takes<InviteBody>,
+        gives<Invitation>,
+        201,
+        {},
+        {409}}},
+      {"PUT",
+       "/v1/users/{id}",
+       for_tenants(P::manage_users),
+       Reach::fleet,
+       change_user,
+       {"change_user", "Their roles, or shut out", takes<RolesBody>, gives<OperationView>, 200, {}, {409}}},
+      {"DELETE",
+       "/v1/users/{id}",
+       for_tenants(P::manage_users),
+       Reach::fleet,
+       remove_user,
+       {"remove_user", "Remove somebody", takes<ReasonBody>, gives<OperationView>, 200, {}, {409}}},
+      {"PUT",
+       "/v1/rules",
+       for_tenants(P::manage_users),
+       Reach::fleet,
+       set_rules,
+       {"set_rules", "What is asked of everybody's sign-in", takes<RulesBody>, gives<OperationView>}},
+      {"POST", "/v1/tenants/{id}/users", for_staff(P::manage_tenants), Reach::fleet, invite_owner}};
 }
 
 }  // namespace bascule::api

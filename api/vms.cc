@@ -1,6 +1,7 @@
 // /v1/vms: the machines that are kept running.
 #include <set>
 
+#include "api/addresses.h"
 #include "api/body.h"
 #include "api/represent.h"
 #include "api/routes.h"
@@ -10,6 +11,9 @@ namespace {
 
 constexpr std::uint64_t kPage = 100;            // VMs on a page, for tenants
 constexpr std::uint64_t kMostListed = 100'000;  // as many as there can be
+
+const std::vector<Description::Query> kPages{{"limit", "how many at most", true},
+                                             {"after", "begin after this name: `next` of the page before"}};
 
 // A VmSpec and whether to start it at once, in one object.
 struct CreateBody {
@@ -36,26 +40,6 @@ std::vector<FieldProblem> problems_of_request(const VmSpec& spec, const State& s
     problems.push_back({"home", "must be one of the sites: " + sites});
   }
   return problems;
-}
-
-// A MAC of the range that QEMU's guests use; kept with the specification, so that it is stable over every
-// move.
-std::string make_mac(const std::string& uuid, const std::set<std::string>& taken) {
-  // The last 12 digits of a version 4 UUID are random.
-  const std::string digits = uuid.substr(uuid.size() - 12);
-  for (std::size_t i = 0; i + 6 <= digits.size(); ++i) {
-    std::string mac = "52:54:00";
-    for (std::size_t j = 0; j < 6; j += 2) mac += ":" + digits.substr(i + j, 2);
-    if (!taken.contains(mac)) return mac;
-  }
-  return "";
-}
-
-std::set<std::string> macs_of(const State& state) {
-  std::set<std::string> macs;
-  for (const auto& [id, vm] : state.vms)
-    for (const Nic& nic : vm.record.spec.nics) macs.insert(nic.mac);
-  return macs;
 }
 
 VmView view_for(const Call& call, const Snapshot& snapshot, const Vm& vm) {
@@ -95,6 +79,7 @@ void show_vm(Api& api, Call call) {
 }
 
 void create_vm(Api& api, Call call) {
+  if (!call.tenant.empty()) return create_own_vm(api, std::move(call));
   auto body = body_of<CreateBody>(call);
   if (!body || !accept_reason(call, body->reason, false)) return;
   const SnapshotPointer snapshot = api.snapshot();
@@ -107,12 +92,7 @@ void create_vm(Api& api, Call call) {
     taken.insert(nic.mac);
   }
   auto problems = problems_of_request(spec, snapshot->state);
-  if (!problems.empty()) {
-    std::string message;
-    for (const auto& [path, problem] : problems)
-      message += (message.empty() ? "" : "; ") + path + ": " + problem;
-    return call.refuse(ErrorCode::invalid, message, std::move(problems));
-  }
+  if (!problems.empty()) return call.refuse_all(std::move(problems));
   CreateVm event{call.asked(body->reason), spec, body->start};
   api.change(std::move(call), "create_vm", std::move(event));
 }
@@ -172,14 +152,68 @@ const Vm* vm_of(const Call& call, const Snapshot& snapshot) {
 
 std::vector<Route> vm_routes() {
   using P = Permission;
-  return {{"GET", "/v1/vms", for_both(P::see_fleet, P::see_machines), Reach::fleet, list_vms},
-          {"POST", "/v1/vms", for_staff(P::change_machines), Reach::fleet, create_vm},
-          {"GET", "/v1/vms/{id}", for_both(P::see_machines), Reach::machine, show_vm},
-          {"DELETE", "/v1/vms/{id}", for_both(P::change_contents), Reach::machine, delete_vm},
-          {"POST", "/v1/vms/{id}/accept", for_tenants(P::accept_delivery), Reach::machine, accept_delivery},
-          {"POST", "/v1/vms/{id}/start", for_both(P::run_machines), Reach::machine, start_vm},
-          {"POST", "/v1/vms/{id}/stop", for_both(P::run_machines), Reach::machine, stop_vm},
-          {"POST", "/v1/vms/{id}/kill", for_both(P::run_machines), Reach::machine, kill_vm}};
+  return {
+      {"GET",
+       "/v1/vms",
+       for_both(P::see_fleet, P::see_machines),
+       Reach::fleet,
+       list_vms,
+       {"list_vms", "Machines, by name", nullptr, gives<List<VmView>>, 200, kPages}},
+      {"POST",
+       "/v1/vms",
+       for_both(P::change_machines),
+       Reach::fleet,
+       create_vm,
+       {"create_vm", "Make a machine", takes<Wish>, gives<OperationView>, 200, {}, {409, 422}}},
+      {"GET",
+       "/v1/vms/{id}",
+       for_both(P::see_machines),
+       Reach::machine,
+       show_vm,
+       {"show_vm", "One machine, by its id or its name", nullptr, gives<VmView>}},
+      {"DELETE",
+       "/v1/vms/{id}",
+       for_both(P::change_contents),
+       Reach::machine,
+       delete_vm,
+       {"delete_vm",
+        "Delete a machine that is stopped, and its volumes",
+        takes<ReasonBody>,
+        gives<OperationView>,
+        200,
+        {},
+        {409}}},
+      {"POST",
+       "/v1/vms/{id}/accept",
+       for_tenants(P::accept_delivery),
+       Reach::machine,
+       accept_delivery,
+       {"accept_vm", "Accept its delivery: from then on the provider stays outside", takes<ReasonBody>,
+        gives<OperationView>}},
+      {"POST",
+       "/v1/vms/{id}/start",
+       for_both(P::run_machines),
+       Reach::machine,
+       start_vm,
+       {"start_vm", "Start it", takes<ReasonBody>, gives<OperationView>, 200, {}, {409}}},
+      {"POST",
+       "/v1/vms/{id}/stop",
+       for_both(P::run_machines),
+       Reach::machine,
+       stop_vm,
+       {"stop_vm", "Ask its guest to shut down", takes<ReasonBody>, gives<OperationView>, 200, {}, {409}}},
+      {"POST",
+       "/v1/vms/{id}/kill",
+       for_both(P::run_machines),
+       Reach::machine,
+       kill_vm,
+       {"kill_vm",
+        "Cut its power; needs a reason",
+        takes<ReasonBody>,
+        gives<OperationView>,
+        200,
+        {},
+        {409}}}};
 }
 
 }  // namespace bascule::api

@@ -1,7 +1,17 @@
 #include "base/model.h"
 
+#include <arpa/inet.h>
+
 namespace bascule {
 namespace {
+
+constexpr std::size_t kMostSeed = 64 * 1024;  // bytes, all files together: it is part of every snapshot
+constexpr std::size_t kMostAddresses = 16;
+
+bool is_valid_address(const std::string& text) {
+  in6_addr bytes{};  // large enough for either
+  return inet_pton(AF_INET, text.c_str(), &bytes) == 1 || inet_pton(AF_INET6, text.c_str(), &bytes) == 1;
+}
 
 void check_component(std::vector<std::string>& problems, const std::string& path, const std::string& value) {
   if (!is_valid_name(value))
@@ -44,6 +54,16 @@ void check_disk(std::vector<std::string>& problems, const std::string& path, con
     problems.push_back(path + ".mib_per_second_limit: must be at most 1000000");
 }
 
+void check_nic(std::vector<std::string>& problems, const std::string& path, const Nic& nic) {
+  if (!is_valid_name(nic.bridge) || nic.bridge.size() > 15)
+    problems.push_back(path + ".bridge: must be the name of a bridge, at most 15 characters");
+  if (!nic.mac.empty() && !is_valid_mac(nic.mac))
+    problems.push_back(path + ".mac: must be a lower-case unicast address such as 52:54:00:12:34:56");
+  if (nic.addresses.size() > kMostAddresses) problems.push_back(path + ".addresses: at most 16");
+  for (const std::string& address : nic.addresses)
+    if (!is_valid_address(address)) problems.push_back(path + ".addresses: must be numeric addresses");
+}
+
 }  // namespace
 
 std::string name_in_tenant(const VmSpec& spec) {
@@ -68,14 +88,13 @@ std::vector<std::string> problems_of(const VmSpec& spec) {
   for (std::size_t i = 0; i < spec.disks.size(); ++i)
     check_disk(problems, "disks[" + std::to_string(i) + "]", spec.disks[i]);
   if (spec.nics.size() > 8) problems.push_back("nics: at most 8");
-  for (std::size_t i = 0; i < spec.nics.size(); ++i) {
-    const std::string path = "nics[" + std::to_string(i) + "]";
-    if (!is_valid_name(spec.nics[i].bridge) || spec.nics[i].bridge.size() > 15)
-      problems.push_back(path + ".bridge: must be the name of a bridge, at most 15 characters");
-    if (!spec.nics[i].mac.empty() && !is_valid_mac(spec.nics[i].mac))
-      problems.push_back(path + ".mac: must be a lower-case unicast address such as 52:54:00:12:34:56");
-  }
+  for (std::size_t i = 0; i < spec.nics.size(); ++i)
+    check_nic(problems, "nics[" + std::to_string(i) + "]", spec.nics[i]);
   if (spec.kernel) check_kernel(problems, *spec.kernel);
+  if (spec.seed &&
+      spec.seed->meta_data.size() + spec.seed->user_data.size() + spec.seed->network_config.size() >
+          kMostSeed)
+    problems.push_back("seed: must be at most 64 KiB");
   if (spec.priority < 0 || spec.priority > 1000) problems.push_back("priority: must be from 0 to 1000");
   return problems;
 }

@@ -75,13 +75,30 @@ void fields(V& v, Disk& x) {
 
 struct Nic {
   std::string bridge;
-  std::string mac;  // "52:54:00:…", stable over every move
+  std::string mac;                          // "52:54:00:…", stable over every move
+  std::vector<std::string> addresses = {};  // numeric, that were given to the guest; empty: not known
   bool operator==(const Nic&) const = default;
 };
 template <class V>
 void fields(V& v, Nic& x) {
   v("bridge", x.bridge);
   v.optional("mac", x.mac);
+  v.optional("addresses", x.addresses);
+}
+
+// What a guest reads about itself when it first boots: the files of cloud-init's data source NoCloud, which
+// it finds on a small disk with the label "cidata". The tenant's own: in no view, log or audit.
+struct Seed {
+  std::string meta_data;
+  std::string user_data;
+  std::string network_config;
+  bool operator==(const Seed&) const = default;
+};
+template <class V>
+void fields(V& v, Seed& x) {
+  v("meta_data", x.meta_data);
+  v("user_data", x.user_data);
+  v.optional("network_config", x.network_config);
 }
 
 // Boots a kernel of the pool directly instead of the firmware's boot order. Paths are single components in
@@ -120,6 +137,8 @@ struct VmSpec {
   std::vector<Disk> disks;
   std::vector<Nic> nics;
   std::optional<KernelBoot> kernel;
+  std::optional<Seed> seed;
+  bool screen = false;     // and a keyboard, for its console
   int priority = 100;      // recovery order: lower first
   bool protected_ = true;  // switched to the other site on a fault
   bool operator==(const VmSpec&) const = default;
@@ -135,6 +154,8 @@ void fields(V& v, VmSpec& x) {
   v.optional("disks", x.disks);
   v.optional("nics", x.nics);
   v.optional("kernel", x.kernel);
+  v.optional("seed", x.seed);
+  v.optional("screen", x.screen);
   v.optional("priority", x.priority);
   v.optional("protected", x.protected_);
 }

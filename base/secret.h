@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/random.h"
 #include "base/result.h"
 
 namespace bascule {
@@ -28,6 +29,10 @@ class Secret {
 
 // Reads a secret from a file that only its owner can read (mode 0600 or stricter); trailing newline removed.
 Result<Secret> read_secret_file(const std::string& path);
+
+// Of 256 random bits: "bst_" and 43 letters (base64url). The prefix lets scanners find one that leaked.
+Secret make_secret(Random& random);
+bool is_secret(std::string_view text);  // by its form
 
 // Takes the same time wherever the texts differ.
 bool constant_time_equal(std::string_view a, std::string_view b);

@@ -23,6 +23,7 @@ namespace bascule::wire {
 
 inline constexpr int kProtocol = 1;
 inline constexpr std::string_view kHostSessionPath = "/host-session";
+inline constexpr std::string_view kStreamPath = "/stream/";  // and the stream's name
 inline constexpr std::string_view kLeasePath = "/lease";
 
 // ---- What a host sees ----
@@ -262,7 +263,24 @@ struct Command {
   std::variant<StartVm, StopVm, ForbidVm, ForgetVm, FollowVolumes, ChangeVolumes> order;
 };
 
-using FromManager = std::variant<Welcome, Command>;
+// What of a machine is looked at from outside: its first serial line, or its screen (RFB, RFC 6143).
+enum class ConsoleKind { serial, screen };
+constexpr auto enum_names(ConsoleKind) {
+  return std::array{EnumName<ConsoleKind>{ConsoleKind::serial, "serial"},
+                    EnumName<ConsoleKind>{ConsoleKind::screen, "screen"}};
+}
+
+// Dial the manager at kStreamPath and carry the bytes of that console there, until either end closes. What
+// can't be opened is closed at once, with the reason. No order: nothing of the machine's state changes.
+struct OpenStream {
+  static constexpr std::string_view kType = "open_stream";
+  std::string stream;  // a secret: whoever has it is this host's end
+  VmId vm;
+  Generation generation;
+  ConsoleKind kind = ConsoleKind::serial;
+};
+
+using FromManager = std::variant<Welcome, Command, OpenStream>;
 
 // ---- Lease plane ----
 
@@ -420,6 +438,13 @@ void fields(V& v, Command& x) {
   v("generation", x.generation);
   v("not_after_ms", x.not_after);
   v("order", x.order);
+}
+template <class V>
+void fields(V& v, OpenStream& x) {
+  v("stream", x.stream);
+  v("vm", x.vm);
+  v("generation", x.generation);
+  v("kind", x.kind);
 }
 template <class V>
 void fields(V& v, LeaseRequest& x) {

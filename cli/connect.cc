@@ -80,9 +80,8 @@ std::string config_path(const std::string& option) {
 
 std::string token_path(const std::string& config) { return config + ".token"; }
 
-Outcome<std::unique_ptr<net::HttpClient>> connect(const Globals& globals) {
-  const std::string path = config_path(globals.config);
-  const auto config = load_config<ClientConfig>(path);
+Outcome<net::ClientOptions> client_options(const Globals& globals) {
+  const auto config = load_config<ClientConfig>(config_path(globals.config));
   if (!config)
     return tl::unexpected(
         Failure{kUsage, config.error().message,
@@ -97,9 +96,16 @@ Outcome<std::unique_ptr<net::HttpClient>> connect(const Globals& globals) {
     options.tls.ca = config->ca;
     options.expect_role.clear();
   }
-  auto client = net::HttpClient::make(options);
+  return options;
+}
+
+Outcome<std::unique_ptr<net::HttpClient>> connect(const Globals& globals) {
+  const std::string path = config_path(globals.config);
+  const auto options = client_options(globals);
+  if (!options) return tl::unexpected(options.error());
+  auto client = net::HttpClient::make(*options);
   if (!client) return tl::unexpected(Failure{kUsage, client.error().message, "See `tls` in " + path + "."});
-  if (is_operator) return std::move(*client);
+  if (!options->expect_role.empty()) return std::move(*client);  // an operator, by certificate
   Secret token(environment("BASCULE_TOKEN"));
   if (token.empty()) {
     auto kept = read_secret_file(token_path(path));

@@ -15,6 +15,9 @@ std::string token_path(const std::string& config);
 
 Outcome<std::unique_ptr<net::HttpClient>> connect(const Globals& globals);
 
+// Where and how the configuration says to connect; without the token.
+Outcome<net::ClientOptions> client_options(const Globals& globals);
+
 // For --check-config: says what it found; gives the exit code, 0 or 2.
 int check_config_file(const std::string& path);
 

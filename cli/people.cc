@@ -90,6 +90,7 @@ void add_tenants(CLI::App& app, Session& session) {
       ->required()
       ->type_name("NAME");
   create.add_option("--reason", request->reason, "Goes into the audit")->type_name("TEXT");
+  add_tenant_quota(tenant, session);
   add_tenant_invite(tenant, session);
 }
 

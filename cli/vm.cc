@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/document.h"
 #include "cli/vm_spec.h"
+#include "cli/vm_wish.h"
 
 namespace bascule::cli {
 namespace {
@@ -15,6 +16,7 @@ struct VmOptions {
 };
 
 struct CreateOptions {
+  VmWish wish;  // beside what both ways have
   std::string file;
   std::string name, home, tenant, memory;
   std::uint32_t vcpus = 0;
@@ -70,7 +72,7 @@ void print_disks_and_nics(Session& session, const Document& vm) {
                 << text(disk, "format") << '\n';
   for (const Document& nic : elements(vm, "nics"))
     session.out << session.paint("nic            ", Tone::dim) << harmless(text(nic, "bridge")) << ", "
-                << harmless(text(nic, "mac")) << '\n';
+                << harmless(text(nic, "mac")) << ' ' << harmless(joined(nic, "addresses", " ")) << '\n';
 }
 
 // Of a number of bytes, rounded up.
@@ -196,7 +198,33 @@ Result<VmSpec> spec_of(const CreateOptions& options) {
   return spec;
 }
 
+int show_created(Session& session, const Outcome<std::string>& created) {
+  if (!created) return session.report(created.error());
+  auto shown = session.get(vm_path(text(parse(*created), "subject")));
+  if (!shown) shown = created;
+  return session.show(shown, [&](const std::string& vm) { print_vm(session, vm); });
+}
+
+// As a tenant's user asks for one: what it is to be, not how it is made.
+int create_as_wished(Session& session, const CreateOptions& options) {
+  if (!options.file.empty() || !options.disks.empty() || !options.nics.empty() || !options.kernel.empty())
+    return session.report({kUsage, "--image and --size don't go with --file, --disk, --nic and --kernel",
+                           "The first two are for tenants' users, the others for the provider's staff."});
+  VmWish wish = options.wish;
+  wish.name = options.name;
+  wish.home = options.home;
+  wish.memory = options.memory;
+  wish.vcpus = options.vcpus;
+  wish.unprotected = options.unprotected;
+  wish.stopped = options.stopped;
+  wish.reason = options.reason;
+  const auto body = wish_body(wish);
+  if (!body) return session.report({kUsage, body.error().message, "bascule vm create --help has examples."});
+  return show_created(session, session.change("POST", "/v1/vms", *body));
+}
+
 int create(Session& session, const CreateOptions& options) {
+  if (!options.wish.image.empty() || !options.wish.size.empty()) return create_as_wished(session, options);
   const auto spec = spec_of(options);
   if (!spec) return session.report({kUsage, spec.error().message, "bascule vm create --help has examples."});
   VmSpec whole = *spec;  // as the manager will name it
@@ -208,11 +236,7 @@ int create(Session& session, const CreateOptions& options) {
     return session.report({kUsage, "the specification is not sound, nothing was sent:", all});
   }
   const CreateBody body{*spec, !options.stopped, options.reason};
-  const auto created = session.change("POST", "/v1/vms", json::encode_text(body));
-  if (!created) return session.report(created.error());
-  auto shown = session.get(vm_path(text(parse(*created), "subject")));
-  if (!shown) shown = created;
-  return session.show(shown, [&](const std::string& vm) { print_vm(session, vm); });
+  return show_created(session, session.change("POST", "/v1/vms", json::encode_text(body)));
 }
 
 int change_vm(Session& session, const VmOptions& options, const std::string& method, const std::string& verb,
@@ -249,6 +273,8 @@ void add_create(CLI::App& vm, Session& session) {
                   "initrd.img \\\n"
                   "      --command-line \"console=ttyS0 quiet\"\n"
                   "  bascule vm create --file web-1.json\n"
+                  "  bascule vm create --name shop-1 --image debian-12 --size 20G --memory 2G \\\n"
+                  "      --ssh-key ~/.ssh/id_ed25519.pub            (a tenant's user)\n"
                   "\nFlags override and add to what the file says. Volumes that don't exist are made.",
                   [&session, o] { return create(session, *o); });
   c.add_option("--file", o->file, "Specification as JSON")->type_name("SPEC.JSON");
@@ -267,6 +293,15 @@ void add_create(CLI::App& vm, Session& session) {
   c.add_option("--kernel", o->kernel, "Boot this kernel directly")->type_name("POOL:FILE");
   c.add_option("--initrd", o->initrd, "With --kernel, from the same pool")->type_name("FILE");
   c.add_option("--command-line", o->command_line, "With --kernel")->type_name("TEXT");
+  c.add_option("--image", o->wish.image, "As `bascule image list` shows it; for tenants' users");
+  c.add_option("--size", o->wish.size, "Of its volume, with an image or empty; for tenants' users")
+      ->type_name("SIZE");
+  c.add_option("--ssh-key", o->wish.ssh_keys, "Repeatable: public keys that may sign in, with --image")
+      ->type_name("FILE")
+      ->expected(1)
+      ->take_all();
+  c.add_option("--user-data", o->wish.user_data, "For cloud-init, with --image")->type_name("FILE");
+  c.add_flag("--no-screen", o->wish.no_screen, "Only a serial line, with --image");
   c.add_option("--priority", o->priority, "Order of recovery, lower first (100)")->check(CLI::Range(0, 1000));
   c.add_option("--tenant", o->tenant, "Whose it is");
   c.add_flag("--unprotected", o->unprotected, "Don't switch it to the other site on a fault");
@@ -299,6 +334,7 @@ void add_vm_commands(CLI::App& app, Session& session) {
   add_change(vm, session, "stop", "Ask the guest to shut down, and wait for it", "is stopped", false);
   add_change(vm, session, "kill", "Stop a VM at once, without asking its guest", "is stopped", true);
   add_change(vm, session, "delete", "Delete a stopped VM", "is deleted", false);
+  add_console_command(vm, session);
   add_volume_commands(vm, session);
 }
 

@@ -81,8 +81,8 @@ Result<Nic> parse_nic(const std::string& text) {
   const std::size_t colon = text.find(':');
   if (text.empty() || colon == 0)
     return failure(ErrorCode::invalid, "--nic \"" + text + "\": must be BRIDGE or BRIDGE:MAC");
-  if (colon == std::string::npos) return Nic{text, ""};
-  return Nic{text.substr(0, colon), text.substr(colon + 1)};
+  if (colon == std::string::npos) return Nic{text, "", {}};
+  return Nic{text.substr(0, colon), text.substr(colon + 1), {}};
 }
 
 Result<VmSpec> read_spec_file(const std::string& path) {

@@ -23,6 +23,7 @@ class Sessions final : public HostSessions {
 
   Status listen();
   void send(const SendCommand& command) override;
+  bool open_stream(const Copy& host, const wire::OpenStream& order) override;
   void keep_storage(const std::vector<HostId>& hosts) override;
   std::uint16_t port() const override { return server_->port(); }
 
@@ -70,7 +71,9 @@ Status Sessions::listen() {
     received(socket, text);
   };
   events.on_close = [this](const SocketPointer& socket, const std::string& why) { closed(socket, why); };
-  server.websockets.emplace(wire::kHostSessionPath, std::move(events));
+  server.websockets[std::string(wire::kHostSessionPath)].door =
+      [events](const std::string&, const net::Peer&) { return std::optional(events); };
+  if (options_.streams.door) server.websockets[std::string(wire::kStreamPath)] = options_.streams;
   auto started =
       net::Server::start(std::move(server), [](const net::HttpRequest&, const net::HttpReply& reply) {
         net::HttpResponse response;
@@ -254,6 +257,17 @@ void Sessions::send(const SendCommand& command) {
   }
   const wire::Command complete = make_command(options_.leadership, command, not_after);
   socket->send(json::encode_text<wire::FromManager>(complete));
+}
+
+bool Sessions::open_stream(const Copy& host, const wire::OpenStream& order) {
+  SocketPointer socket;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto current = current_.find(host.host);
+    const auto found = current == current_.end() ? sessions_.end() : sessions_.find(current->second);
+    if (found != sessions_.end() && found->second.from == host) socket = found->second.socket;
+  }
+  return socket && socket->send(json::encode_text<wire::FromManager>(order));
 }
 
 void Sessions::keep_storage(const std::vector<HostId>& hosts) {

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "base/net/tls.h"
+#include "base/net/http.h"
 #include "base/result.h"
 #include "base/time.h"
 #include "cluster/leadership.h"
@@ -30,6 +30,7 @@ struct HostSessionsOptions {
   Duration heartbeat{};
   Duration command_validity{};
   std::vector<wire::PeerAddress> peers;   // all hosts of the inventory: each is told of the others
+  net::WebSocketPath streams;             // what hosts open at wire::kStreamPath
   std::size_t messages_per_second = 200;  // of one host; more closes its session
 };
 
@@ -45,6 +46,9 @@ class HostSessions {
   // A command to a boot that has no session is dropped: the engine asks again when the host says Hello, or at
   // the action's deadline.
   virtual void send(const SendCommand& command) = 0;
+
+  // False when that boot has no session.
+  virtual bool open_stream(const Copy& host, const wire::OpenStream& order) = 0;
 
   // Told to every host that has a session, and to each that comes, in its Welcome.
   virtual void keep_storage(const std::vector<HostId>& hosts) = 0;

@@ -1,5 +1,5 @@
 // Events: everything that can reach the engine. A journal holds them all: durations carry no more than whole
-// milliseconds, and nothing in them is secret.
+// milliseconds. Nothing in them is secret but what a tenant wrote into a Seed.
 #pragma once
 
 #include <optional>
@@ -134,6 +134,12 @@ struct ChangeVolumesAsked {  // of a VM that runs or is stopped
   VmId vm;
   wire::VolumeChange change;
 };
+struct OpenConsole {  // answered with nothing but that it may be
+  static constexpr std::string_view kType = "open_console";
+  Asked asked;
+  VmId vm;
+  wire::ConsoleKind kind = wire::ConsoleKind::serial;
+};
 struct ClearHost {
   static constexpr std::string_view kType = "clear_host";
   Asked asked;
@@ -178,10 +184,10 @@ using EventBody =
     std::variant<HostHello, HostHeartbeat, HostDomainChanged, HostFaultReported, HostVolumesSeen, HostReplied,
                  HostSessionClosed, PowerOffDone, PowerOnDone, BmcChecked, LeaseObserved, LeaseRevoked,
                  LeaseAsked, ChannelChanged, Tick, CreateVm, StartVmAsked, StopVmAsked, DeleteVm,
-                 ChangeVolumesAsked, ClearHost, PowerHost, DrillHost, AttestDown, PlanFailback,
+                 ChangeVolumesAsked, OpenConsole, ClearHost, PowerHost, DrillHost, AttestDown, PlanFailback,
                  ApproveFailback, TestNotices, CreateTenant, OpenAccess, EndAccess, AcceptDelivery, SetRules,
-                 InviteUser, ChangeUser, RemoveUser, SetPassword, OpenSession, SetSecondFactor, CreateToken,
-                 EndToken, NoteAccess>;
+                 SetQuota, InviteUser, ChangeUser, RemoveUser, SetPassword, OpenSession, SetSecondFactor,
+                 CreateToken, EndToken, NoteAccess>;
 
 struct Event {
   EventBody body;
@@ -305,6 +311,12 @@ void fields(V& v, ChangeVolumesAsked& x) {
   v("asked", x.asked);
   v("vm", x.vm);
   v("change", x.change);
+}
+template <class V>
+void fields(V& v, OpenConsole& x) {
+  v("asked", x.asked);
+  v("vm", x.vm);
+  v("kind", x.kind);
 }
 template <class V>
 void fields(V& v, ClearHost& x) {

@@ -1,7 +1,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
+#include "failover/access/authorize.h"
+#include "failover/access/quota.h"
 #include "failover/operator.h"
 #include "failover/placement.h"
 #include "failover/recovery.h"
@@ -29,6 +32,20 @@ std::string shared_volume(const State& state, const VmSpec& spec) {
   return "";
 }
 
+// Two guests that were given one address would each have half of its traffic.
+std::string taken_address(const State& state, const VmSpec& spec) {
+  std::set<std::string> wanted;
+  for (const Nic& nic : spec.nics)
+    for (const std::string& address : nic.addresses)
+      if (!wanted.insert(address).second) return address;
+  if (wanted.empty()) return "";
+  for (const auto& [id, vm] : state.vms)
+    for (const Nic& nic : vm.record.spec.nics)
+      for (const std::string& address : nic.addresses)
+        if (wanted.contains(address)) return address;
+  return "";
+}
+
 std::string problems_with(const State& state, const VmSpec& spec) {
   std::string text;
   for (const std::string& problem : problems_of(spec)) text += (text.empty() ? "" : "; ") + problem;
@@ -40,6 +57,8 @@ std::string problems_with(const State& state, const VmSpec& spec) {
     return "tenant: no tenant is named " + spec.tenant.value;
   if (const std::string taken = shared_volume(state, spec); !taken.empty())
     return "disks: " + taken + " is another VM's";
+  if (const std::string taken = taken_address(state, spec); !taken.empty())
+    return "nics: the address " + taken + " is another's";
   if (!state.sites.contains(spec.home)) return "home: no site is named " + spec.home.value;
   return "";
 }
@@ -109,6 +128,10 @@ void create_vm(Turn& turn, const CreateVm& asked) {
   const std::string problem = problems_with(turn.state, asked.spec);
   if (!problem.empty())
     return turn.refuse(asked.asked, "create_vm", subject_of(asked.spec.id), {ErrorCode::invalid, problem});
+  if (const std::string over =
+          why_over_quota(turn.state, asked.asked, asked.spec.tenant, quota_of(asked.spec));
+      !over.empty())
+    return turn.refuse(asked.asked, "create_vm", subject_of(asked.spec.id), {ErrorCode::policy, over});
   if (asked.start && turn.state.cluster.recovering)
     return turn.refuse(
         asked.asked, "create_vm", subject_of(asked.spec.id),
@@ -185,6 +208,25 @@ void stop_vm(Turn& turn, const StopVmAsked& asked) {
   }
   if (asked.how == wire::StopHow::kill) return kill(turn, *vm, asked.asked);
   shut_down(turn, *vm, asked.asked);
+}
+
+void open_console(Turn& turn, const OpenConsole& asked) {
+  Vm* vm = named(turn, asked.asked, "open_console", asked.vm);
+  if (!vm) return;
+  const auto refuse = [&](ErrorCode code, std::string words) {
+    turn.refuse(asked.asked, "open_console", subject_of(asked.vm), {code, std::move(words)});
+  };
+  const std::string problem = asked.asked.token.empty() ? "" : problem_of_reason(asked.asked.reason);
+  if (!problem.empty()) return refuse(ErrorCode::invalid, "reason: " + problem);
+  if (vm->record.phase != VmPhase::running)
+    return refuse(ErrorCode::conflict, fmt::format("{} is {}: it must run", name_in_tenant(vm->record.spec),
+                                                   name_of(vm->record.phase)));
+  if (asked.kind == wire::ConsoleKind::screen && !vm->record.spec.screen)
+    return refuse(ErrorCode::conflict,
+                  name_in_tenant(vm->record.spec) + " has no screen, only a serial line");
+  turn.log(asked.asked, "open_console", subject_of(asked.vm), Reason::requested, "",
+           {{"console", std::string(name_of(asked.kind))}});
+  turn.answer(asked.asked.request, asked.vm.value);
 }
 
 void delete_vm(Turn& turn, const DeleteVm& asked) {

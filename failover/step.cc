@@ -4,6 +4,7 @@
 
 #include "failover/access/needs.h"
 #include "failover/access/people.h"
+#include "failover/access/quota.h"
 #include "failover/access/users.h"
 #include "failover/drill.h"
 #include "failover/failback.h"
@@ -73,6 +74,7 @@ void on(Turn& turn, const StartVmAsked& e) { start_vm(turn, e); }
 void on(Turn& turn, const StopVmAsked& e) { stop_vm(turn, e); }
 void on(Turn& turn, const DeleteVm& e) { delete_vm(turn, e); }
 void on(Turn& turn, const ChangeVolumesAsked& e) { change_volumes(turn, e); }
+void on(Turn& turn, const OpenConsole& e) { open_console(turn, e); }
 void on(Turn& turn, const ClearHost& e) { clear_host(turn, e); }
 void on(Turn& turn, const PowerHost& e) { power_host(turn, e); }
 void on(Turn& turn, const DrillHost& e) { drill_host(turn, e); }
@@ -86,6 +88,7 @@ void on(Turn& turn, const EndAccess& e) { end_access(turn, e); }
 void on(Turn& turn, const NoteAccess& e) { note_access(turn, e); }
 void on(Turn& turn, const AcceptDelivery& e) { accept_delivery(turn, e); }
 void on(Turn& turn, const SetRules& e) { set_rules(turn, e); }
+void on(Turn& turn, const SetQuota& e) { set_quota(turn, e); }
 void on(Turn& turn, const InviteUser& e) { invite_user(turn, e); }
 void on(Turn& turn, const ChangeUser& e) { change_user(turn, e); }
 void on(Turn& turn, const RemoveUser& e) { remove_user(turn, e); }

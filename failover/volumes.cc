@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "failover/access/quota.h"
 #include "failover/incidents.h"
 #include "failover/operator.h"
 
@@ -206,6 +207,12 @@ void change_volumes(Turn& turn, const ChangeVolumesAsked& asked) {
   const std::string subject = subject_of(*vm);
   if (const auto problem = why_no_change(*vm, asked.change))
     return turn.refuse(asked.asked, "change_volumes", subject, *problem);
+  if (const auto* grow = std::get_if<wire::Grow>(&asked.change)) {
+    const Quota more{0, 0, 0, grow->size_mib - disk_of(*vm, *grow)->size_mib};
+    if (const std::string over = why_over_quota(turn.state, asked.asked, vm->record.spec.tenant, more);
+        !over.empty())
+      return turn.refuse(asked.asked, "change_volumes", subject, {ErrorCode::policy, over});
+  }
   const Host* keeper = keeper_of(turn, *vm);
   if (!keeper)
     return turn.refuse(asked.asked, "change_volumes", subject,

@@ -111,6 +111,11 @@ wire::DomainReport Agent::report(const VmId& vm) const {
   return {vm, found->second.generation, found->second.state, found->second.detail};
 }
 
+bool Agent::runs(const VmId& vm, Generation generation) const {
+  const std::optional<Guest> known = guest(vm);
+  return known && known->generation == generation;
+}
+
 std::optional<Agent::Guest> Agent::guest(const VmId& vm) const {
   const std::lock_guard lock(mutex_);
   const auto found = guests_.find(vm);

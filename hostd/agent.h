@@ -23,6 +23,7 @@
 #include "hostd/hypervisor.h"
 #include "hostd/lease_view.h"
 #include "hostd/qemu_processes.h"
+#include "hostd/seed_disk.h"
 #include "hostd/storage.h"
 #include "hostd/tombstones.h"
 
@@ -45,6 +46,7 @@ struct AgentParts {
   ReadLease read_lease;
   std::function<bool()> devices_allowed;  // the root-owned exception file is there
   std::function<void(wire::FromHost)> tell;
+  std::string seed_folder;  // where QEMU finds its seed disks
 };
 
 VmId vm_of(const wire::Command& command);
@@ -64,6 +66,7 @@ class Agent {
   Duration clock() const { return parts_.clock.now().since_start; }
   Status acceptable(const wire::Welcome& welcome) const;
   std::vector<wire::HostFault> active_faults() const;
+  bool runs(const VmId& vm, Generation generation) const;
   void tell_hosts(const wire::Welcome& welcome);
   std::optional<std::vector<wire::StorageServer>> take_servers();  // of all pools; see StoragePool
 
@@ -121,6 +124,7 @@ class Agent {
     std::string xml;
     std::vector<DiskSecret> secrets;
     std::vector<wire::VolumeTaken> taken;
+    std::optional<SeedDisk> seed;
   };
 
   // agent.cc

@@ -114,6 +114,12 @@ Result<Agent::Prepared> Agent::prepare(const wire::Command& command, const wire:
     if (!spec.kernel->initrd.empty())
       plan.initrd_path = pool->second->file_path(spec.kernel->initrd).value_or("");
   }
+  if (spec.seed) {
+    Result<SeedDisk> seed = SeedDisk::make(parts_.seed_folder, spec.id, *spec.seed);
+    if (!seed) return failure(seed.error());
+    plan.seed_path = seed->path();
+    prepared.seed.emplace(*std::move(seed));
+  }
   prepared.xml = domain_xml(plan);
   prepared.secrets = disk_secrets(plan);
   if (const std::vector<Violation> violations = check_device_policy(prepared.xml); !violations.empty())

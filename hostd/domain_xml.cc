@@ -133,6 +133,28 @@ void add_disk(Node devices, const Disk& spec, const DiskSource& source, std::siz
   if (spec.iops_limit > 0) add(limits, "total_iops_sec", std::to_string(spec.iops_limit));
 }
 
+// After the others, so that their names don't depend on it. By virtio: some cloud kernels know no other
+// disks.
+void add_seed(Node devices, const DomainPlan& plan) {
+  Node disk = add_typed(devices, "disk", "file");
+  set(disk, "device", "disk");
+  Node driver = add(disk, "driver");
+  set(driver, "name", "qemu");
+  set(driver, "type", "raw");
+  set(add(disk, "source"), "file", plan.seed_path);
+  Node target = add(disk, "target");
+  set(target, "dev", disk_target(plan.disks.size()));
+  set(target, "bus", "virtio");
+  add(disk, "readonly");
+}
+
+// Its pointer is absolute, as the console's is, and is on no USB bus.
+void add_screen(Node devices) {
+  set(add_typed(devices, "input", "tablet"), "bus", "virtio");
+  add_typed(add_typed(devices, "graphics", "vnc"), "listen", "socket");
+  add_typed(add(devices, "video"), "model", "vga");
+}
+
 // Ceph's rbd-mirror doesn't copy what a guest discards or has zeroed by a command (measured with 16.2.15;
 // https://github.com/ceph/ceph/pull/52358): the other site would have old data where the guest relies on
 // zeros. A disk without these commands gets zeros written, which are copied. libvirt has no element of its
@@ -168,6 +190,7 @@ void add_devices(Node domain, const DomainPlan& plan) {
   set(add_typed(devices, "controller", "usb"), "model", "none");
   for (std::size_t i = 0; i < plan.spec.disks.size(); ++i)
     add_disk(devices, plan.spec.disks[i], plan.disks[i], i);
+  if (!plan.seed_path.empty()) add_seed(devices, plan);
   for (std::size_t i = 0; i < plan.spec.nics.size(); ++i)
     add_interface(devices, plan.spec.id, plan.spec.nics[i], i);
   set(add(add_typed(devices, "serial", "pty"), "target"), "port", "0");
@@ -178,7 +201,10 @@ void add_devices(Node domain, const DomainPlan& plan) {
   set(agent, "type", "virtio");
   set(agent, "name", "org.qemu.guest_agent.0");
   set(add(devices, "memballoon"), "model", "virtio");
-  add_typed(add(devices, "video"), "model", "none");
+  if (plan.spec.screen)
+    add_screen(devices);
+  else
+    add_typed(add(devices, "video"), "model", "none");
 }
 
 std::uint64_t fnv1a(std::string_view text) {

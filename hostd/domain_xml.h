@@ -23,6 +23,7 @@ struct DomainPlan {
   std::vector<DiskSource> disks;     // one for each of spec.disks
   std::string kernel_path;           // empty: boots from the first disk
   std::string initrd_path;
+  std::string seed_path;  // empty: there is none
 };
 
 std::string disk_target(std::size_t index);  // "vda"

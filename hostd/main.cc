@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "hostd/agent.h"
 #include "hostd/config.h"
+#include "hostd/consoles.h"
 #include "hostd/device_watch.h"
 #include "hostd/host_checks.h"
 #include "hostd/libvirt.h"
@@ -48,6 +49,9 @@ int run(const HostConfig& config) {
       Tombstones::open(config.state_dir + "/tombstones.json", boot);
   if (!tombstones) return fail(tombstones.error());
 
+  const std::string seed_folder = config.run_dir + "/seeds";
+  if (const Status made = prepare_seed_folder(seed_folder); !made) return fail(made.error());
+
   SystemClock clock;
   SystemRandom random;
   StoragePools pools = make_pools(config.pool, clock);
@@ -61,9 +65,11 @@ int run(const HostConfig& config) {
   Agent agent({config.cluster, config.host, boot, config.capacity, config.domain_type},
               {*libvirt, *processes, **tombstones, pools, clock, lease_reader(config.run_dir + "/lease.json"),
                [] { return exception_in_force(kExceptionFile); },
-               [&session](wire::FromHost message) { session.say(std::move(message)); }});
+               [&session](wire::FromHost message) { session.say(std::move(message)); }, seed_folder});
   DeviceWatch devices(agent, UsbPorts(), kExceptionFile);
   Workers workers(kWorkers, kWaitingOrders);
+  const Result<std::unique_ptr<Consoles>> consoles = Consoles::start(*libvirt, config.tls);
+  if (!consoles) return fail(consoles.error());
 
   agent.adopt();
   Pump survey(kSurveyEvery, [&agent] { agent.survey(); });
@@ -80,7 +86,7 @@ int run(const HostConfig& config) {
   Pump watch(0s, [&agent] { agent.watch_processes(); });
   Pump storage(kStorageEvery, [&agent] { agent.tend_storage(); });
   Pump ports(kPolicyEvery, [&devices] { devices.look(); });
-  session.start(agent, **probe, workers);
+  session.start(agent, **probe, workers, consoles->get());
   log(LogLevel::info, "hostd", "running", {{"host", config.host}, {"boot", boot}});
 
   sigset_t signals;

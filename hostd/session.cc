@@ -38,6 +38,7 @@ struct Session::Impl {
   Agent* agent = nullptr;
   PeerProbe* probe = nullptr;
   Workers* workers = nullptr;
+  Consoles* consoles = nullptr;
   std::thread thread;
 
   // News: waits here until a session is welcome.
@@ -62,6 +63,7 @@ struct Session::Impl {
   bool receive(const std::string& text, const std::string& manager);
   bool greet(const wire::Welcome& message);
   void dispatch(const wire::Command& command);
+  void open_stream(const wire::OpenStream& order, const std::string& manager);
   bool send(const wire::FromHost& message);
   bool send_news();
   bool beat();
@@ -81,10 +83,11 @@ Session::~Session() {
   if (impl_->thread.joinable()) impl_->thread.join();
 }
 
-void Session::start(Agent& agent, PeerProbe& probe, Workers& workers) {
+void Session::start(Agent& agent, PeerProbe& probe, Workers& workers, Consoles* consoles) {
   impl_->agent = &agent;
   impl_->probe = &probe;
   impl_->workers = &workers;
+  impl_->consoles = consoles;
   impl_->thread = std::thread([this] { impl_->run(); });
 }
 
@@ -195,7 +198,10 @@ bool Session::Impl::receive(const std::string& text, const std::string& manager)
     log(LogLevel::error, "session", "command_before_welcome", {{"manager", manager}});
     return false;
   }
-  dispatch(std::get<wire::Command>(*message));
+  if (const auto* stream = std::get_if<wire::OpenStream>(&*message))
+    open_stream(*stream, manager);
+  else
+    dispatch(std::get<wire::Command>(*message));
   return true;
 }
 
@@ -224,6 +230,15 @@ void Session::Impl::dispatch(const wire::Command& command) {
   Agent* const obeying = agent;
   if (!workers->submit(queue, [obeying, command] { obeying->obey(command); }))
     agent->refuse(command, ErrorCode::exhausted, "this host has too many orders waiting; repeat later");
+}
+
+// Whoever waits for it is told by the manager when nothing comes.
+void Session::Impl::open_stream(const wire::OpenStream& order, const std::string& manager) {
+  if (!consoles) return;
+  const auto open = [this, order, manager] { consoles->open(order, *agent, manager); };
+  if (!workers->submit("console of " + order.vm.value, open))
+    log(LogLevel::warning, "session", "console_not_opened",
+        {{"vm", order.vm}, {"why", "too many orders wait"}});
 }
 
 bool Session::Impl::send(const wire::FromHost& message) {

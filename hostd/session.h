@@ -13,6 +13,7 @@
 #include "base/time.h"
 #include "base/wire.h"
 #include "hostd/agent.h"
+#include "hostd/consoles.h"
 #include "hostd/peer_probe.h"
 #include "hostd/workers.h"
 
@@ -30,7 +31,8 @@ class Session {
 
   // From any thread, never blocks: the agent's `tell`.
   void say(wire::FromHost message);
-  void start(Agent& agent, PeerProbe& probe, Workers& workers);
+  // `consoles` may be null: then this host opens none.
+  void start(Agent& agent, PeerProbe& probe, Workers& workers, Consoles* consoles);
 
  private:
   struct Impl;

@@ -4,17 +4,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
-
 #include "hostd/qemu_img.h"
+#include "hostd/system_error.h"
 
 namespace bascule::hostd {
 namespace {
-
-Error system_error(const std::string& what) {
-  return {ErrorCode::unavailable, what + ": " + std::strerror(errno)};
-}
 
 class DirPool final : public StoragePool {
  public:
@@ -50,12 +44,11 @@ class DirPool final : public StoragePool {
     const Result<bool> there = exists(disk.volume);
     if (!there) return failure(there.error());
     if (*there) return failure(ErrorCode::conflict, "pool " + name_ + ": " + disk.volume + " exists already");
-    if (!disk.from.empty())
-      return failure(ErrorCode::invalid, "pool " + name_ + " is a directory and has no templates");
     const std::string unfinished = path_ + "/." + disk.volume + ".unfinished";
     unlink(unfinished.c_str());
-    const Status made = disk.format == DiskFormat::raw ? make_raw(unfinished, disk.size_mib)
-                                                       : create_qcow2(unfinished, disk.size_mib);
+    const Status made = !disk.from.empty()               ? copy_template(unfinished, disk)
+                        : disk.format == DiskFormat::raw ? make_raw(unfinished, disk.size_mib)
+                                                         : create_qcow2(unfinished, disk.size_mib);
     Status finished = made ? finish(unfinished, disk.volume) : made;
     if (!finished) {
       unlink(unfinished.c_str());
@@ -95,6 +88,18 @@ class DirPool final : public StoragePool {
   }
 
  private:
+  // Templates are disk images in the folder `templates`, put there by a rename.
+  Status copy_template(const std::string& to, const Disk& disk) const {
+    if (!is_valid_name(disk.from)) return failure(ErrorCode::invalid, "\"" + disk.from + "\" is no template");
+    const std::string path = path_ + "/templates/" + disk.from;
+    const Result<ImageFile> image = inspect_image(path);
+    if (!image) return failure(image.error());
+    if (image->bytes > disk.size_mib * 1024 * 1024)
+      return failure(ErrorCode::invalid,
+                     disk.from + " is larger than " + std::to_string(disk.size_mib) + " MiB");
+    return copy_image(path, *image, to, disk.format, disk.size_mib);
+  }
+
   static Status make_raw(const std::string& path, std::uint64_t size_mib) {
     const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file < 0) return failure(system_error("creating " + path));

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/net/tls.h"
@@ -51,28 +52,42 @@ using HttpReply = std::function<void(HttpResponse)>;
 // Runs on the server's thread and must not block: it replies at once or keeps `reply` for later.
 using HttpHandler = std::function<void(HttpRequest request, HttpReply reply)>;
 
-// One WebSocket (RFC 6455), text messages only. All members may be called from any thread.
+// One WebSocket (RFC 6455), of text messages or of bytes. All members may be called from any thread.
 class WebSocket {
  public:
   virtual ~WebSocket() = default;
   // False when the connection is gone, or when more than the limit is waiting to be sent: the socket is then
   // closed, because a peer that doesn't read must not cost memory.
-  virtual bool send(std::string text) = 0;
-  virtual void close() = 0;
+  virtual bool send(std::string message) = 0;
+  virtual std::size_t queued() const = 0;  // bytes that wait to be sent
+  // While paused nothing is read, so that the peer has to wait; one more message may come.
+  virtual void pause(bool paused) = 0;
+  virtual void close(const std::string& why = "") = 0;  // the peer is told why, in up to 120 bytes
   virtual const Peer& peer() const = 0;
 };
 
 struct WebSocketLimits {
+  bool bytes = false;  // messages are bytes, not text; either kind is taken
   std::size_t message_bytes = 4 * 1024 * 1024;
   std::size_t queued_bytes = 16 * 1024 * 1024;
   Duration idle_time = 20s;  // without a byte from the peer; pings go out at a third of it
 };
 
-// Called on the loop's thread, in order: on_open once, on_message any number of times, on_close once.
+// Called on the loop's thread, in order: on_open once, on_message any number of times, on_close once. Between
+// them on_drained, whenever all that was to be sent has been.
 struct WebSocketEvents {
   std::function<void(std::shared_ptr<WebSocket>)> on_open;
-  std::function<void(const std::shared_ptr<WebSocket>&, std::string text)> on_message;
+  std::function<void(const std::shared_ptr<WebSocket>&, std::string message)> on_message;
   std::function<void(const std::shared_ptr<WebSocket>&, std::string why)> on_close;
+  std::function<void(const std::shared_ptr<WebSocket>&)> on_drained;
+};
+
+// Whether a WebSocket may be opened, and what becomes of it: nothing means 404. On the loop's thread.
+using WebSocketDoor =
+    std::function<std::optional<WebSocketEvents>(const std::string& target, const Peer& peer)>;
+struct WebSocketPath {
+  WebSocketDoor door;
+  WebSocketLimits limits;
 };
 
 struct ServerOptions {
@@ -81,8 +96,8 @@ struct ServerOptions {
   TlsFiles tls;            // without a CA the server is public: it asks nobody for a certificate
   std::string admit_role;  // OU that a client's certificate must have; empty where the server is public
   HttpLimits http;
-  WebSocketLimits websocket;
-  std::map<std::string, WebSocketEvents> websockets;  // by path, such as "/host-session"
+  // By path, such as "/host-session"; or by what paths begin with, such as "/v1/consoles/".
+  std::map<std::string, WebSocketPath> websockets;
 };
 
 // Owns one thread. Destruction stops it, closes every connection and joins.
@@ -127,13 +142,35 @@ class HttpPool {
   virtual void request(HttpRequest request, Duration time, Reply reply) = 0;
 };
 
-// Dials once and then lives on its own thread; on_close tells of a failed dial too (without on_open before
-// it). Destruction closes the socket and joins the thread; no event comes after that.
+// Opens WebSockets, all on one thread of its own; on_close tells of a failed dial too (without on_open before
+// it). Destruction closes them and joins the thread; no event comes after that. Any thread may dial.
+class WebSocketDialer {
+ public:
+  // Of `options`, the address is that of each dial.
+  static Result<std::unique_ptr<WebSocketDialer>> make(ClientOptions options);
+  virtual ~WebSocketDialer() = default;
+  virtual void dial(const std::string& address, std::string path, WebSocketLimits limits,
+                    WebSocketEvents events) = 0;
+};
+
+// One WebSocket with a thread of its own, as a dialer makes it. Destruction closes it and joins the thread.
 class WebSocketClient {
  public:
-  static Result<std::unique_ptr<WebSocketClient>> dial(ClientOptions options, std::string path,
+  static Result<std::unique_ptr<WebSocketClient>> dial(const ClientOptions& options, std::string path,
                                                        WebSocketLimits limits, WebSocketEvents events);
   virtual ~WebSocketClient() = default;
+};
+
+// Two WebSockets that are one conversation: what comes in at one end goes out at the other, and either's end
+// is the other's. An end that can't keep up makes the other wait. Thread-safe; the sockets hold it.
+class WebSocketJoint {
+ public:
+  enum class End { near, far };
+  // `ended` is called once.
+  static std::shared_ptr<WebSocketJoint> make(std::function<void(const std::string& why)> ended);
+  virtual ~WebSocketJoint() = default;
+  virtual WebSocketEvents events(End end) = 0;  // for the socket that is this end
+  virtual void close(const std::string& why) = 0;
 };
 
 }  // namespace bascule::net

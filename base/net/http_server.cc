@@ -7,10 +7,10 @@
 #include <boost/beast/websocket/rfc6455.hpp>
 #include <optional>
 
-#include "base/json.h"
 #include "base/log.h"
 #include "base/net/http.h"
 #include "base/net/http_words.h"
+#include "base/net/problem.h"
 #include "base/net/websocket.h"
 
 namespace bascule::net {
@@ -23,23 +23,13 @@ constexpr Duration kClosingTime = 2s;
 constexpr Duration kAcceptPause = 100ms;
 constexpr std::size_t kLongestTarget = 8 * 1024;
 
-// RFC 9457.
-struct Problem {
-  int status = 0;
-  std::string title;
-};
-template <class V>
-void fields(V& v, Problem& x) {
-  v("status", x.status);
-  v("title", x.title);
-}
-
-HttpResponse problem(int status, std::string title) {
-  HttpResponse response;
-  response.status = status;
-  response.content_type = "application/problem+json";
-  response.body = json::encode_text(Problem{status, std::move(title)});
-  return response;
+// Of what never reaches a handler, or gets no answer from it.
+HttpResponse problem(int status, const std::string& what) {
+  const ErrorCode code = status == 503   ? ErrorCode::unknown_outcome
+                         : status == 500 ? ErrorCode::internal
+                         : status == 404 ? ErrorCode::not_found
+                                         : ErrorCode::invalid;
+  return respond(make_problem(status, code, "The request can't be served", what));
 }
 
 // Lines about strangers: a scan of the port must not fill the log.
@@ -98,6 +88,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
  private:
   const HttpLimits& limits() const { return shared_.options.http; }
+  const WebSocketPath* websocket_at(const std::string& target) const;
   void on_handshake(error_code error);
   void await_request(Duration time);
   void read_header();
@@ -197,11 +188,20 @@ void Connection::refuse_request(error_code error) {
   abort();
 }
 
+const WebSocketPath* Connection::websocket_at(const std::string& target) const {
+  const auto& paths = shared_.options.websockets;
+  const auto exact = paths.find(target);
+  const auto beginning = paths.find(target.substr(0, target.rfind('/') + 1));
+  const auto found = exact != paths.end() ? exact : beginning;
+  return found == paths.end() ? nullptr : &found->second;
+}
+
 bool Connection::upgrade() {
   if (!boost::beast::websocket::is_upgrade(parser_->get())) return false;
-  const std::string path = text_of(parser_->get().target());
-  const auto found = shared_.options.websockets.find(path);
-  if (found == shared_.options.websockets.end()) {
+  const std::string target = text_of(parser_->get().target());
+  const WebSocketPath* path = websocket_at(target);
+  auto events = path ? path->door(target, stream_->peer()) : std::nullopt;
+  if (!events) {
     answer(problem(404, "no WebSocket at this path"), false);
     return true;
   }
@@ -209,9 +209,9 @@ bool Connection::upgrade() {
   gone_ = true;
   Shared& shared = shared_;
   const std::uint64_t id = id_;
-  const auto session = std::make_shared<WebSocketSession>(
-      shared.loop, std::move(stream_), shared.options.websocket, found->second,
-      [&shared, id, address = address_] { shared.forget(id, address); });
+  const auto session =
+      std::make_shared<WebSocketSession>(shared.loop, std::move(stream_), path->limits, std::move(*events),
+                                         [&shared, id, address = address_] { shared.forget(id, address); });
   const auto request = parser_->release();
   shared.live[id] = [session] { session->abort("the server stops"); };
   session->accept(request, kHandshakeTime);

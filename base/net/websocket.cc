@@ -1,5 +1,6 @@
 #include "base/net/websocket.h"
 
+#include <boost/beast/http/rfc7230.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
 #include <boost/beast/websocket/stream.hpp>
 
@@ -8,8 +9,20 @@ namespace bascule::net {
 namespace websocket = boost::beast::websocket;
 
 namespace {
-constexpr Duration kCloseTime = 2s;  // for the close handshake and what is queued before it
+constexpr Duration kCloseTime = 2s;       // for the close handshake and what is queued before it
+constexpr std::size_t kLongestWhy = 120;  // RFC 6455, 5.5: 125 bytes with the code
+
+// What noVNC and its like ask for, and then insist on.
+void agree_on_bytes(const WebSocketSession::UpgradeRequest& request, websocket::stream<ByteStream&>& socket) {
+  namespace http = boost::beast::http;
+  const auto offered = request[http::field::sec_websocket_protocol];
+  for (const auto word : http::token_list(offered))
+    if (word == "binary")
+      socket.set_option(websocket::stream_base::decorator([](websocket::response_type& response) {
+        response.set(http::field::sec_websocket_protocol, "binary");
+      }));
 }
+}  // namespace
 
 struct WebSocketSession::Beast {
   explicit Beast(ByteStream& stream) : socket(stream) {}
@@ -34,7 +47,7 @@ WebSocketSession::WebSocketSession(std::shared_ptr<Loop> loop, std::unique_ptr<B
   socket.read_message_max(limits_.message_bytes);
   socket.auto_fragment(false);
   socket.write_buffer_bytes(16 * 1024);
-  socket.text(true);
+  socket.binary(limits_.bytes);
 }
 
 WebSocketSession::~WebSocketSession() = default;
@@ -42,18 +55,20 @@ WebSocketSession::~WebSocketSession() = default;
 void WebSocketSession::accept(const UpgradeRequest& request, Duration bound) {
   const auto self = shared_from_this();
   deadline_.set(bound, [self] { self->finish("the handshake took too long"); });
+  if (limits_.bytes) agree_on_bytes(request, beast_->socket);
   beast_->socket.async_accept(request, [self](error_code error) {
     if (error) return self->finish("the WebSocket handshake failed: " + error.message());
     self->opened();
   });
 }
 
-void WebSocketSession::dial(const HostPort& to, const std::string& path, Duration bound) {
+void WebSocketSession::dial(const HostPort& to, const std::string& role, const std::string& path,
+                            Duration bound) {
   const auto self = shared_from_this();
   const std::string address = to.host + ":" + to.port;
   deadline_.set(
       bound, [self, address] { self->finish(address + " didn't answer in time; is it up and reachable?"); });
-  stream_->connect(to, "manager", [self, address, path](error_code error) {
+  stream_->connect(to, role, [self, address, path](error_code error) {
     if (error) return self->finish(address + " can't be reached: " + self->stream_->why(error));
     auto on_answer = [self, address](error_code failed) {
       if (!failed) return self->opened();
@@ -76,19 +91,22 @@ void WebSocketSession::opened() {
 }
 
 void WebSocketSession::read() {
-  if (finished_) return;
-  beast_->socket.async_read(
-      buffer_, [self = shared_from_this()](error_code error, std::size_t) { self->on_read(error); });
+  if (finished_ || !open_ || reading_ || (paused_ && !closing_)) return;
+  reading_ = true;
+  beast_->socket.async_read(buffer_, [self = shared_from_this()](error_code error, std::size_t) {
+    self->reading_ = false;
+    self->on_read(error);
+  });
 }
 
 void WebSocketSession::on_read(error_code error) {
   if (finished_) return;
   if (error) return finish(read_failure(error));
-  if (!beast_->socket.got_text()) return begin_close("the peer sent a binary message");
-  std::string text(static_cast<const char*>(buffer_.data().data()), buffer_.size());
+  if (!limits_.bytes && !beast_->socket.got_text()) return begin_close("the peer sent a binary message");
+  std::string message(static_cast<const char*>(buffer_.data().data()), buffer_.size());
   buffer_.consume(buffer_.size());
   buffer_.shrink_to_fit();  // one large message shall not hold its memory for the life of the connection
-  if (!closing_ && events_.on_message) events_.on_message(shared_from_this(), std::move(text));
+  if (!closing_ && events_.on_message) events_.on_message(shared_from_this(), std::move(message));
   read();
 }
 
@@ -103,26 +121,41 @@ std::string WebSocketSession::read_failure(const error_code& error) const {
   return stream_->why(error);
 }
 
-bool WebSocketSession::send(std::string text) {
+bool WebSocketSession::send(std::string message) {
   const std::lock_guard lock(mutex_);
   if (shut_) return false;
-  if (queued_bytes_ + text.size() > limits_.queued_bytes) {
+  if (queued_bytes_ + message.size() > limits_.queued_bytes) {
     shut_ = true;
     loop_->post(
         [self = shared_from_this()] { self->finish("the peer reads too slowly: the send queue is full"); });
     return false;
   }
-  queued_bytes_ += text.size();
-  queue_.push_back(std::move(text));
+  queued_bytes_ += message.size();
+  queue_.push_back(std::move(message));
   if (queue_.size() == 1) loop_->post([self = shared_from_this()] { self->write(); });
   return true;
 }
 
-void WebSocketSession::close() {
+std::size_t WebSocketSession::queued() const {
+  const std::lock_guard lock(mutex_);
+  return queued_bytes_;
+}
+
+void WebSocketSession::pause(bool paused) {
+  loop_->post([self = shared_from_this(), paused] {
+    self->paused_ = paused;
+    self->read();
+  });
+}
+
+void WebSocketSession::close(const std::string& why) {
   const std::lock_guard lock(mutex_);
   if (shut_) return;
   shut_ = true;
-  loop_->post([self = shared_from_this()] { self->begin_close("closed by this side"); });
+  loop_->post([self = shared_from_this(), why] {
+    self->told_ = why.substr(0, kLongestWhy);
+    self->begin_close(why.empty() ? "closed by this side" : why);
+  });
 }
 
 const Peer& WebSocketSession::peer() const { return stream_->peer(); }
@@ -144,10 +177,13 @@ void WebSocketSession::write() {
     if (self->finished_) return;
     if (error) return self->finish(self->stream_->why(error));
     self->busy_ = false;
+    bool drained = false;
     {
       const std::lock_guard lock(self->mutex_);
       self->queued_bytes_ -= self->writing_.size();
+      drained = self->queued_bytes_ == 0;
     }
+    if (drained && self->events_.on_drained) self->events_.on_drained(self);
     self->write();
   };
   beast_->socket.async_write(asio::buffer(writing_), written);
@@ -159,19 +195,22 @@ void WebSocketSession::begin_close(const std::string& why) {
   close_reason_ = why;
   if (!open_) return finish(why);
   deadline_.set(kCloseTime, [self = shared_from_this(), why] { self->finish(why); });
+  read();  // or the peer's end of the handshake would not be heard
   write();
 }
 
 void WebSocketSession::say_close() {
   close_said_ = true;
-  beast_->socket.async_close(websocket::close_code::normal,
+  const websocket::close_reason reason(websocket::close_code::normal, told_);
+  beast_->socket.async_close(reason,
                              [self = shared_from_this()](error_code) { self->finish(self->close_reason_); });
 }
 
 // Wakes at each third of the idle time: pings, or gives up.
 void WebSocketSession::watch() {
   if (finished_ || closing_) return;
-  const Duration silent = std::chrono::steady_clock::now() - stream_->last_read();
+  // One that isn't listened to can't be heard; it ends with whoever makes it wait.
+  const Duration silent = paused_ ? Duration() : std::chrono::steady_clock::now() - stream_->last_read();
   if (silent >= limits_.idle_time) {
     const auto time = std::chrono::duration_cast<std::chrono::milliseconds>(limits_.idle_time).count();
     return finish("nothing came from the peer for " + std::to_string(time) + " ms");

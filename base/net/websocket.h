@@ -30,11 +30,13 @@ class WebSocketSession final : public WebSocket, public std::enable_shared_from_
   // Server: answers the upgrade that `request` asks for.
   void accept(const UpgradeRequest& request, Duration bound);
   // Client: connects and asks for the upgrade.
-  void dial(const HostPort& to, const std::string& path, Duration bound);
+  void dial(const HostPort& to, const std::string& role, const std::string& path, Duration bound);
   void abort(const std::string& why) { finish(why); }
 
-  bool send(std::string text) override;
-  void close() override;
+  bool send(std::string message) override;
+  std::size_t queued() const override;
+  void pause(bool paused) override;
+  void close(const std::string& why) override;
   const Peer& peer() const override;
 
  private:
@@ -61,13 +63,16 @@ class WebSocketSession final : public WebSocket, public std::enable_shared_from_
   std::string writing_;  // the message under way
   bool busy_ = false;    // a write is under way
   bool pinging_ = false;
+  bool reading_ = false;
+  bool paused_ = false;
   bool open_ = false;  // on_open has been called
   bool finished_ = false;
   bool closing_ = false;  // no more messages are handed out; what is queued is sent first
   bool close_said_ = false;
   std::string close_reason_;
+  std::string told_;  // of it, to the peer
 
-  std::mutex mutex_;  // of the members below
+  mutable std::mutex mutex_;  // of the members below
   std::deque<std::string> queue_;
   std::size_t queued_bytes_ = 0;  // of the message under way too
   bool shut_ = false;             // send() refuses

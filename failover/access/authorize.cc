@@ -81,10 +81,10 @@ const TenantUser* signed_in(const Directory& directory, const Principal& who) {
 const std::set<Permission>& permissions_of(StaffRole role) {
   using P = Permission;
   static const std::set<P> noc{P::see_fleet};
-  static const std::set<P> administrator{P::see_fleet,       P::operate_hosts,  P::decide_failback,
-                                         P::test_notices,    P::manage_tenants, P::see_access,
-                                         P::open_access,     P::see_machines,   P::run_machines,
-                                         P::change_machines, P::change_contents};
+  static const std::set<P> administrator{P::see_fleet,       P::operate_hosts,   P::decide_failback,
+                                         P::test_notices,    P::manage_tenants,  P::see_access,
+                                         P::open_access,     P::see_machines,    P::run_machines,
+                                         P::change_machines, P::change_contents, P::use_console};
   static const std::set<P> overseer{P::see_fleet, P::see_access, P::read_audit};
   switch (role) {
     case StaffRole::noc:
@@ -101,13 +101,13 @@ const std::set<Permission>& permissions_of(StaffRole role) {
 const std::set<Permission>& permissions_of(TenantRole role) {
   using P = Permission;
   static const std::set<P> viewer{P::see_machines, P::watch_access};
-  static const std::set<P> operates{P::see_machines,    P::run_machines,    P::change_machines,
-                                    P::change_contents, P::accept_delivery, P::watch_access,
-                                    P::end_access};
+  static const std::set<P> operates{P::see_machines,    P::run_machines, P::change_machines,
+                                    P::change_contents, P::use_console,  P::accept_delivery,
+                                    P::watch_access,    P::end_access};
   static const std::set<P> auditor{P::watch_access, P::read_own_audit};
-  static const std::set<P> owner{P::see_machines,    P::run_machines,    P::change_machines,
-                                 P::change_contents, P::accept_delivery, P::manage_users,
-                                 P::watch_access,    P::end_access,      P::read_own_audit};
+  static const std::set<P> owner{P::see_machines, P::run_machines,    P::change_machines, P::change_contents,
+                                 P::use_console,  P::accept_delivery, P::manage_users,    P::watch_access,
+                                 P::end_access,   P::read_own_audit};
   switch (role) {
     case TenantRole::owner:
       return owner;
@@ -155,6 +155,10 @@ std::optional<Error> why_denied(const Directory& directory, const Principal& pri
       ErrorCode::reason_required,
       fmt::format("it belongs to {}: say why first, `bascule access open {} --category … --reason …`",
                   scope.tenant.value, scope.tenant.value)};
+}
+
+std::string problem_of_reason(const std::string& reason) {
+  return words_of(reason).size() >= kLeastWords ? "" : "must have at least three different words";
 }
 
 std::string problem_of_reason(AccessCategory category, const std::string& reason) {

@@ -42,5 +42,6 @@ const AccessSession* open_access_of(const Directory& directory, const OperatorId
 // What is wrong with a reason for access; empty when it will do: at least three different words, those of the
 // category not counted.
 std::string problem_of_reason(AccessCategory category, const std::string& reason);
+std::string problem_of_reason(const std::string& reason);  // where there is no category
 
 }  // namespace bascule

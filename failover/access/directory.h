@@ -3,6 +3,7 @@
 
 #include <array>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,11 +25,28 @@ void fields(V& v, SignInRules& x) {
   v.optional("second_factor", x.second_factor);
 }
 
+// What a tenant's machines may have together, whether they run or not.
+struct Quota {
+  std::uint64_t vms = 0;
+  std::uint64_t memory_mib = 0;
+  std::uint64_t vcpus = 0;
+  std::uint64_t storage_mib = 0;
+  bool operator==(const Quota&) const = default;
+};
+template <class V>
+void fields(V& v, Quota& x) {
+  v("vms", x.vms);
+  v("memory_mib", x.memory_mib);
+  v("vcpus", x.vcpus);
+  v("storage_mib", x.storage_mib);
+}
+
 struct Tenant {
   int version = 1;
   TenantId id;  // a valid name
   WallTime created;
   SignInRules rules{};
+  std::optional<Quota> quota{};  // absent: its users make no machines themselves
 };
 template <class V>
 void fields(V& v, Tenant& x) {
@@ -36,6 +54,7 @@ void fields(V& v, Tenant& x) {
   v("id", x.id);
   v("created", x.created);
   v.optional("rules", x.rules);
+  v.optional("quota", x.quota);
 }
 
 // A time-based one-time password (RFC 6238: SHA-1, six digits, 30 s).

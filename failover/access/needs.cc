@@ -43,6 +43,9 @@ Need need_of(const State& state, const DeleteVm& e) {
 Need need_of(const State& state, const ChangeVolumesAsked& e) {
   return {permission_for(e.change), scope_of(state, e.vm), of_vm(e.vm)};
 }
+Need need_of(const State& state, const OpenConsole& e) {
+  return {P::use_console, scope_of(state, e.vm), of_vm(e.vm)};
+}
 Need need_of(const State&, const ClearHost& e) { return {P::operate_hosts, {}, of_host(e.host)}; }
 Need need_of(const State&, const PowerHost& e) { return {P::operate_hosts, {}, of_host(e.host)}; }
 Need need_of(const State&, const DrillHost& e) { return {P::operate_hosts, {}, of_host(e.host)}; }
@@ -62,6 +65,7 @@ Need need_of(const State& state, const AcceptDelivery& e) {
 Need need_of(const State&, const SetRules& e) {
   return {P::manage_users, {e.tenant, false}, "tenant/" + e.tenant.value};
 }
+Need need_of(const State&, const SetQuota& e) { return {P::manage_tenants, {}, "tenant/" + e.tenant.value}; }
 Need need_of(const State&, const InviteUser& e) {
   const std::string subject = "user/" + e.tenant.value + "/" + e.name;
   if (e.asked.token.empty()) return {P::manage_tenants, {}, subject};

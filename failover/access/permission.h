@@ -29,6 +29,7 @@ enum class Permission {
   run_machines,     // start, stop
   change_machines,  // create, resize
   change_contents,  // snapshots, roll back, delete: interior, closed to the provider from delivery on
+  use_console,      // its serial line and screen: interior too
   // Of one tenant, by its own users
   manage_users,     // invite, change and remove them, end their sessions and tokens
   accept_delivery,  // of a machine: from then on its contents are closed to the provider
@@ -50,6 +51,7 @@ constexpr auto enum_names(Permission) {
                     EnumName<P>{P::run_machines, "run_machines"},
                     EnumName<P>{P::change_machines, "change_machines"},
                     EnumName<P>{P::change_contents, "change_contents"},
+                    EnumName<P>{P::use_console, "use_console"},
                     EnumName<P>{P::manage_users, "manage_users"},
                     EnumName<P>{P::accept_delivery, "accept_delivery"},
                     EnumName<P>{P::watch_access, "watch_access"},
@@ -77,6 +79,8 @@ const std::set<Permission>& permissions_of(TenantRole role);
 // In a tenant's scope, or of the whole fleet.
 constexpr bool is_scoped(Permission permission) { return permission >= Permission::see_machines; }
 // Reaches inside a machine.
-constexpr bool is_interior(Permission permission) { return permission == Permission::change_contents; }
+constexpr bool is_interior(Permission permission) {
+  return permission == Permission::change_contents || permission == Permission::use_console;
+}
 
 }  // namespace bascule

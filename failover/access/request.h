@@ -56,6 +56,12 @@ struct SetRules {  // of a tenant, for its users
   TenantId tenant;
   SignInRules rules;
 };
+struct SetQuota {
+  static constexpr std::string_view kType = "set_quota";
+  Asked asked;
+  TenantId tenant;
+  Quota quota;
+};
 struct InviteUser {
   static constexpr std::string_view kType = "invite_user";
   Asked asked;
@@ -149,6 +155,12 @@ void fields(V& v, SetRules& x) {
   v("asked", x.asked);
   v("tenant", x.tenant);
   v("rules", x.rules);
+}
+template <class V>
+void fields(V& v, SetQuota& x) {
+  v("asked", x.asked);
+  v("tenant", x.tenant);
+  v("quota", x.quota);
 }
 template <class V>
 void fields(V& v, InviteUser& x) {

@@ -41,13 +41,32 @@ net::ServerOptions server_options(const PortalConfig& config) {
   return options;
 }
 
+// Consoles: whoever has a ticket; the manager knows whose it is.
+net::WebSocketPath consoles_through(net::WebSocketDialer& dialer, const std::string& manager) {
+  net::WebSocketLimits limits;
+  limits.bytes = true;
+  const auto door = [&dialer, manager, limits](const std::string& target, const net::Peer&) {
+    std::optional<net::WebSocketEvents> near;
+    if (!is_console(target)) return near;
+    const auto joint = net::WebSocketJoint::make([](const std::string&) {});
+    dialer.dial(manager, target, limits, joint->events(net::WebSocketJoint::End::far));
+    near = joint->events(net::WebSocketJoint::End::near);
+    return near;
+  };
+  return {door, limits};
+}
+
 int run(const PortalConfig& config, const sigset_t& ending) {
   const auto manager = net::HttpPool::make(pool_options(config));
   if (!manager) return fail(manager.error());
+  const auto dialer = net::WebSocketDialer::make(pool_options(config).client);
+  if (!dialer) return fail(dialer.error());
   SystemRandom random;
   Relay relay(**manager, random);
+  net::ServerOptions options = server_options(config);
+  options.websockets[std::string(kConsolePath)] = consoles_through(**dialer, config.manager.address);
   const auto server =
-      net::Server::start(server_options(config), [&relay](net::HttpRequest request, net::HttpReply reply) {
+      net::Server::start(std::move(options), [&relay](net::HttpRequest request, net::HttpReply reply) {
         relay.handle(std::move(request), std::move(reply));
       });
   if (!server) return fail(server.error());

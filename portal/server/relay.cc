@@ -6,7 +6,8 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "base/model.h"
+#include "base/net/problem.h"
+#include "base/secret.h"
 
 namespace bascule::portal {
 namespace {
@@ -18,25 +19,6 @@ constexpr std::array<std::string_view, 6> kRequestHeaders{"authorization", "x-re
 constexpr std::array<std::string_view, 6> kResponseHeaders{"x-request-id",     "retry-after", "etag",
                                                            "www-authenticate", "location",    "link"};
 
-// RFC 9457, as the manager writes it.
-struct Problem {
-  std::string type;
-  std::string title;
-  int status = 0;
-  std::string detail;
-  std::string code;
-  std::string request;
-};
-template <class V>
-void fields(V& v, Problem& x) {
-  v("type", x.type);
-  v("title", x.title);
-  v("status", x.status);
-  v("detail", x.detail);
-  v("code", x.code);
-  v.optional("request", x.request);
-}
-
 struct Health {
   std::string portal = "up";
 };
@@ -47,15 +29,10 @@ void fields(V& v, Health& x) {
 
 net::HttpResponse problem(int status, ErrorCode code, std::string title, std::string detail,
                           const std::string& request) {
-  const std::string name(name_of(code));
-  net::HttpResponse response;
-  response.status = status;
-  response.content_type = "application/problem+json";
-  response.body = json::encode_text(
-      Problem{"urn:bascule:problem:" + name, std::move(title), status, std::move(detail), name, request});
-  if (!request.empty()) response.headers["x-request-id"] = request;
-  if (status == 503) response.headers["retry-after"] = "2";
-  return response;
+  net::Problem made = net::make_problem(status, code, std::move(title), std::move(detail));
+  made.request = request;
+  if (status == 503) made.retry_after_s = 2;
+  return net::respond(made);
 }
 
 // The manager is gone or busy; nothing of where it is or what it said is for the internet.
@@ -71,6 +48,10 @@ net::HttpResponse without_manager(const Error& error, const std::string& request
 }
 
 }  // namespace
+
+bool is_console(const std::string& target) {
+  return target.starts_with(kConsolePath) && is_secret(std::string_view(target).substr(kConsolePath.size()));
+}
 
 Result<net::HttpRequest> clean_request(const net::HttpRequest& request, const std::string& source) {
   if (std::find(kMethods.begin(), kMethods.end(), request.method) == kMethods.end())

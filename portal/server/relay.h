@@ -17,6 +17,9 @@
 
 namespace bascule::portal {
 
+inline constexpr std::string_view kConsolePath = "/v1/consoles/";  // and a ticket
+bool is_console(const std::string& target);                        // by its form
+
 // The request as the manager gets it; an error (`invalid`) says why it goes no further. `source`: the
 // address that it came from, without the port.
 Result<net::HttpRequest> clean_request(const net::HttpRequest& request, const std::string& source);

@@ -39,10 +39,13 @@ class FuzzedServer {
     options.http.body_bytes = kBody;
     options.http.request_time = 1s;
     options.http.idle_time = 1s;
-    options.websocket.message_bytes = kBody;
-    options.websockets["/host-session"].on_message = [this](const auto&, const std::string& text) {
+    WebSocketEvents events;
+    events.on_message = [this](const auto&, const std::string& text) {
       if (text.size() > kBody) ++beyond_;
     };
+    WebSocketPath& path = options.websockets["/host-session"];
+    path.limits.message_bytes = kBody;
+    path.door = [events](const std::string&, const Peer&) { return std::optional(events); };
     auto server =
         Server::start(std::move(options), [this](const HttpRequest& request, const HttpReply& reply) {
           if (request.body.size() > kBody || request.target.size() > 8192 || request.method.empty())

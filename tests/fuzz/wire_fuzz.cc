@@ -74,11 +74,17 @@ std::vector<std::string> good_messages() {
   change.order = wire::ChangeVolumes{start.spec, wire::Grow{"gold", "web-1", 40}};
   wire::Command follow = command;
   follow.order = wire::FollowVolumes{start.spec};
-  return {json::encode_text(wire::FromHost(hello)),     json::encode_text(wire::FromHost(wire::Heartbeat{})),
-          json::encode_text(wire::FromHost(reply)),     json::encode_text(wire::FromManager(wire::Welcome{})),
-          json::encode_text(wire::FromHost(seen)),      json::encode_text(wire::FromManager(follow)),
-          json::encode_text(wire::FromManager(change)), json::encode_text(wire::FromManager(command)),
-          json::encode_text(wire::LeaseRequest{}),      json::encode_text(wire::LeaseReply{}),
+  return {json::encode_text(wire::FromHost(hello)),
+          json::encode_text(wire::FromHost(wire::Heartbeat{})),
+          json::encode_text(wire::FromHost(reply)),
+          json::encode_text(wire::FromManager(wire::Welcome{})),
+          json::encode_text(wire::FromHost(seen)),
+          json::encode_text(wire::FromManager(follow)),
+          json::encode_text(wire::FromManager(change)),
+          json::encode_text(wire::FromManager(command)),
+          json::encode_text(wire::FromManager(wire::OpenStream{"bst_x", VmId("v"), Generation(3), {}})),
+          json::encode_text(wire::LeaseRequest{}),
+          json::encode_text(wire::LeaseReply{}),
           json::encode_text(wire::LeaseFile{})};
 }
 

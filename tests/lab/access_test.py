@@ -1,15 +1,12 @@
 """Whose a machine is: a reason before anybody of the provider works on it, and its tenant's users at the portal."""
-import json
-import os
 import subprocess
 import time
 
-from bascule_lab import config, product
+from bascule_lab import product
 
-from harness import GUESTS, LabError, expect, refused
+from harness import GUESTS, User, expect, refused
 
 REASON = "the first machines of their contract"
-PASSWORD = "correct horse battery"
 
 
 def open_access(lab):
@@ -48,35 +45,6 @@ def test_a_tenants_machine_needs_a_reason(lab):
     lab.bascule("vm", "show", "acme/web-1")
     looks = trail(lab, "look_at")
     expect(looks and all(look["actor"] == "alice" for look in looks), f"each look is in the audit: {looks}")
-
-
-
-class User:
-    """A tenant's user at their own computer: the CLI, through the portal."""
-
-    def __init__(self, lab, name):
-        self.lab, self.name = lab, name
-        self.config = config.write_tenant_client(lab.instance, name)
-
-    def __call__(self, *argv, said=None, token=None):
-        environment = dict(os.environ, BASCULE_CONFIG=str(self.config), **({"BASCULE_TOKEN": token} if token else {}))
-        done = subprocess.run([self.lab.instance.bin_dir / "bascule", "--json", *argv], input=said, env=environment,
-                              capture_output=True, text=True, timeout=60, check=False)
-        if done.returncode != 0:
-            raise LabError(f"{self.name}: bascule {' '.join(argv)}: exit {done.returncode}: {done.stderr.strip()}")
-        return json.loads(done.stdout) if done.stdout.strip().startswith(("{", "[")) else done.stdout
-
-    def refused(self, words, *argv, **how):
-        try:
-            self(*argv, **how)
-        except LabError as error:
-            expect(words in str(error), f"it should say \"{words}\": {error}")
-        else:
-            expect(False, f"{' '.join(argv)} should be refused")
-
-    def join(self, invitation):
-        self("set-password", self.name, "--invitation", invitation, said=PASSWORD + "\n")
-        self("sign-in", self.name, said=PASSWORD + "\n")
 
 
 def curl(lab, certificate, url):

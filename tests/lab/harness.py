@@ -8,8 +8,10 @@ manager's [policy], and `storage` = "rbd" gives it a Ceph cluster at each site. 
 """
 import contextlib
 import io
+import json
 import os
 import re
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -17,7 +19,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT / "packaging/lab"))
 
-from bascule_lab import api, cli, lifecycle, machine, product, seed, sinks  # noqa: E402
+from bascule_lab import api, cli, config, lifecycle, machine, product, seed, sinks  # noqa: E402
 from bascule_lab.instance import HOSTS, LabError, make_instance, site_of  # noqa: E402
 
 from observer import Observer  # noqa: E402
@@ -25,6 +27,7 @@ from observer import Observer  # noqa: E402
 GUESTS = product.DEMO_GUESTS
 NAME = os.environ.get("BASCULE_TEST_LAB", "test")
 NET = os.environ.get("BASCULE_TEST_NET")
+PASSWORD = "correct horse battery"
 PATIENCE = 3  # the bounds of waits are those of a machine that does nothing else
 # A sanitizer's report, or the C++ runtime's last words, and what follows.
 CRASH = re.compile(r"^(==\d+==ERROR: |.*: runtime error: |terminate called ).*(\n.*){0,30}", re.MULTILINE)
@@ -198,3 +201,34 @@ class Lab:
 
     def texts(self):
         return sinks.received(self.instance, "sms")
+
+
+class User:
+    """A tenant's user at their own computer: the CLI, through the portal."""
+
+    def __init__(self, lab, name):
+        self.lab, self.name = lab, name
+        self.config = config.write_tenant_client(lab.instance, name)
+
+    def __call__(self, *argv, said=None, token=None):
+        done = subprocess.run([self.lab.instance.bin_dir / "bascule", "--json", *argv], input=said,
+                              env=self.environment(token),
+                              capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode != 0:
+            raise LabError(f"{self.name}: bascule {' '.join(argv)}: exit {done.returncode}: {done.stderr.strip()}")
+        return json.loads(done.stdout) if done.stdout.strip().startswith(("{", "[")) else done.stdout
+
+    def environment(self, token=None):
+        return dict(os.environ, BASCULE_CONFIG=str(self.config), **({"BASCULE_TOKEN": token} if token else {}))
+
+    def refused(self, words, *argv, **how):
+        try:
+            self(*argv, **how)
+        except LabError as error:
+            expect(words in str(error), f"it should say \"{words}\": {error}")
+        else:
+            expect(False, f"{' '.join(argv)} should be refused")
+
+    def join(self, invitation):
+        self("set-password", self.name, "--invitation", invitation, said=PASSWORD + "\n")
+        self("sign-in", self.name, said=PASSWORD + "\n")

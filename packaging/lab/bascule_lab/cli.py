@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from . import bmc, ceph, lifecycle, machine, network, process, product, sinks
+from . import bmc, ceph, cloud_image, lifecycle, machine, network, process, product, sinks
 from .instance import HOSTS, MACHINES, SITES, LabError, make_instance, require_machine, site_of
 
 CUTS = "HOST | witness | sites | site:SITE | witness:SITE"
@@ -190,6 +190,11 @@ def do_demo(lab, args):
     product.demo(lab, lifecycle.Steps(), "gold" if ceph.is_wanted(lab) else "metro")
 
 
+def do_image(lab, args):
+    cloud_image.install_image(lab)
+    print(f"{cloud_image.NAME} is in the pool metro: tenants may make machines of it")
+
+
 def do_status(lab, args):
     return lifecycle.print_status(lab, args.json)
 
@@ -222,6 +227,7 @@ def make_parser():
          (("--policy",), {"action": "append", "default": [], "metavar": "LINE", "help": "a line of [policy]"}),
          (("--storage",), {"choices": ("dir", "rbd"), "default": "dir", "help": "rbd: two mirrored Ceph clusters too"}))
     verb("demo", do_demo, "commission the hosts and make the guests web-1 and web-2")
+    verb("image", do_image, "build the cloud image (by debootstrap, a minute) and offer it to tenants")
     verb("down", do_down, "remove the lab: nothing is left")
     verb("status", do_status, "machines, services, BMCs, cuts", as_json)
     verb("crash", do_crash, "cut a host's power: links first, then everything; its BMC goes on saying on", host)

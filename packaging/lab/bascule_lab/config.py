@@ -3,6 +3,7 @@ import shutil
 import uuid
 from pathlib import Path
 
+from . import cloud_image, guest
 from .instance import HOSTS, SAN_PORT, SITES, SMS_PORT, SMTP_PORT, WATCHDOG_TIMEOUT_S, WITNESS, site_of
 
 API_PORT = 7443
@@ -109,6 +110,14 @@ def write_host(instance, host, storage="dir"):
         'emulated = true\n')
 
 
+def _offer(instance):
+    """What tenants may make machines of: the image of cloud_image.py, once a test has installed it."""
+    return (f'[offer]\npool = "metro"\n\n[offer.network]\nbridge = "br0"\nrange = "{instance.net}.96.0/20"\n'
+            f'prefix = 16\n\n[[offer.image]]\nname = "{cloud_image.NAME}"\ndescription = "Debian 12, with cloud-init"\n'
+            f'least_mib = {cloud_image.DISK_MIB}\n\n[offer.image.kernel]\npool = "metro"\nkernel = "{guest.KERNEL}"\n'
+            f'initrd = "{cloud_image.INITRD}"\ncommand_line = "{cloud_image.COMMAND_LINE}"\n')
+
+
 def write_manager(instance, policy):
     """manager.toml and its secrets. `policy` is a list of "key = value" lines for [policy]."""
     etc = instance.machine_dir(WITNESS) / "etc/bascule"
@@ -126,6 +135,7 @@ def write_manager(instance, policy):
         parts.append(f'[[host]]\nname = "{host}"\nsite = "{site_of(host)}"\naddress = "{instance.address(host)}"\n'
                      f'[host.bmc]\nagent = "ipmitool"\naddress = "{instance.address("bmc:" + host)}"\nport = 623\n'
                      f'user = "{BMC_USER}"\npassword_file = "/etc/bascule/bmc/{host}"\n')
+    parts.append(_offer(instance))
     for person in STAFF:
         parts.append(f'[[staff]]\nname = "{person}"\nroles = ["administrator", "security_officer"]\n')
     _secret(etc / "smtp.password", NOTICE_PASSWORD)

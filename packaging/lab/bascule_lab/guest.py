@@ -37,8 +37,8 @@ def _kernel_package():
     return real[0]
 
 
-def _load_order(modules):
-    """The files of MODULES and all that they depend on, each after its dependencies."""
+def _load_order(modules, wanted):
+    """The files of the wanted modules and all that they depend on, each after its dependencies."""
     files = {path.stem.replace("-", "_"): path for path in modules.rglob("*.ko")}
     order = []
 
@@ -51,25 +51,40 @@ def _load_order(modules):
             add(other.replace("-", "_"))
         order.append(path)
 
-    for name in MODULES:
+    for name in wanted:
         add(name)
     return order
 
 
-def _make_initramfs(root, busybox, modules):
-    for directory in ("bin", "sbin", "mod", "etc/acpi/PWRF", "dev"):
+def make_initramfs(work, init, modules, target, add=lambda root: None):
+    """An initramfs with busybox, these modules and this script as its init; `add` may put more into it. Returns the
+    unpacked kernel package."""
+    kernel = _unpack(_kernel_package(), work)
+    busybox = _unpack("busybox-static", work) / "bin/busybox"
+    root = work / "root"
+    for directory in ("bin", "sbin", "mod", "dev"):
         (root / directory).mkdir(parents=True)
     shutil.copy2(busybox, root / "bin/busybox")
     (root / "bin/sh").symlink_to("busybox")
-    order = _load_order(modules)
+    order = _load_order(next(kernel.glob("lib/modules/*")) / "kernel", modules)
     for path in order:
         shutil.copy2(path, root / "mod")
     (root / "mod/order").write_text(" ".join(path.stem for path in order) + "\n")
+    shutil.copy2(init, root / "init")
+    (root / "init").chmod(0o755)
+    add(root)
+    archive = subprocess.run("find . | cpio -o -H newc --quiet | gzip -9", shell=True, cwd=root, check=True,
+                             capture_output=True).stdout
+    target.with_suffix(".new").write_bytes(archive)
+    os.replace(target.with_suffix(".new"), target)
+    return kernel
+
+
+def _add_programs(root):
+    (root / "etc/acpi/PWRF").mkdir(parents=True)
     power_button = root / "etc/acpi/PWRF/00000080"
     power_button.write_text("#!/bin/sh\nsync\nexec /bin/poweroff -f\n")
     power_button.chmod(0o755)
-    shutil.copy2(SOURCES / "init", root / "init")
-    (root / "init").chmod(0o755)
     for program in ("heartbeat", "iops"):
         run("cc", "-static", "-O2", "-Wall", "-Werror", "-o", root / "bin" / program, SOURCES / f"{program}.c")
         run("strip", root / "bin" / program)
@@ -84,15 +99,8 @@ def ensure_image():
     with tempfile.TemporaryDirectory(prefix="lab-guest-") as scratch:
         work = Path(scratch)
         work.chmod(0o755)
-        kernel = _unpack(_kernel_package(), work)
-        busybox = _unpack("busybox-static", work) / "bin/busybox"
-        root = work / "root"
-        _make_initramfs(root, busybox, next(kernel.glob("lib/modules/*")) / "kernel")
-        archive = subprocess.run("find . | cpio -o -H newc --quiet | gzip -9", shell=True, cwd=root, check=True,
-                                 capture_output=True).stdout
+        kernel = make_initramfs(work, SOURCES / "init", MODULES, IMAGE_DIR / INITRD, _add_programs)
         shutil.copy(next(kernel.glob("boot/vmlinuz-*")), IMAGE_DIR / KERNEL)
-        (IMAGE_DIR / f"{INITRD}.new").write_bytes(archive)
-        os.replace(IMAGE_DIR / f"{INITRD}.new", IMAGE_DIR / INITRD)
     return True
 
 

@@ -201,7 +201,9 @@ std::vector<std::pair<std::string, EventBody>> changes(const Asked& asked, const
           {"open_access", OpenAccess{asked, kAcme, AccessCategory::legal, 1h}},
           {"end_access", EndAccess{asked, AccessId("x")}},
           {"accept_delivery", AcceptDelivery{asked, vm}},
+          {"open_console", OpenConsole{asked, vm}},
           {"set_rules", SetRules{asked, kAcme, {}}},
+          {"set_quota", SetQuota{asked, kAcme, {}}},
           {"invite_user", InviteUser{asked, kAcme, "new", {TenantRole::viewer}, std::string(64, 'a')}},
           {"change_user", ChangeUser{asked, OperatorId("acme/viewer"), {TenantRole::operates}, false}},
           {"remove_user", RemoveUser{asked, OperatorId("acme/viewer")}}};

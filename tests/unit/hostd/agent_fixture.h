@@ -66,7 +66,8 @@ struct Host {
                                              const std::lock_guard lock(mutex);
                                              if (forward) forward(message);
                                              told.push_back(std::move(message));
-                                           }});
+                                           },
+                                           folder.path()});
     hypervisor.subscribe({[this](const DomainEvent& event) { agent->on_domain(event); },
                           [this](bool connected, const std::string&) { agent->on_connection(connected); }});
     agent->adopt();

@@ -54,6 +54,21 @@ DomainPlan rbd_plan() {
   return plan;
 }
 
+// As a tenant makes one.
+DomainPlan tenant_plan() {
+  DomainPlan plan;
+  plan.spec = small_vm();
+  plan.spec.name = "acme/shop-1";
+  plan.spec.tenant = TenantId("acme");
+  plan.spec.screen = true;
+  plan.spec.seed = Seed{"{}", "", ""};
+  plan.generation = Generation(1);
+  plan.spec.disks = {{"metro", "shop-1", 64}};
+  plan.disks = {FileSource{"/srv/metro/shop-1"}};
+  plan.seed_path = "/run/bascule/seeds/2f0a3c1e.iso";
+  return plan;
+}
+
 // BASCULE_UPDATE_GOLDEN=1 writes the files anew; look at the difference before committing it.
 void check_golden(const std::string& name, const std::string& text) {
   const std::string path = std::string(BASCULE_SOURCE_DIR) + "/tests/golden/domain_xml/" + name + ".xml";
@@ -65,6 +80,7 @@ TEST_CASE("definitions are those of the golden files") {
   check_golden("kernel", domain_xml(kernel_plan()));
   check_golden("nbd", domain_xml(nbd_plan()));
   check_golden("rbd", domain_xml(rbd_plan()));
+  check_golden("tenant", domain_xml(tenant_plan()));
 }
 
 TEST_CASE("a disk's key is handed over apart from the definition, once per client") {
@@ -81,6 +97,7 @@ TEST_CASE("a definition of ours keeps the device policy") {
   CHECK(check_device_policy(domain_xml(kernel_plan())).empty());
   CHECK(check_device_policy(domain_xml(nbd_plan())).empty());
   CHECK(check_device_policy(domain_xml(rbd_plan())).empty());
+  CHECK(check_device_policy(domain_xml(tenant_plan())).empty());
 }
 
 TEST_CASE("a definition says who it is") {

@@ -18,11 +18,11 @@
 namespace bascule::hostd {
 namespace {
 
-const BootId kBoot("boot-1");
+const BootId kThisBoot("boot-1");
 
 wire::LeaseFile lease(LeaseMode mode, bool held, Duration stop_at) {
   wire::LeaseFile file;
-  file.boot_id = kBoot;
+  file.boot_id = kThisBoot;
   file.mode = mode;
   file.held = held;
   file.stop_at = stop_at;
@@ -33,7 +33,7 @@ wire::LeaseFile lease(LeaseMode mode, bool held, Duration stop_at) {
 
 TEST_CASE("in mode stop a guest may begin only under a held lease of this boot") {
   const auto allowed = [](const Result<wire::LeaseFile>& file, Duration now) {
-    return lease_allows_start(file, kBoot, now).has_value();
+    return lease_allows_start(file, kThisBoot, now).has_value();
   };
   CHECK(allowed(lease(LeaseMode::stop, true, 110s), 109s));
   CHECK_FALSE(allowed(lease(LeaseMode::stop, true, 110s), 110s));
@@ -45,14 +45,14 @@ TEST_CASE("in mode stop a guest may begin only under a held lease of this boot")
 }
 
 TEST_CASE("a guard that stopped writing doesn't run") {
-  CHECK(guard_status(lease(LeaseMode::stop, true, 110s), kBoot, 101s).running);
-  CHECK(guard_status(lease(LeaseMode::stop, true, 110s), kBoot, 101s).watchdog_armed);
-  const wire::GuardStatus stale = guard_status(lease(LeaseMode::stop, true, 110s), kBoot, 106s);
+  CHECK(guard_status(lease(LeaseMode::stop, true, 110s), kThisBoot, 101s).running);
+  CHECK(guard_status(lease(LeaseMode::stop, true, 110s), kThisBoot, 101s).watchdog_armed);
+  const wire::GuardStatus stale = guard_status(lease(LeaseMode::stop, true, 110s), kThisBoot, 106s);
   CHECK_FALSE(stale.running);
   CHECK_FALSE(stale.watchdog_armed);
   CHECK_FALSE(stale.problem.empty());
   CHECK_FALSE(guard_status(lease(LeaseMode::stop, true, 110s), BootId("other"), 101s).running);
-  CHECK_FALSE(guard_status(failure(ErrorCode::not_found, "none"), kBoot, 101s).running);
+  CHECK_FALSE(guard_status(failure(ErrorCode::not_found, "none"), kThisBoot, 101s).running);
 }
 
 TEST_CASE("USB buses are locked and what is plugged in is told with vendor and serial number") {

@@ -31,7 +31,8 @@ class Manager {
       REQUIRE(heard_.put(std::move(text)));
     };
     events.on_close = [](const std::shared_ptr<net::WebSocket>&, std::string) {};
-    options.websockets[std::string(wire::kHostSessionPath)] = events;
+    options.websockets[std::string(wire::kHostSessionPath)].door =
+        [events](const std::string&, const net::Peer&) { return std::optional(events); };
     auto server = net::Server::start(options, [](net::HttpRequest, net::HttpReply reply) {
       net::HttpResponse nothing;
       nothing.status = 404;
@@ -94,7 +95,7 @@ struct Conversation : Host {
 
   Conversation() {
     forward = [this](const wire::FromHost& message) { session.say(message); };
-    session.start(*agent, *probe, workers);
+    session.start(*agent, *probe, workers, nullptr);
   }
   ~Conversation() { forward = nullptr; }
 };

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include "hostd/bounded_call.h"
+#include "hostd/qemu_img.h"
 #include "hostd/storage_dir.h"
 #include "hostd/storage_nbd.h"
 #include "tests/unit/hostd/temporary_folder.h"
@@ -36,6 +37,27 @@ TEST_CASE("no blank volume is made where a template's content was asked for") {
   Disk disk{"metro", "a", 8, DiskFormat::raw, "debian-12"};
   CHECK(make_dir_pool("metro", folder.path())->create({disk, {}, false}).error().code == ErrorCode::invalid);
   CHECK(std::filesystem::is_empty(folder.path()));
+}
+
+TEST_CASE("a volume begins with its template's content, in its own format and size") {
+  test::TemporaryFolder folder;
+  const auto pool = make_dir_pool("metro", folder.path());
+  std::filesystem::create_directory(folder.path("templates"));
+  test::write_file(folder.path("templates/debian"), "content" + std::string((1 << 20) - 7, '\0'));
+  const auto make = [&](const char* name, std::uint64_t mib, DiskFormat format, const char* from) {
+    return pool->create({{"metro", name, mib, format, from}, {}, false});
+  };
+  const Status raw = make("raw", 3, DiskFormat::raw, "debian");
+  REQUIRE_MESSAGE(raw, raw.error().message);
+  CHECK(test::read_file(folder.path("raw")).starts_with("content"));
+  CHECK(std::filesystem::file_size(folder.path("raw")) == 3 << 20);
+  REQUIRE(make("qcow2", 3, DiskFormat::qcow2, "debian"));
+  CHECK(inspect_image(folder.path("qcow2"))->bytes == 3 << 20);
+  std::filesystem::resize_file(folder.path("templates/debian"), 2 << 20);
+  CHECK(make("small", 1, DiskFormat::raw, "debian").error().code == ErrorCode::invalid);
+  CHECK(make("out", 3, DiskFormat::raw, "../raw").error().code == ErrorCode::invalid);
+  CHECK_FALSE(pool->exists("templates"));
+  CHECK_FALSE(std::filesystem::exists(folder.path("small")));
 }
 
 TEST_CASE("no name leads out of the pool") {

@@ -8,12 +8,12 @@ namespace bascule::hostd {
 namespace {
 
 const VmId kVm("2f0a3c1e-8c55-4d0c-9d4e-0a1b2c3d4e5f");
-const BootId kBoot("boot-1");
+const BootId kBootOfTombstones("boot-1");
 
 struct Fixture {
   test::TemporaryFolder folder;
   std::string path = folder.path() + "/tombstones.json";
-  std::unique_ptr<Tombstones> open(const BootId& boot = kBoot) {
+  std::unique_ptr<Tombstones> open(const BootId& boot = kBootOfTombstones) {
     Result<std::unique_ptr<Tombstones>> opened = Tombstones::open(path, boot);
     REQUIRE_MESSAGE(opened.has_value(), opened.error().message);
     return std::move(*opened);
@@ -78,7 +78,7 @@ TEST_CASE_FIXTURE(Fixture, "a damaged file stops the daemon with a word on what 
   for (const std::string& damaged :
        {changed, sound.substr(0, sound.size() / 2), std::string(), std::string("x\n{}")}) {
     test::write_file(path, damaged);
-    const auto opened = Tombstones::open(path, kBoot);
+    const auto opened = Tombstones::open(path, kBootOfTombstones);
     REQUIRE_FALSE(opened.has_value());
     CHECK(opened.error().code == ErrorCode::corrupt);
     CHECK(opened.error().message.find(path) != std::string::npos);
@@ -89,7 +89,7 @@ TEST_CASE("what can't be written changes nothing") {
   test::TemporaryFolder folder;
   const std::string inner = folder.path() + "/state";
   std::filesystem::create_directory(inner);
-  auto opened = Tombstones::open(inner + "/tombstones.json", kBoot);
+  auto opened = Tombstones::open(inner + "/tombstones.json", kBootOfTombstones);
   REQUIRE(opened.has_value());
   std::filesystem::remove_all(inner);
   CHECK_FALSE((*opened)->forbid(kVm, Generation(5)).has_value());

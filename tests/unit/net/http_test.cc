@@ -211,7 +211,7 @@ TEST_CASE("oversize bodies, headers and targets are refused, and the refusal arr
   REQUIRE(large);
   CHECK(large->status == 413);
   CHECK(large->content_type == "application/problem+json");
-  CHECK(large->body == R"({"status":413,"title":"the body exceeds 1000 bytes"})");
+  CHECK(contains(large->body, R"("detail":"the body exceeds 1000 bytes")"));
 
   HttpRequest with_header = get("/");
   for (int i = 0; i < 10; ++i) with_header.headers["x-" + std::to_string(i)] = std::string(4000, 'h');

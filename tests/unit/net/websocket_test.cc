@@ -10,6 +10,7 @@
 
 #include "base/net/http.h"
 #include "raw_peer.h"
+#include "seen.h"
 #include "test_pki.h"
 
 using namespace bascule;
@@ -17,81 +18,17 @@ using namespace bascule::net;
 using test::contains;
 using test::Pki;
 using test::RawPeer;
+using test::Seen;
 
 namespace {
-
-// What one end has seen, for the test's thread to wait for.
-class Seen {
- public:
-  WebSocketEvents events(bool echo = false) {
-    WebSocketEvents events;
-    events.on_open = [this](std::shared_ptr<WebSocket> socket) {
-      const std::lock_guard lock(mutex_);
-      socket_ = std::move(socket);
-      ++opened_;
-      changed_.notify_all();
-    };
-    events.on_message = [this, echo](const std::shared_ptr<WebSocket>& socket, std::string text) {
-      if (echo) CHECK(socket->send(text));
-      const std::lock_guard lock(mutex_);
-      messages_.push_back(std::move(text));
-      changed_.notify_all();
-    };
-    events.on_close = [this](const std::shared_ptr<WebSocket>&, std::string why) {
-      const std::lock_guard lock(mutex_);
-      reasons_.push_back(std::move(why));
-      changed_.notify_all();
-    };
-    return events;
-  }
-
-  std::shared_ptr<WebSocket> opened() {
-    std::unique_lock lock(mutex_);
-    CHECK(wait(lock, [this] { return socket_ != nullptr; }));
-    REQUIRE(socket_);
-    return socket_;
-  }
-  std::vector<std::string> messages(std::size_t count) {
-    std::unique_lock lock(mutex_);
-    CHECK(wait(lock, [this, count] { return messages_.size() >= count; }));
-    return messages_;
-  }
-  std::string closed() {
-    std::unique_lock lock(mutex_);
-    CHECK(wait(lock, [this] { return !reasons_.empty(); }));
-    REQUIRE(reasons_.size() == 1);
-    return reasons_.front();
-  }
-  int open_count() {
-    const std::lock_guard lock(mutex_);
-    return opened_;
-  }
-  bool is_closed() {
-    const std::lock_guard lock(mutex_);
-    return !reasons_.empty();
-  }
-
- private:
-  template <class Condition>
-  bool wait(std::unique_lock<std::mutex>& lock, Condition condition) {
-    return changed_.wait_for(lock, 10s, condition);
-  }
-
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::shared_ptr<WebSocket> socket_;
-  std::vector<std::string> messages_;
-  std::vector<std::string> reasons_;
-  int opened_ = 0;
-};
 
 std::unique_ptr<Server> start(const WebSocketEvents& events, WebSocketLimits limits = {}) {
   ServerOptions options;
   options.address = "127.0.0.1";
   options.tls = Pki::instance().files("manager");
   options.admit_role = "host";
-  options.websocket = limits;
-  options.websockets["/session"] = events;
+  options.websockets["/session"] = {
+      [events](const std::string&, const Peer&) { return std::optional(events); }, limits};
   auto server =
       Server::start(std::move(options), [](const HttpRequest&, const HttpReply& reply) { reply({}); });
   REQUIRE(server);

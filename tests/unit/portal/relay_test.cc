@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include "base/secret.h"
+
 #include <optional>
 
 #include "base/json.h"
@@ -39,6 +41,16 @@ net::HttpResponse handle(Manager& manager, net::HttpRequest request) {
 }
 
 }  // namespace
+
+TEST_CASE("only what may be a ticket is asked of the manager") {
+  SystemRandom random;
+  const std::string ticket = make_secret(random).reveal();
+  CHECK(is_console("/v1/consoles/" + ticket));
+  for (const char* path : {"/v1/consoles/", "/v1/consoles/bst_short", "/v1/vms/x"})
+    CHECK_FALSE(is_console(path));
+  CHECK_FALSE(is_console("/v1/consoles/" + ticket + "?x"));
+  CHECK_FALSE(is_console("/v1/consoles/../" + ticket));
+}
 
 TEST_CASE("what goes on to the manager is made anew, of what it needs") {
   net::HttpRequest request = request_of("POST", "/v1/sessions");

@@ -1,0 +1,177 @@
+#include "cluster/consoles.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "base/sha256.h"
+#include "failover/access/needs.h"
+
+namespace bascule {
+namespace {
+
+constexpr Duration kLookEvery = 250ms;
+constexpr Duration kHostTime = 10s;
+constexpr std::size_t kLargestMessage = 64 * 1024;
+constexpr std::size_t kMostWaiting = 4 * 1024 * 1024;  // bytes; the other end waits long before
+
+net::WebSocketLimits limits() {
+  net::WebSocketLimits limits;
+  limits.bytes = true;
+  limits.message_bytes = kLargestMessage;
+  limits.queued_bytes = kMostWaiting;
+  return limits;
+}
+
+std::string last_part(const std::string& target) { return target.substr(target.rfind('/') + 1); }
+
+Secret new_name() {
+  SystemRandom random;
+  return make_secret(random);
+}
+
+// The copy that it runs as now; nothing where there is none.
+std::optional<Copy> running_copy(const State& state, const Vm& vm) {
+  if (vm.record.phase != VmPhase::running || !vm.record.placement.owner) return std::nullopt;
+  const auto host = state.hosts.find(*vm.record.placement.owner);
+  if (host == state.hosts.end() || !host->second.record.boot_id) return std::nullopt;
+  return Copy{host->first, *host->second.record.boot_id};
+}
+
+}  // namespace
+
+Consoles::Consoles(const Clock& clock) : clock_(clock), thread_([this] { watch(); }) {}
+
+Consoles::~Consoles() {
+  end();
+  thread_.join();
+}
+
+void Consoles::connect(Tell tell, std::function<SnapshotPointer()> look) {
+  const std::lock_guard lock(mutex_);
+  tell_ = std::move(tell);
+  look_ = std::move(look);
+}
+
+void Consoles::end() {
+  std::map<Id, Held> open;
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+    tickets_.clear();
+    open = streams_;
+    changed_.notify_all();
+  }
+  for (const auto& [id, held] : open) held.joint->close("the manager stops");
+}
+
+Result<Secret> Consoles::admit(const Principal& who, const VmId& vm, wire::ConsoleKind kind) {
+  const std::lock_guard lock(mutex_);
+  if (ending_ || !look_) return failure(ErrorCode::unavailable, "the manager stops");
+  const auto theirs = [&who](const auto& entry) { return entry.second.who.id == who.id; };
+  const auto count = std::count_if(tickets_.begin(), tickets_.end(), theirs) +
+                     std::count_if(streams_.begin(), streams_.end(), theirs);
+  if (static_cast<std::size_t>(count) >= kMostOfOne || tickets_.size() + streams_.size() >= kMost)
+    return failure(ErrorCode::conflict, "too many consoles are open: close one");
+  const Secret ticket = new_name();
+  Held held;
+  held.who = who;
+  held.vm = vm;
+  held.kind = kind;
+  held.until = clock_.now() + kTicket;
+  tickets_.emplace(sha256_hex(ticket.reveal()), std::move(held));
+  changed_.notify_all();
+  return ticket;
+}
+
+net::WebSocketPath Consoles::door() {
+  return {[this](const std::string& target, const net::Peer&) { return enter(target); }, limits()};
+}
+
+net::WebSocketPath Consoles::host_door() {
+  return {[this](const std::string& target, const net::Peer& peer) { return answer(target, peer); },
+          limits()};
+}
+
+// A ticket is spent by the first try, whatever comes of it.
+std::optional<net::WebSocketEvents> Consoles::enter(const std::string& target) {
+  const Id ticket = sha256_hex(last_part(target));
+  const Secret name = new_name();
+  const Id id = sha256_hex(name.reveal());
+  const std::lock_guard lock(mutex_);
+  auto found = tickets_.extract(ticket);
+  if (found.empty() || ending_) return std::nullopt;
+  Held held = std::move(found.mapped());
+  if (held.until <= clock_.now()) return std::nullopt;
+  held.joint = net::WebSocketJoint::make([this, id](const std::string&) {
+    const std::lock_guard ended(mutex_);
+    streams_.erase(id);
+  });
+  const SnapshotPointer snapshot = look_();
+  const State& state = snapshot->state;
+  const auto vm = state.vms.find(held.vm);
+  const auto copy = vm == state.vms.end() ? std::nullopt : running_copy(state, vm->second);
+  held.until = clock_.now() + kHostTime;
+  if (copy) {
+    held.host = copy->host;
+    held.generation = vm->second.record.placement.generation;
+  }
+  const auto joint = held.joint;
+  const wire::OpenStream order{name.reveal(), held.vm, held.generation, held.kind};
+  // What is wrong already, the next look finds, and says it to whoever asked.
+  if (copy && why_over(state, held, clock_.now()).empty()) (void)tell_(*copy, order);
+  streams_.emplace(id, std::move(held));
+  changed_.notify_all();
+  return joint->events(net::WebSocketJoint::End::near);
+}
+
+std::optional<net::WebSocketEvents> Consoles::answer(const std::string& target, const net::Peer& peer) {
+  const std::lock_guard lock(mutex_);
+  const auto found = streams_.find(sha256_hex(last_part(target)));
+  if (found == streams_.end() || found->second.answered || found->second.host.value != peer.name)
+    return std::nullopt;
+  found->second.answered = true;
+  return found->second.joint->events(net::WebSocketJoint::End::far);
+}
+
+std::string Consoles::why_over(const State& state, const Held& held, Instant now) const {
+  const auto vm = state.vms.find(held.vm);
+  if (vm == state.vms.end()) return "the machine is gone";
+  if (const auto why = why_denied(state.directory, held.who, Permission::use_console, scope_of(vm->second)))
+    return why->message;
+  const auto copy = running_copy(state, vm->second);
+  if (!copy || copy->host != held.host || vm->second.record.placement.generation != held.generation)
+    return "the machine runs there no more";
+  if (!held.answered && held.until <= now) return "its host didn't open it in time: try again";
+  return "";
+}
+
+void Consoles::watch() {
+  std::unique_lock lock(mutex_);
+  while (!ending_) {
+    if (tickets_.empty() && streams_.empty())
+      changed_.wait(lock);
+    else
+      changed_.wait_for(lock, kLookEvery);
+    if (ending_) return;
+    lock.unlock();
+    sweep();
+    lock.lock();
+  }
+}
+
+void Consoles::sweep() {
+  std::vector<std::pair<std::shared_ptr<net::WebSocketJoint>, std::string>> over;
+  {
+    const std::lock_guard lock(mutex_);
+    const Instant now = clock_.now();
+    std::erase_if(tickets_, [now](const auto& entry) { return entry.second.until <= now; });
+    if (streams_.empty()) return;
+    const SnapshotPointer snapshot = look_();
+    for (const auto& [id, held] : streams_)
+      if (std::string why = why_over(snapshot->state, held, now); !why.empty())
+        over.emplace_back(held.joint, std::move(why));
+  }
+  for (const auto& [joint, why] : over) joint->close(why);  // it calls us back
+}
+
+}  // namespace bascule

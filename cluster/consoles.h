@@ -1,0 +1,77 @@
+// Consoles: who looks into which machine now, from the ticket to the last byte.
+//
+// Whoever may is given a ticket, good once and for half a minute, with which a WebSocket is opened; the
+// machine's host is told to dial in with the other end. Nothing of what passes is kept or looked at. Whether
+// its holder may still, and whether the machine still runs there, is asked of the newest snapshot several
+// times a second: when not, it ends. Thread-safe; one thread of its own.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "base/net/http.h"
+#include "base/secret.h"
+#include "base/time.h"
+#include "base/wire.h"
+#include "cluster/snapshot.h"
+#include "failover/access/authorize.h"
+
+namespace bascule {
+
+class Consoles {
+ public:
+  static constexpr std::size_t kMost = 4000;     // tickets and open ones together
+  static constexpr std::size_t kMostOfOne = 20;  // of one person
+  static constexpr Duration kTicket = 30s;
+
+  // Tells a host's boot; false when it has no session.
+  using Tell = std::function<bool(const Copy& host, const wire::OpenStream& order)>;
+
+  explicit Consoles(const Clock& clock);
+  ~Consoles();  // closes all; the servers whose doors it made must be gone
+  // Before the first ticket. What they call must outlive this, or its end.
+  void connect(Tell tell, std::function<SnapshotPointer()> look);
+  void end();  // closes all, and gives no more tickets
+
+  // `who` was found to be allowed to. The ticket is to be the last part of a path at the people's door.
+  Result<Secret> admit(const Principal& who, const VmId& vm, wire::ConsoleKind kind);
+
+  net::WebSocketPath door();       // for people
+  net::WebSocketPath host_door();  // at wire::kStreamPath
+
+ private:
+  struct Held {
+    Principal who;
+    VmId vm;
+    Generation generation;  // that runs
+    wire::ConsoleKind kind = wire::ConsoleKind::serial;
+    HostId host;
+    Instant until;                               // a ticket's end, or by when the host must have dialled
+    bool answered = false;                       // the host has dialled
+    std::shared_ptr<net::WebSocketJoint> joint;  // once it is open
+  };
+  using Id = std::string;  // of a ticket: its hash; of a stream: its name's
+
+  std::optional<net::WebSocketEvents> enter(const std::string& target);
+  std::optional<net::WebSocketEvents> answer(const std::string& target, const net::Peer& peer);
+  std::string why_over(const State& state, const Held& held, Instant now) const;
+  void watch();
+  void sweep();
+
+  const Clock& clock_;
+  Tell tell_;
+  std::function<SnapshotPointer()> look_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<Id, Held> tickets_;
+  std::map<Id, Held> streams_;
+  bool ending_ = false;
+  std::thread thread_;
+};
+
+}  // namespace bascule

@@ -1,0 +1,120 @@
+// What a tenant's own users make and look into: quotas, addresses, consoles.
+#include <doctest/doctest.h>
+
+#include "tests/scenarios/world.h"
+
+using namespace bascule;
+using bascule::test::World;
+
+namespace {
+
+const TenantId kTenant("acme");
+const OperatorId kHer("acme/anna");
+
+struct Tenancy : World {
+  Tenancy() {
+    add_site("paris");
+    add_host("paris-1", "paris");
+    start();
+    run(2s);
+    send(CreateTenant{asked(), kTenant});
+    TenantUser user;
+    user.id = kHer;
+    user.tenant = kTenant;
+    user.roles = {TenantRole::owner};
+    user.password = "$argon2id$";
+    Token token;
+    token.id = TokenId("t");
+    token.user = kHer;
+    token.expires = {INT64_MAX};
+    state.directory.users[kHer] = user;
+    state.directory.tokens[token.id] = token;
+  }
+  Asked by_anna(const std::string& reason = "") {
+    Asked made = asked("acme/anna", reason);
+    made.token = TokenId("t");
+    return made;
+  }
+  VmSpec spec(const std::string& name, std::uint32_t memory = 256, const std::string& address = "") {
+    VmSpec made;
+    made.id = VmId("00000000-0000-4000-8000-00000000010" + std::to_string(++made_));
+    made.name = "acme/" + name;
+    made.tenant = kTenant;
+    made.home = SiteId("paris");
+    made.memory_mib = memory;
+    made.disks = {{"metro", made.id.value, 1024}};
+    if (!address.empty()) made.nics = {{"br0", "", {address}}};
+    return made;
+  }
+  // What the engine says to it; empty: done, or under way.
+  std::string said(const Asked& request, EventBody event) {
+    send(std::move(event));
+    const auto answer = answers.find(request.request.value);
+    return answer == answers.end() || !answer->second.error ? "" : answer->second.error->message;
+  }
+  std::string create(const VmSpec& wanted) {
+    const Asked request = by_anna();
+    return said(request, CreateVm{request, wanted, false});
+  }
+  void quota(Quota quota) { send(SetQuota{asked(), kTenant, quota}); }
+
+ private:
+  int made_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Tenancy, "a tenant's users make machines within its quota; the staff may go beyond it") {
+  CHECK(create(spec("a")) == "acme has no quota yet: ask your provider for one");
+  quota({2, 600, 4, 4096});
+  CHECK(create(spec("a")) == "");
+  CHECK(create(spec("b", 345)) == "quota of memory in MiB: 256 of 600 are used, 345 more don't fit");
+  CHECK(create(spec("b", 344)) == "");
+  CHECK(
+      create(spec("c", 16)) ==
+      "quota of machines: 2 of 2 are used, 1 more don't fit; of memory in MiB: 600 of 600 are used, 16 more "
+      "don't fit");
+  send(OpenAccess{asked("alice", "more machines for them"), kTenant, AccessCategory::maintenance, 1h});
+  const Asked alice = asked();
+  CHECK(said(alice, CreateVm{alice, spec("d"), false}) == "");
+  CHECK(state.vms.size() == 3);
+}
+
+TEST_CASE_FIXTURE(Tenancy, "a quota is the staff's to give") {
+  const Asked request = by_anna();
+  CHECK(said(request, SetQuota{request, kTenant, {9, 9, 9, 9}}) == "nothing of that name is yours");
+  const Asked alice = asked();
+  CHECK(said(alice, SetQuota{alice, TenantId("nobody"), {}}) == "no tenant nobody");
+}
+
+TEST_CASE_FIXTURE(Tenancy, "no address is given twice") {
+  quota({9, 9000, 9, 90'000});
+  CHECK(create(spec("a", 64, "198.18.64.9")) == "");
+  CHECK(create(spec("b", 64, "198.18.64.9")) == "nics: the address 198.18.64.9 is another's");
+  VmSpec twice = spec("c", 64, "198.18.64.10");
+  twice.nics.push_back(twice.nics[0]);
+  CHECK(create(twice) == "nics: the address 198.18.64.10 is another's");
+}
+
+TEST_CASE_FIXTURE(Tenancy,
+                  "a console needs a reason of a tenant's user, and a machine that runs and has it") {
+  quota({9, 9000, 9, 90'000});
+  const VmSpec shop = spec("shop-1");
+  const auto open = [&](const std::string& reason, wire::ConsoleKind kind = wire::ConsoleKind::serial) {
+    const Asked request = by_anna(reason);
+    return said(request, OpenConsole{request, shop.id, kind});
+  };
+  CHECK(create(shop) == "");
+  CHECK(open("") == "reason: must have at least three different words");
+  CHECK(open("look look LOOK") == "reason: must have at least three different words");
+  CHECK(open("the shop hangs") == "shop-1 is stopped: it must run");
+  send(StartVmAsked{by_anna(), shop.id});
+  run(2s);
+  CHECK(open("the shop hangs") == "");
+  CHECK(open("the shop hangs", wire::ConsoleKind::screen) == "shop-1 has no screen, only a serial line");
+  // Its tenant made it: nobody of the provider has been inside, and nobody gets there.
+  send(OpenAccess{asked("alice", "the shop hangs"), kTenant, AccessCategory::incident, 1h});
+  const Asked alice = asked("alice", "the shop hangs");
+  CHECK(said(alice, OpenConsole{alice, shop.id, wire::ConsoleKind::serial}) ==
+        "it is delivered to acme, who alone gets inside");
+}
