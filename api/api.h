@@ -52,7 +52,7 @@ struct Services {
   std::function<Result<std::uint64_t>()> verify_audit;
   std::function<Result<AuditExport>(std::uint64_t after, std::size_t limit)> export_audit;
   // A ticket for somebody who was found to be allowed to use that console.
-  std::function<Result<Secret>(const Principal& who, const VmId& vm, wire::ConsoleKind kind)> console;
+  std::function<Result<Secret>(const Principal& who, Consoles::Wanted wanted)> console;
   std::string audit_key;          // public, PEM
   std::size_t notice_routes = 0;  // of mail and SMS in manager.toml
 };

@@ -31,8 +31,8 @@ Services services_of(Runner& runner, Store& store, const Notary& notary, Console
   services.export_audit = [&store](std::uint64_t after, std::size_t limit) {
     return export_audit(store, after, limit);
   };
-  services.console = [&consoles](const Principal& who, const VmId& vm, wire::ConsoleKind kind) {
-    return consoles.admit(who, vm, kind);
+  services.console = [&consoles](const Principal& who, Consoles::Wanted wanted) {
+    return consoles.admit(who, std::move(wanted));
   };
   services.audit_key = notary.public_pem();
   return services;

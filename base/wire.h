@@ -17,13 +17,13 @@
 #include "base/model.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "base/wire_console.h"
 #include "base/wire_volumes.h"
 
 namespace bascule::wire {
 
 inline constexpr int kProtocol = 1;
 inline constexpr std::string_view kHostSessionPath = "/host-session";
-inline constexpr std::string_view kStreamPath = "/stream/";  // and the stream's name
 inline constexpr std::string_view kLeasePath = "/lease";
 
 // ---- What a host sees ----
@@ -206,7 +206,8 @@ struct StartVm {
   static constexpr std::string_view kType = "start_vm";
   VmSpec spec;
   Takeover takeover = Takeover::none;
-  Generation ran;  // the last generation that ran: volumes that are older are not the VM's
+  Generation ran;          // the last generation that ran: volumes that are older are not the VM's
+  bool delivered = false;  // of volumes that are made now: its tenant alone gets inside from the beginning
 };
 
 // Make this site's copies of the VM's volumes follow the other site's; the reply comes when they are in step.
@@ -261,23 +262,6 @@ struct Command {
   Generation generation;  // of the VM
   Duration not_after{};   // on the host's own CLOCK_BOOTTIME, see Hello.clock
   std::variant<StartVm, StopVm, ForbidVm, ForgetVm, FollowVolumes, ChangeVolumes> order;
-};
-
-// What of a machine is looked at from outside: its first serial line, or its screen (RFB, RFC 6143).
-enum class ConsoleKind { serial, screen };
-constexpr auto enum_names(ConsoleKind) {
-  return std::array{EnumName<ConsoleKind>{ConsoleKind::serial, "serial"},
-                    EnumName<ConsoleKind>{ConsoleKind::screen, "screen"}};
-}
-
-// Dial the manager at kStreamPath and carry the bytes of that console there, until either end closes. What
-// can't be opened is closed at once, with the reason. No order: nothing of the machine's state changes.
-struct OpenStream {
-  static constexpr std::string_view kType = "open_stream";
-  std::string stream;  // a secret: whoever has it is this host's end
-  VmId vm;
-  Generation generation;
-  ConsoleKind kind = ConsoleKind::serial;
 };
 
 using FromManager = std::variant<Welcome, Command, OpenStream>;
@@ -402,6 +386,7 @@ void fields(V& v, StartVm& x) {
   v("spec", x.spec);
   v.optional("takeover", x.takeover);
   v.optional("ran", x.ran);
+  v.optional("delivered", x.delivered);
 }
 template <class V>
 void fields(V& v, FollowVolumes& x) {
@@ -438,13 +423,6 @@ void fields(V& v, Command& x) {
   v("generation", x.generation);
   v("not_after_ms", x.not_after);
   v("order", x.order);
-}
-template <class V>
-void fields(V& v, OpenStream& x) {
-  v("stream", x.stream);
-  v("vm", x.vm);
-  v("generation", x.generation);
-  v("kind", x.kind);
 }
 template <class V>
 void fields(V& v, LeaseRequest& x) {

@@ -44,6 +44,7 @@ void build(CLI::App& app, Session& session) {
   add_host_commands(app, session);
   add_vm_commands(app, session);
   add_offer_commands(app, session);
+  add_key_commands(app, session);
   add_failback_commands(app, session);
   add_people_commands(app, session);
   add_sign_in_commands(app, session);

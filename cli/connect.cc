@@ -23,9 +23,10 @@ void fields(V& v, TlsConfig& x) {
 }
 
 struct ClientConfig {
-  std::string manager;  // of an operator, with the certificate in [tls]; or:
-  std::string portal;   // of a tenant's user, who signs in
-  std::string ca;       // of the portal's certificate; empty: the system's count
+  std::string manager;                 // of an operator, with the certificate in [tls]; or:
+  std::string portal;                  // of a tenant's user, who signs in
+  std::string ca;                      // of the portal's certificate; empty: the system's count
+  std::string tenant_key, tenant_pin;  // files: what signs grants, and who vouches for it
   std::optional<TlsConfig> tls;
 };
 template <class V>
@@ -33,12 +34,16 @@ void fields(V& v, ClientConfig& x) {
   v.optional("manager", x.manager);
   v.optional("portal", x.portal);
   v.optional("ca", x.ca);
+  v.optional("tenant_key", x.tenant_key);
+  v.optional("tenant_pin", x.tenant_pin);
   v.optional("tls", x.tls);
 }
 
 void check_config(const ClientConfig& config, const ConfigProblem& problem) {
   if (config.manager.empty() == config.portal.empty())
     problem("manager", "either `manager` (of an operator) or `portal` (of a tenant's user) is needed");
+  if (config.tenant_key.empty() != config.tenant_pin.empty())
+    problem("tenant_key", "goes with `tenant_pin`, and the other way round");
   if (!config.manager.empty() && !config.tls) problem("tls", "is needed with `manager`: your certificate");
   if (!config.portal.empty() && config.tls) problem("tls", "is for operators; with `portal` you sign in");
 }
@@ -112,6 +117,16 @@ Outcome<std::unique_ptr<net::HttpClient>> connect(const Globals& globals) {
     if (kept) token = std::move(*kept);
   }
   return std::make_unique<SignedIn>(std::move(*client), std::move(token));
+}
+
+Outcome<TenantKeys> tenant_keys(const Globals& globals) {
+  const auto config = load_config<ClientConfig>(config_path(globals.config));
+  if (!config) return tl::unexpected(Failure{kUsage, config.error().message, ""});
+  if (config->tenant_key.empty())
+    return tl::unexpected(
+        Failure{kUsage, "no tenant's key is configured",
+                "Name it in client.toml: tenant_key and tenant_pin. `bascule key make` makes one."});
+  return TenantKeys{config->tenant_key, config->tenant_pin};
 }
 
 int check_config_file(const std::string& path) {

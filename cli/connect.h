@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "cli/grant.h"
 #include "cli/session.h"
 
 namespace bascule::cli {
@@ -17,6 +18,9 @@ Outcome<std::unique_ptr<net::HttpClient>> connect(const Globals& globals);
 
 // Where and how the configuration says to connect; without the token.
 Outcome<net::ClientOptions> client_options(const Globals& globals);
+
+// The tenant's key and its pin, as the configuration names them.
+Outcome<TenantKeys> tenant_keys(const Globals& globals);
 
 // For --check-config: says what it found; gives the exit code, 0 or 2.
 int check_config_file(const std::string& path);

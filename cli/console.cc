@@ -18,10 +18,13 @@ namespace bascule::cli {
 namespace {
 
 constexpr char kLeave = 0x1d;  // Ctrl-]
+constexpr int kSilence_ms = 10'000;
+constexpr Duration kLongestVisit = 8h;  // as long as a session
 
 struct ConsoleOptions {
   std::string vm;
   std::string reason;
+  std::string grant;  // a file
 };
 
 // Every key goes to the machine, until this ends.
@@ -59,8 +62,9 @@ class Line {
       socket_ = std::move(socket);
       tell();
     };
-    events.on_message = [](const std::shared_ptr<net::WebSocket>&, const std::string& bytes) {
+    events.on_message = [this](const std::shared_ptr<net::WebSocket>&, const std::string& bytes) {
       (void)!write(STDOUT_FILENO, bytes.data(), bytes.size());
+      tell();
     };
     events.on_close = [this](const std::shared_ptr<net::WebSocket>&, const std::string& why) {
       const std::lock_guard lock(mutex_);
@@ -71,29 +75,34 @@ class Line {
     return events;
   }
 
-  // What is typed goes out. Why the other side ended it; empty when this one did.
+  // What is typed goes out. Why the other side ended it; empty when this one did: by the key for it, or when
+  // nothing more was typed and the machine is silent.
   std::string carry() {
+    bool typing = true;
     while (true) {
       const std::shared_ptr<net::WebSocket> socket = this->socket();
       if (over()) return why();
-      pollfd files[] = {{changed_, POLLIN, 0}, {socket ? STDIN_FILENO : -1, POLLIN, 0}};
-      if (poll(files, 2, -1) < 0) continue;
+      pollfd files[] = {{changed_, POLLIN, 0}, {socket && typing ? STDIN_FILENO : -1, POLLIN, 0}};
+      const int seen = poll(files, 2, typing ? -1 : kSilence_ms);
+      if (seen < 0) continue;
       std::uint64_t ignored = 0;
       if (files[0].revents) (void)!read(changed_, &ignored, sizeof ignored);
-      if (socket && files[1].revents && !pass_on(*socket)) {
-        socket->close();
-        return "";
-      }
+      const Typed typed = seen > 0 && files[1].revents ? pass_on(*socket) : Typed::more;
+      typing = typing && typed != Typed::end;
+      if (seen > 0 && typed != Typed::leave) continue;
+      if (socket) socket->close();
+      return "";
     }
   }
 
  private:
-  static bool pass_on(net::WebSocket& socket) {
+  enum class Typed { more, leave, end };
+  static Typed pass_on(net::WebSocket& socket) {
     char block[1024];
     const ssize_t size = read(STDIN_FILENO, block, sizeof block);
-    if (size <= 0) return false;
+    if (size <= 0) return Typed::end;
     const std::string typed(block, static_cast<std::size_t>(size));
-    return typed.find(kLeave) == std::string::npos && socket.send(typed);
+    return typed.find(kLeave) == std::string::npos && socket.send(typed) ? Typed::more : Typed::leave;
   }
   void tell() {
     const std::uint64_t one = 1;
@@ -119,10 +128,48 @@ class Line {
   std::string why_;
 };
 
+struct ConsoleRequest {
+  std::string reason;
+  std::optional<Grant> grant;
+};
+template <class V>
+void fields(V& v, ConsoleRequest& x) {
+  v("reason", x.reason);
+  v.optional("grant", x.grant);
+}
+
+// By whoever has the tenant's key: a grant for themselves. Without the key it is asked for without one, which
+// will do where nothing is delivered yet.
+Outcome<std::optional<Grant>> own_grant(Session& session, const ConsoleOptions& options) {
+  const auto keys = tenant_keys(session.globals);
+  if (!keys) return std::nullopt;
+  const auto self = session.get("/v1/me");
+  if (!self) return tl::unexpected(self.error());
+  const auto vm = session.get("/v1/vms/" + segment(options.vm));
+  if (!vm) return tl::unexpected(vm.error());
+  const VmId id(text(parse(*vm), "id"));
+  const OperatorId who(text(parse(*self), "user"));
+  const auto grant = sign_grant(console_grant(id, who, options.reason, kLongestVisit), *keys);
+  if (!grant) return tl::unexpected(Failure{kUsage, grant.error().message, ""});
+  return std::optional(*grant);
+}
+
+Outcome<std::optional<Grant>> grant_in(const std::string& path) {
+  const auto read = read_document(path);
+  if (!read) return tl::unexpected(Failure{kUsage, read.error().message, ""});
+  const auto grant = json::decode_text<Grant>(*read, json::Unknown::refuse);
+  if (!grant) return tl::unexpected(Failure{kUsage, path + ": " + grant.error().message, ""});
+  return std::optional(*grant);
+}
+
 int open_console(Session& session, const ConsoleOptions& options) {
   const auto to = client_options(session.globals);
   if (!to) return session.report(to.error());
-  const auto made = session.post("/v1/vms/" + segment(options.vm) + "/console", reason_body(options.reason));
+  const bool granted = !options.grant.empty();
+  const auto grant = granted ? grant_in(options.grant) : own_grant(session, options);
+  if (!grant) return session.report(grant.error());
+  const std::string path = "/v1/vms/" + segment(options.vm) + (granted ? "/console/granted" : "/console");
+  const auto made = session.post(path, json::encode_text(ConsoleRequest{options.reason, *grant}));
   if (!made) return session.report(made.error());
   net::WebSocketLimits limits;
   limits.bytes = true;
@@ -149,6 +196,8 @@ void add_console_command(CLI::App& vm, Session& session) {
                   "  bascule vm console shop-1 --reason \"the web server doesn't start\"",
                   [&session, options] { return open_console(session, *options); });
   command.add_option("vm", options->vm, "Name or id of the VM")->required()->type_name("VM");
+  command.add_option("--grant", options->grant, "Of its tenant, for one of the provider's staff")
+      ->type_name("FILE");
   command.add_option("--reason", options->reason, "Why, in three words at least; goes into the audit")
       ->type_name("TEXT");
 }

@@ -335,6 +335,7 @@ void add_vm_commands(CLI::App& app, Session& session) {
   add_change(vm, session, "kill", "Stop a VM at once, without asking its guest", "is stopped", true);
   add_change(vm, session, "delete", "Delete a stopped VM", "is deleted", false);
   add_console_command(vm, session);
+  add_grant_command(vm, session);
   add_volume_commands(vm, session);
 }
 

@@ -64,7 +64,7 @@ void Consoles::end() {
   for (const auto& [id, held] : open) held.joint->close("the manager stops");
 }
 
-Result<Secret> Consoles::admit(const Principal& who, const VmId& vm, wire::ConsoleKind kind) {
+Result<Secret> Consoles::admit(const Principal& who, Wanted wanted) {
   const std::lock_guard lock(mutex_);
   if (ending_ || !look_) return failure(ErrorCode::unavailable, "the manager stops");
   const auto theirs = [&who](const auto& entry) { return entry.second.who.id == who.id; };
@@ -75,8 +75,7 @@ Result<Secret> Consoles::admit(const Principal& who, const VmId& vm, wire::Conso
   const Secret ticket = new_name();
   Held held;
   held.who = who;
-  held.vm = vm;
-  held.kind = kind;
+  held.wanted = std::move(wanted);
   held.until = clock_.now() + kTicket;
   tickets_.emplace(sha256_hex(ticket.reveal()), std::move(held));
   changed_.notify_all();
@@ -108,7 +107,7 @@ std::optional<net::WebSocketEvents> Consoles::enter(const std::string& target) {
   });
   const SnapshotPointer snapshot = look_();
   const State& state = snapshot->state;
-  const auto vm = state.vms.find(held.vm);
+  const auto vm = state.vms.find(held.wanted.vm);
   const auto copy = vm == state.vms.end() ? std::nullopt : running_copy(state, vm->second);
   held.until = clock_.now() + kHostTime;
   if (copy) {
@@ -116,7 +115,9 @@ std::optional<net::WebSocketEvents> Consoles::enter(const std::string& target) {
     held.generation = vm->second.record.placement.generation;
   }
   const auto joint = held.joint;
-  const wire::OpenStream order{name.reveal(), held.vm, held.generation, held.kind};
+  const Wanted& wanted = held.wanted;
+  const wire::OpenStream order{name.reveal(), wanted.vm,   held.generation,
+                               wanted.kind,   held.who.id, wanted.grant};
   // What is wrong already, the next look finds, and says it to whoever asked.
   if (copy && why_over(state, held, clock_.now()).empty()) (void)tell_(*copy, order);
   streams_.emplace(id, std::move(held));
@@ -134,9 +135,11 @@ std::optional<net::WebSocketEvents> Consoles::answer(const std::string& target, 
 }
 
 std::string Consoles::why_over(const State& state, const Held& held, Instant now) const {
-  const auto vm = state.vms.find(held.vm);
+  const auto vm = state.vms.find(held.wanted.vm);
   if (vm == state.vms.end()) return "the machine is gone";
-  if (const auto why = why_denied(state.directory, held.who, Permission::use_console, scope_of(vm->second)))
+  Scope scope = scope_of(vm->second);
+  scope.delivered = scope.delivered && !held.wanted.granted;
+  if (const auto why = why_denied(state.directory, held.who, Permission::use_console, scope))
     return why->message;
   const auto copy = running_copy(state, vm->second);
   if (!copy || copy->host != held.host || vm->second.record.placement.generation != held.generation)

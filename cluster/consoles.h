@@ -38,8 +38,14 @@ class Consoles {
   void connect(Tell tell, std::function<SnapshotPointer()> look);
   void end();  // closes all, and gives no more tickets
 
+  struct Wanted {
+    VmId vm;
+    wire::ConsoleKind kind = wire::ConsoleKind::serial;
+    std::optional<Grant> grant{};  // for the host
+    bool granted = false;          // by the machine's tenant, to somebody of the provider
+  };
   // `who` was found to be allowed to. The ticket is to be the last part of a path at the people's door.
-  Result<Secret> admit(const Principal& who, const VmId& vm, wire::ConsoleKind kind);
+  Result<Secret> admit(const Principal& who, Wanted wanted);
 
   net::WebSocketPath door();       // for people
   net::WebSocketPath host_door();  // at wire::kStreamPath
@@ -47,9 +53,8 @@ class Consoles {
  private:
   struct Held {
     Principal who;
-    VmId vm;
+    Wanted wanted;
     Generation generation;  // that runs
-    wire::ConsoleKind kind = wire::ConsoleKind::serial;
     HostId host;
     Instant until;                               // a ticket's end, or by when the host must have dialled
     bool answered = false;                       // the host has dialled

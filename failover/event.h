@@ -139,6 +139,7 @@ struct OpenConsole {  // answered with nothing but that it may be
   Asked asked;
   VmId vm;
   wire::ConsoleKind kind = wire::ConsoleKind::serial;
+  bool granted = false;  // its tenant lets somebody of the provider in: the host checks the grant
 };
 struct ClearHost {
   static constexpr std::string_view kType = "clear_host";
@@ -317,6 +318,7 @@ void fields(V& v, OpenConsole& x) {
   v("asked", x.asked);
   v("vm", x.vm);
   v("kind", x.kind);
+  v.optional("granted", x.granted);
 }
 template <class V>
 void fields(V& v, ClearHost& x) {

@@ -8,6 +8,7 @@
 #include "failover/operator.h"
 #include "failover/placement.h"
 #include "failover/recovery.h"
+#include "failover/volumes.h"
 
 namespace bascule {
 namespace {
@@ -154,6 +155,9 @@ void create_vm(Turn& turn, const CreateVm& asked) {
 void accept_delivery(Turn& turn, const AcceptDelivery& asked) {
   Vm* vm = named(turn, asked.asked, "accept_delivery", asked.vm);
   if (!vm) return;
+  // One that never ran has no volumes yet: they will be its tenant's from the beginning.
+  const bool has_volumes = vm->record.ran.value > 0 || vm->record.phase != VmPhase::stopped;
+  if (has_volumes && !vm->record.delivered) return deliver_volumes(turn, *vm, asked.asked);
   vm->record.delivered = true;
   turn.touch(*vm);
   turn.log(asked.asked, "accept_delivery", subject_of(asked.vm), Reason::requested);
@@ -225,7 +229,7 @@ void open_console(Turn& turn, const OpenConsole& asked) {
     return refuse(ErrorCode::conflict,
                   name_in_tenant(vm->record.spec) + " has no screen, only a serial line");
   turn.log(asked.asked, "open_console", subject_of(asked.vm), Reason::requested, "",
-           {{"console", std::string(name_of(asked.kind))}});
+           {{"console", std::string(name_of(asked.kind))}, {"granted", asked.granted ? "yes" : "no"}});
   turn.answer(asked.asked.request, asked.vm.value);
 }
 

@@ -17,7 +17,7 @@ Order order_of(const Vm& vm, CommandKind kind, const Policy& policy) {
   const VmSpec& spec = vm.record.spec;
   switch (kind) {
     case CommandKind::start:
-      return wire::StartVm{spec, vm.record.takeover, vm.record.ran};
+      return wire::StartVm{spec, vm.record.takeover, vm.record.ran, vm.record.delivered};
     case CommandKind::stop:
       return wire::StopVm{spec.id, wire::StopHow::shutdown, policy.shutdown_grace};
     case CommandKind::forget:

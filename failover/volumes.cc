@@ -192,6 +192,7 @@ std::string words_of(const wire::VolumeChange& change) {
     std::string operator()(const wire::RollBack& x) const {
       return "all volumes go back to snapshot " + x.name;
     }
+    std::string operator()(const wire::Deliver&) const { return "its tenant alone gets inside from now on"; }
     std::string operator()(const wire::Grow& x) const {
       return fmt::format("{}:{} grows to {} MiB", x.pool, x.volume, x.size_mib);
     }
@@ -199,29 +200,36 @@ std::string words_of(const wire::VolumeChange& change) {
   return std::visit(words, change);
 }
 
+void begin_change(Turn& turn, Vm& vm, const Asked& asked, const std::string& what,
+                  const wire::VolumeChange& change) {
+  const std::string subject = subject_of(vm);
+  if (const auto problem = why_no_change(vm, change)) return turn.refuse(asked, what, subject, *problem);
+  if (const auto* grow = std::get_if<wire::Grow>(&change)) {
+    const Quota more{0, 0, 0, grow->size_mib - disk_of(vm, *grow)->size_mib};
+    if (const std::string over = why_over_quota(turn.state, asked, vm.record.spec.tenant, more);
+        !over.empty())
+      return turn.refuse(asked, what, subject, {ErrorCode::policy, over});
+  }
+  const Host* keeper = keeper_of(turn, vm);
+  if (!keeper)
+    return turn.refuse(asked, what, subject,
+                       refusal(ErrorCode::unavailable, vm, "is where no host answers now: try again later"));
+  vm.live.change = VolumeChangeAsked{asked.request, change};
+  turn.log(asked, what, subject, Reason::requested, words_of(change), {{"host", keeper->record.id.value}});
+  turn.command(vm, CommandKind::change, {keeper->record.id, *keeper->record.boot_id},
+               vm.record.placement.generation);
+}
+
 }  // namespace
+
+void deliver_volumes(Turn& turn, Vm& vm, const Asked& asked) {
+  begin_change(turn, vm, asked, "accept_delivery", wire::Deliver());
+}
 
 void change_volumes(Turn& turn, const ChangeVolumesAsked& asked) {
   Vm* vm = named(turn, asked.asked, "change_volumes", asked.vm);
   if (!vm) return;
-  const std::string subject = subject_of(*vm);
-  if (const auto problem = why_no_change(*vm, asked.change))
-    return turn.refuse(asked.asked, "change_volumes", subject, *problem);
-  if (const auto* grow = std::get_if<wire::Grow>(&asked.change)) {
-    const Quota more{0, 0, 0, grow->size_mib - disk_of(*vm, *grow)->size_mib};
-    if (const std::string over = why_over_quota(turn.state, asked.asked, vm->record.spec.tenant, more);
-        !over.empty())
-      return turn.refuse(asked.asked, "change_volumes", subject, {ErrorCode::policy, over});
-  }
-  const Host* keeper = keeper_of(turn, *vm);
-  if (!keeper)
-    return turn.refuse(asked.asked, "change_volumes", subject,
-                       refusal(ErrorCode::unavailable, *vm, "is where no host answers now: try again later"));
-  vm->live.change = VolumeChangeAsked{asked.asked.request, asked.change};
-  turn.log(asked.asked, "change_volumes", subject, Reason::requested, words_of(asked.change),
-           {{"host", keeper->record.id.value}});
-  turn.command(*vm, CommandKind::change, {keeper->record.id, *keeper->record.boot_id},
-               vm->record.placement.generation);
+  begin_change(turn, *vm, asked.asked, "change_volumes", asked.change);
 }
 
 void volumes_changed(Turn& turn, Vm& vm, const wire::CommandReply& reply) {
@@ -232,6 +240,10 @@ void volumes_changed(Turn& turn, Vm& vm, const wire::CommandReply& reply) {
   const auto* grow = std::get_if<wire::Grow>(&done->change);
   if (Disk* disk = grow && !reply.error ? disk_of(vm, *grow) : nullptr) {
     disk->size_mib = grow->size_mib;
+    turn.touch(vm);
+  }
+  if (std::holds_alternative<wire::Deliver>(done->change) && !reply.error) {
+    vm.record.delivered = true;
     turn.touch(vm);
   }
   turn.log(reply.error ? "change_failed" : "volumes_changed", vm, Reason::requested,

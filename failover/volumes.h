@@ -21,6 +21,8 @@ void on_volumes_seen(Turn& turn, const Copy& from, const wire::VolumesSeen& seen
 
 // An operator's change of a VM's volumes, and its end.
 void change_volumes(Turn& turn, const ChangeVolumesAsked& asked);
+// The hosts note it with the volumes; the VM counts as delivered once they have.
+void deliver_volumes(Turn& turn, Vm& vm, const Asked& asked);
 void volumes_changed(Turn& turn, Vm& vm, const wire::CommandReply& reply);
 
 std::string words_about_copies(const Vm& vm);  // for a plan; empty when there are none

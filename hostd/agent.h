@@ -18,6 +18,7 @@
 
 #include "base/time.h"
 #include "base/wire.h"
+#include "hostd/custodian.h"
 #include "hostd/device_policy.h"
 #include "hostd/domain_xml.h"
 #include "hostd/hypervisor.h"
@@ -47,6 +48,7 @@ struct AgentParts {
   std::function<bool()> devices_allowed;  // the root-owned exception file is there
   std::function<void(wire::FromHost)> tell;
   std::string seed_folder;  // where QEMU finds its seed disks
+  Custodian& custodian;
 };
 
 VmId vm_of(const wire::Command& command);
@@ -67,6 +69,8 @@ class Agent {
   Status acceptable(const wire::Welcome& welcome) const;
   std::vector<wire::HostFault> active_faults() const;
   bool runs(const VmId& vm, Generation generation) const;
+  // Whether a console may be opened, and until when; absent: as long as anybody likes. Blocks on the storage.
+  Result<std::optional<WallTime>> enter(const wire::OpenStream& order, const DomainIdentity& identity);
   void tell_hosts(const wire::Welcome& welcome);
   std::optional<std::vector<wire::StorageServer>> take_servers();  // of all pools; see StoragePool
 
@@ -151,7 +155,7 @@ class Agent {
   Reply carry_out(const wire::Command& command, const wire::FollowVolumes& order);
   Reply carry_out(const wire::Command& command, const wire::ChangeVolumes& order);
   Result<Prepared> prepare(const wire::Command& command, const wire::StartVm& order);
-  Status prepare_disk(const Disk& disk, const Taking& taking, DomainPlan& plan,
+  Status prepare_disk(const Disk& disk, const Taking& taking, bool delivered, DomainPlan& plan,
                       std::vector<wire::VolumeTaken>& taken);
   Status wait_until_free(const VmId& vm);
   Status run(const wire::Command& command, const VmSpec& spec, const Prepared& prepared);
@@ -172,6 +176,12 @@ class Agent {
   void kill_stranger(const QemuProcess& process, std::uint64_t seen_at);
   void stop_stranger(const VmId& vm, Generation generation, const std::string& name, std::uint64_t seen_at);
   void enforce_on(const Domain& domain, std::uint64_t seen_at);
+
+  // agent_custody.cc
+  Status check_volume(const StoragePool& pool, const Disk& disk, const VmSpec& spec) const;
+  Status check_file(const StoragePool& pool, const std::string& file) const;
+  Reply deliver(const wire::ChangeVolumes& order);
+  void keep_pin(const DomainIdentity& identity, const Pin& pin);
 
   // agent_storage.cc
   std::vector<DomainIdentity::Volume> volumes_of(const VmId& vm, Generation generation);

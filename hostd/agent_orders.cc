@@ -72,7 +72,7 @@ Agent::Reply Agent::carry_out(const wire::Command& command, const wire::StartVm&
 // The VM's volumes are made at its very first start only: later, a volume that is missing means that the pool
 // is not the one that the guest wrote to, and an empty disk in its place would hide that. That no generation
 // was seen running proves nothing: the answer of its first start may have got lost.
-Status Agent::prepare_disk(const Disk& disk, const Taking& taking, DomainPlan& plan,
+Status Agent::prepare_disk(const Disk& disk, const Taking& taking, bool delivered, DomainPlan& plan,
                            std::vector<wire::VolumeTaken>& taken) {
   const auto pool = parts_.pools.find(disk.pool);
   if (pool == parts_.pools.end())
@@ -83,9 +83,10 @@ Status Agent::prepare_disk(const Disk& disk, const Taking& taking, DomainPlan& p
     return failure(ErrorCode::unavailable,
                    "volume " + disk.volume + " is missing from pool " + disk.pool +
                        "; is the right storage mounted? If the VM never ran, delete it and create it anew");
-  if (!*there)
-    if (const Status created = pool->second->create({disk, taking.vm, plan.spec.protected_}); !created)
-      return created;
+  NewVolume fresh{disk, taking.vm, plan.spec.protected_};
+  if (!plan.spec.tenant.empty()) fresh.custody = first_custody(plan.spec, delivered);
+  const Status ours = *there ? check_volume(*pool->second, disk, plan.spec) : pool->second->create(fresh);
+  if (!ours) return ours;
   Result<OpenedVolume> opened = pool->second->open(disk.volume, taking);
   if (!opened) return failure(opened.error());
   plan.disks.push_back(std::move(opened->source));
@@ -102,7 +103,7 @@ Result<Agent::Prepared> Agent::prepare(const wire::Command& command, const wire:
   plan.domain_type = identity_.domain_type;
   const Taking taking{spec.id, command.generation, order.ran, order.takeover};
   for (const Disk& disk : spec.disks)
-    if (const Status ready = prepare_disk(disk, taking, plan, prepared.taken); !ready)
+    if (const Status ready = prepare_disk(disk, taking, order.delivered, plan, prepared.taken); !ready)
       return failure(ready.error());
   if (spec.kernel) {
     const auto pool = parts_.pools.find(spec.kernel->pool);
@@ -110,6 +111,8 @@ Result<Agent::Prepared> Agent::prepare(const wire::Command& command, const wire:
       return failure(ErrorCode::not_found, "this host has no pool \"" + spec.kernel->pool + "\"");
     const Result<std::string> kernel = pool->second->file_path(spec.kernel->kernel);
     if (!kernel) return failure(kernel.error());
+    for (const std::string* file : {&spec.kernel->kernel, &spec.kernel->initrd})
+      if (const Status free = check_file(*pool->second, *file); !free) return failure(free.error());
     plan.kernel_path = *kernel;
     if (!spec.kernel->initrd.empty())
       plan.initrd_path = pool->second->file_path(spec.kernel->initrd).value_or("");

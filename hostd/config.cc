@@ -53,6 +53,7 @@ void fields(V& v, HostFile& x) {
   v.optional("libvirt_uri", x.config.libvirt_uri);
   v.optional("domain_type", x.config.domain_type);
   v("tls", x.config.tls);
+  v.optional("officer", x.config.officer);
   v.optional("capacity", x.capacity);
   v.optional("pool", x.config.pool);
 }
@@ -86,6 +87,8 @@ void check_config(const HostFile& file, const ConfigProblem& problem) {
   if (config.domain_type != "qemu" && config.domain_type != "kvm")
     problem("domain_type", "must be \"kvm\" or \"qemu\"");
   if (!config.state_dir.starts_with('/')) problem("state_dir", "must be an absolute path");
+  if (!config.officer.empty() && !config.officer.starts_with('/'))
+    problem("officer", "must be an absolute path");
   if (!config.run_dir.starts_with('/')) problem("run_dir", "must be an absolute path");
   for (std::size_t i = 0; i < config.pool.size(); ++i) {
     const std::string path = "pool[" + std::to_string(i) + "]";

@@ -34,6 +34,8 @@ struct HostConfig {
   std::string libvirt_uri = "qemu:///system";
   std::string domain_type = "kvm";  // "qemu" emulates: for tests only
   net::TlsFiles tls;
+  std::string
+      officer;  // a file with the security officer's public key, PEM; empty: nobody vouches for tenants' keys
   Capacity capacity;  // zeros: from the machine
   std::vector<PoolConfig> pool;
 };

@@ -8,12 +8,14 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <pugixml.hpp>
 #include <vector>
 
 #include "base/log.h"
+#include "hostd/domain_xml.h"
 #include "hostd/system_error.h"
 
 namespace bascule::hostd {
@@ -73,12 +75,13 @@ Result<std::string> console_path(const std::string& domain_xml, wire::ConsoleKin
 
 // One open console. `mutex_` of Consoles guards all but `file`, which its thread alone uses and closes.
 struct Consoles::Line {
-  Line(int opened, std::string is) : file(opened), name(std::move(is)) {}
+  Line(const Opened& opened, std::string is) : file(opened.file), until(opened.until), name(std::move(is)) {}
   Line(const Line&) = delete;
   Line& operator=(const Line&) = delete;
   ~Line() { close(file); }
 
   const int file;
+  const std::optional<WallTime> until;
   const std::string name;
   std::shared_ptr<net::WebSocket> socket;
   std::string to_guest;
@@ -115,10 +118,14 @@ void Consoles::Line::give_to_guest() {
   if (to_guest.empty() && socket) socket->pause(false);
 }
 
-Consoles::Consoles(Hypervisor& hypervisor, std::unique_ptr<net::WebSocketDialer> dialer, int wake_fd)
-    : hypervisor_(hypervisor), wake_(wake_fd), dialer_(std::move(dialer)), thread_([this] { run(); }) {}
+Consoles::Consoles(Hypervisor& hypervisor, const Clock& clock, std::unique_ptr<net::WebSocketDialer> dialer,
+                   int wake_fd)
+    : hypervisor_(hypervisor), clock_(clock), wake_(wake_fd), dialer_(std::move(dialer)), thread_([this] {
+        run();
+      }) {}
 
-Result<std::unique_ptr<Consoles>> Consoles::start(Hypervisor& hypervisor, const net::TlsFiles& tls) {
+Result<std::unique_ptr<Consoles>> Consoles::start(Hypervisor& hypervisor, const net::TlsFiles& tls,
+                                                  const Clock& clock) {
   net::ClientOptions options;
   options.tls = tls;
   options.connect_time = kConnectTime;
@@ -126,7 +133,7 @@ Result<std::unique_ptr<Consoles>> Consoles::start(Hypervisor& hypervisor, const 
   if (!dialer) return failure(dialer.error());
   const int wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (wake < 0) return failure(system_error("an eventfd"));
-  return std::unique_ptr<Consoles>(new Consoles(hypervisor, *std::move(dialer), wake));
+  return std::unique_ptr<Consoles>(new Consoles(hypervisor, clock, *std::move(dialer), wake));
 }
 
 Consoles::~Consoles() {
@@ -145,21 +152,26 @@ void Consoles::wake() {
   (void)!write(wake_, &one, sizeof one);  // full means that it is awake
 }
 
-Result<int> Consoles::connect(const wire::OpenStream& order, const Agent& agent) {
+Result<Consoles::Opened> Consoles::connect(const wire::OpenStream& order, Agent& agent) {
   if (!agent.runs(order.vm, order.generation))
     return failure(ErrorCode::not_found, "it doesn't run on this host any more");
   const Result<std::string> xml = hypervisor_.xml(order.vm);
   if (!xml) return failure(xml.error());
   const Result<std::string> path = console_path(*xml, order.kind);
   if (!path) return failure(path.error());
-  return order.kind == wire::ConsoleKind::serial ? open_terminal(*path) : open_socket(*path);
+  const auto until = agent.enter(order, identity_of(*xml));
+  if (!until) return failure(until.error());
+  const Result<int> file =
+      order.kind == wire::ConsoleKind::serial ? open_terminal(*path) : open_socket(*path);
+  if (!file) return failure(file.error());
+  return Opened{*file, *until};
 }
 
-void Consoles::open(const wire::OpenStream& order, const Agent& agent, const std::string& manager) {
-  const Result<int> file = connect(order, agent);
+void Consoles::open(const wire::OpenStream& order, Agent& agent, const std::string& manager) {
+  const Result<Opened> file = connect(order, agent);
   const std::string name = name_of_line(order);
   log(file ? LogLevel::info : LogLevel::warning, "consoles", "open",
-      {{"console", name}, {"outcome", file ? "done" : file.error().message}});
+      {{"console", name}, {"who", order.who}, {"outcome", file ? "done" : file.error().message}});
   net::WebSocketLimits limits;
   limits.bytes = true;
   const std::string path = std::string(wire::kStreamPath) + order.stream;
@@ -210,20 +222,38 @@ net::WebSocketEvents Consoles::events_of(const LinePointer& line) {
   return events;
 }
 
+// Until the first of them must end, in milliseconds; -1: none must. The mutex is held.
+int Consoles::wait_for_end() const {
+  std::optional<std::int64_t> first;
+  for (const auto& [name, line] : lines_)
+    if (line->until) first = std::min(first.value_or(INT64_MAX), line->until->unix_ms);
+  if (!first) return -1;
+  return static_cast<int>(std::clamp<std::int64_t>(*first - clock_.wall().unix_ms, 0, 60'000));
+}
+
+void Consoles::end_expired() {
+  const WallTime now = clock_.wall();
+  for (const auto& [name, line] : lines_)
+    if (line->until && line->until->unix_ms <= now.unix_ms) line->end("the grant has expired");
+}
+
 void Consoles::run() {
   while (true) {
     std::vector<LinePointer> lines;
     std::vector<pollfd> files{{wake_, POLLIN, 0}};
+    int wait = -1;
     {
       const std::lock_guard lock(mutex_);
       if (ending_) return lines_.clear();
+      end_expired();
       std::erase_if(lines_, [](const auto& entry) { return entry.second->over; });
       for (const auto& [name, line] : lines_) {
         lines.push_back(line);
         files.push_back({line->file, line->wanted(), 0});
       }
+      wait = wait_for_end();
     }
-    if (poll(files.data(), files.size(), -1) < 0) continue;
+    if (poll(files.data(), files.size(), wait) < 0) continue;
     std::uint64_t ignored = 0;
     (void)!read(wake_, &ignored, sizeof ignored);
     const std::lock_guard lock(mutex_);

@@ -25,24 +25,34 @@ class Consoles {
   static constexpr std::size_t kMost = 256;  // at once
 
   // `connects`: where it ends is dialled with this.
-  static Result<std::unique_ptr<Consoles>> start(Hypervisor& hypervisor, const net::TlsFiles& tls);
+  static Result<std::unique_ptr<Consoles>> start(Hypervisor& hypervisor, const net::TlsFiles& tls,
+                                                 const Clock& clock);
   ~Consoles();  // closes all
 
   // Does as wire::OpenStream says. `agent` knows which guests run here.
-  void open(const wire::OpenStream& order, const Agent& agent, const std::string& manager);
+  void open(const wire::OpenStream& order, Agent& agent, const std::string& manager);
 
  private:
   struct Line;
   using LinePointer = std::shared_ptr<Line>;
 
-  Consoles(Hypervisor& hypervisor, std::unique_ptr<net::WebSocketDialer> dialer, int wake);
-  Result<int> connect(const wire::OpenStream& order, const Agent& agent);
+  Consoles(Hypervisor& hypervisor, const Clock& clock, std::unique_ptr<net::WebSocketDialer> dialer,
+           int wake);
+  struct Opened {
+    int file = -1;
+    std::optional<WallTime> until;  // of the grant that let them in
+  };
+  Result<Opened> connect(const wire::OpenStream& order, Agent& agent);
   void join(const LinePointer& line);
   net::WebSocketEvents events_of(const LinePointer& line);
   void run();
   void wake();
 
+  int wait_for_end() const;
+  void end_expired();
+
   Hypervisor& hypervisor_;
+  const Clock& clock_;
   const int wake_;  // an eventfd
   std::mutex mutex_;
   std::map<std::string, LinePointer> lines_;  // by guest and kind

@@ -7,6 +7,7 @@
 
 #include "base/config.h"
 #include "base/daemon_arguments.h"
+#include "base/durable_file.h"
 #include "base/log.h"
 #include "hostd/agent.h"
 #include "hostd/config.h"
@@ -29,6 +30,7 @@ constexpr Duration kPolicyEvery = 2s;
 constexpr Duration kStorageEvery = 1s;
 constexpr std::size_t kWorkers = 8;
 constexpr std::size_t kWaitingOrders = 1024;
+constexpr std::size_t kLargestKey = 16 * 1024;
 
 int fail(const Error& error) {
   log(LogLevel::error, "hostd", "cannot_run", {{"why", error.message}});
@@ -52,6 +54,12 @@ int run(const HostConfig& config) {
   const std::string seed_folder = config.run_dir + "/seeds";
   if (const Status made = prepare_seed_folder(seed_folder); !made) return fail(made.error());
 
+  const Result<std::string> officer =
+      config.officer.empty() ? std::string() : read_whole(config.officer, kLargestKey);
+  if (!officer) return fail(officer.error());
+  const auto custodian = Custodian::open(config.state_dir + "/grants.json", *officer);
+  if (!custodian) return fail(custodian.error());
+
   SystemClock clock;
   SystemRandom random;
   StoragePools pools = make_pools(config.pool, clock);
@@ -62,13 +70,14 @@ int run(const HostConfig& config) {
   if (!probe) return fail(probe.error());
 
   Session session({config.manager, config.tls}, clock);
-  Agent agent({config.cluster, config.host, boot, config.capacity, config.domain_type},
-              {*libvirt, *processes, **tombstones, pools, clock, lease_reader(config.run_dir + "/lease.json"),
-               [] { return exception_in_force(kExceptionFile); },
-               [&session](wire::FromHost message) { session.say(std::move(message)); }, seed_folder});
+  Agent agent(
+      {config.cluster, config.host, boot, config.capacity, config.domain_type},
+      {*libvirt, *processes, **tombstones, pools, clock, lease_reader(config.run_dir + "/lease.json"),
+       [] { return exception_in_force(kExceptionFile); },
+       [&session](wire::FromHost message) { session.say(std::move(message)); }, seed_folder, **custodian});
   DeviceWatch devices(agent, UsbPorts(), kExceptionFile);
   Workers workers(kWorkers, kWaitingOrders);
-  const Result<std::unique_ptr<Consoles>> consoles = Consoles::start(*libvirt, config.tls);
+  const Result<std::unique_ptr<Consoles>> consoles = Consoles::start(*libvirt, config.tls, clock);
   if (!consoles) return fail(consoles.error());
 
   agent.adopt();

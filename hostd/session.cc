@@ -14,7 +14,7 @@ namespace bascule::hostd {
 namespace {
 
 constexpr std::size_t kQueued = 4096;  // events of one connection, and news that wait for one
-constexpr int kPriority = 5;
+constexpr int kSessionPriority = 5;
 constexpr Duration kDialTime = 3s;
 constexpr Duration kWelcomeTime = 3s;
 constexpr Duration kFirstBackoff = 100ms;
@@ -109,7 +109,8 @@ bool Session::Impl::is_ending() {
 }
 
 void Session::Impl::run() {
-  (void)run_in_real_time(kPriority);  // as the thread that answers probes, which says when it isn't allowed
+  (void)run_in_real_time(
+      kSessionPriority);  // as the thread that answers probes, which says when it isn't allowed
   Duration backoff = kFirstBackoff;
   for (std::size_t turn = 0; !is_ending(); ++turn) {
     const bool was_welcome = converse(options.managers[turn % options.managers.size()]);

@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/custody.h"
 #include "base/model.h"
 #include "base/result.h"
 #include "base/secret.h"
@@ -36,7 +37,8 @@ using DiskSource = std::variant<FileSource, NbdSource, RbdSource>;
 struct NewVolume {
   Disk disk;
   VmId owner;
-  bool mirrored = false;  // followed by the other site's storage, where the pool can
+  bool mirrored = false;             // followed by the other site's storage, where the pool can
+  std::optional<Custody> custody{};  // kept with it from the beginning, where the pool can
 };
 
 // For whom a volume is opened.
@@ -85,6 +87,12 @@ class StoragePool {
   // Makes the volume this generation's own, writable at this site, and tells where QEMU finds it. The caller
   // has proved that no copy of the VM runs: whoever still has it open is fenced.
   virtual Result<OpenedVolume> open(const std::string& volume, const Taking& taking) = 0;
+  // Who alone gets inside; nothing where nothing was ever kept. Travels with the volume.
+  virtual bool keeps_custody() const { return false; }
+  virtual Result<std::optional<Custody>> custody(const std::string&) const { return std::nullopt; }
+  virtual Status set_custody(const std::string& volume, const Custody&) {
+    return failure(ErrorCode::policy, "pool " + name() + " can't keep who gets inside volume " + volume);
+  }
   // Where a kernel or initial RAM disk lies on this host; `invalid` in pools that have no files.
   virtual Result<std::string> file_path(const std::string& volume) const = 0;
   // Regularly, while a guest of this host uses it: keeps the other site's copy fresh, and tells how it is.

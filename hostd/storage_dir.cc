@@ -4,11 +4,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/durable_file.h"
+#include "hostd/custodian.h"
 #include "hostd/qemu_img.h"
 #include "hostd/system_error.h"
 
 namespace bascule::hostd {
 namespace {
+
+constexpr std::size_t kLargestCustody = 64 * 1024;
 
 class DirPool final : public StoragePool {
  public:
@@ -49,9 +53,11 @@ class DirPool final : public StoragePool {
     const Status made = !disk.from.empty()               ? copy_template(unfinished, disk)
                         : disk.format == DiskFormat::raw ? make_raw(unfinished, disk.size_mib)
                                                          : create_qcow2(unfinished, disk.size_mib);
-    Status finished = made ? finish(unfinished, disk.volume) : made;
+    Status finished = made && volume.custody ? set_custody(disk.volume, *volume.custody) : made;
+    if (finished) finished = finish(unfinished, disk.volume);
     if (!finished) {
       unlink(unfinished.c_str());
+      unlink(custody_path(disk.volume).c_str());
       return failure(finished.error().within("creating volume " + disk.volume + " in pool " + name_));
     }
     return {};
@@ -61,8 +67,22 @@ class DirPool final : public StoragePool {
     const Result<bool> there = exists(volume);
     if (!there) return failure(there.error());
     if (!*there) return {};
-    if (unlink((path_ + "/" + volume).c_str()) == 0) return {};
-    return failure(system_error("pool " + name_ + ": removing " + volume));
+    if (unlink((path_ + "/" + volume).c_str()) != 0)
+      return failure(system_error("pool " + name_ + ": removing " + volume));
+    unlink(custody_path(volume).c_str());  // last: a volume without it would be anybody's
+    return {};
+  }
+
+  bool keeps_custody() const override { return true; }
+  Result<std::optional<Custody>> custody(const std::string& volume) const override {
+    if (const Result<std::string> named = file_path(volume); !named) return failure(named.error());
+    const Result<std::string> text = read_whole(custody_path(volume), kLargestCustody);
+    if (!text && text.error().code == ErrorCode::not_found) return std::nullopt;
+    return text ? read_custody(*text) : tl::unexpected(text.error());
+  }
+  Status set_custody(const std::string& volume, const Custody& custody) override {
+    if (const Result<std::string> named = file_path(volume); !named) return failure(named.error());
+    return write_durably(custody_path(volume), text_of(custody));
   }
 
   // Both sites see the directory: there is nothing to take over.
@@ -88,6 +108,9 @@ class DirPool final : public StoragePool {
   }
 
  private:
+  // No volume's name begins with a dot.
+  std::string custody_path(const std::string& volume) const { return path_ + "/." + volume + ".custody"; }
+
   // Templates are disk images in the folder `templates`, put there by a rename.
   Status copy_template(const std::string& to, const Disk& disk) const {
     if (!is_valid_name(disk.from)) return failure(ErrorCode::invalid, "\"" + disk.from + "\" is no template");

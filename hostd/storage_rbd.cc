@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "hostd/bounded_call.h"
 #include "hostd/ceph_servers.h"
+#include "hostd/custodian.h"
 #include "hostd/pump.h"
 #include "hostd/rbd_takeover.h"
 #include "hostd/templates.h"
@@ -78,12 +79,11 @@ class RbdPool final : public StoragePool {
     if (const Status usable = ready(); !usable) return usable;
     const std::uint64_t bytes = volume.disk.size_mib << 20;
     Status made = volume.disk.from.empty() ? Status() : check_template(local_, volume.disk.from, bytes);
+    std::map<std::string, std::string> tags{{kVmTag, volume.owner.value}};
+    if (volume.custody) tags[kCustodyTag] = text_of(*volume.custody);
     if (made)
-      made = local_.create({volume.disk.volume,
-                            bytes,
-                            {{kVmTag, volume.owner.value}},
-                            volume.mirrored && remote_,
-                            volume.disk.from});
+      made = local_.create(
+          {volume.disk.volume, bytes, std::move(tags), volume.mirrored && remote_, volume.disk.from});
     return made ? made : failure(made.error().within("pool " + name_));
   }
 
@@ -125,6 +125,22 @@ class RbdPool final : public StoragePool {
     if (!key) return failure(key.error().within(what));
     const CephAddress& place = local_.address();
     return OpenedVolume{RbdSource{place.conf, place.pool, volume, client, std::move(*key)}, std::move(taken)};
+  }
+
+  bool keeps_custody() const override { return true; }
+  Result<std::optional<Custody>> custody(const std::string& volume) const override {
+    if (const Status named = check(volume); !named) return failure(named.error());
+    const Result<ImageState> image = local_.image(volume);
+    if (!image) return failure(image.error().within("volume " + volume + " of pool " + name_));
+    const auto tag = image->tags.find(kCustodyTag);
+    if (tag == image->tags.end()) return std::nullopt;
+    return read_custody(tag->second);
+  }
+  Status set_custody(const std::string& volume, const Custody& custody) override {
+    if (const Status named = check(volume); !named) return named;
+    const Status set = local_.set_tags(volume, {{kCustodyTag, text_of(custody)}});
+    if (set) send_point(volume);
+    return set;
   }
 
   Result<std::string> file_path(const std::string&) const override {
@@ -249,6 +265,7 @@ class RbdPool final : public StoragePool {
     const Status fenced = local_.fence(volume, Ceph::Fenced::guests);
     return fenced ? local_.roll_back(volume, change.name) : fenced;
   }
+  Status apply(const std::string&, const wire::Deliver&) { return {}; }  // the agent's own
   Status apply(const std::string& volume, const wire::Grow& change) {
     return local_.grow(volume, change.size_mib << 20);
   }

@@ -40,6 +40,8 @@ Status check_whole(const ImageState& image) {
                      " was begun and didn't end: `bascule vm snapshot rollback` it again");
 }
 
+Status can_apply(const ImageState&, const wire::Deliver&) { return {}; }
+
 Status can_apply(const ImageState& image, const wire::Grow& change) {
   if (change.size_mib << 20 >= image.size_bytes) return {};
   return failure(ErrorCode::invalid, "it has " + std::to_string(image.size_bytes >> 20) +

@@ -12,6 +12,7 @@ Status can_apply(const ImageState& image, const wire::TakeSnapshot& change);
 Status can_apply(const ImageState& image, const wire::RemoveSnapshot& change);
 Status can_apply(const ImageState& image, const wire::RollBack& change);
 Status can_apply(const ImageState& image, const wire::Grow& change);
+Status can_apply(const ImageState& image, const wire::Deliver& change);
 // Nothing but a roll back may follow one that was begun and didn't end; nor may the volume be opened.
 Status check_whole(const ImageState& image);
 

@@ -19,6 +19,7 @@ inline constexpr const char* kClusterTag = "bascule.cluster";        // where th
 // The start that fetched it from the other site, and until when that was complete (ms since 1970, or "all").
 inline constexpr const char* kTakenByTag = "bascule.taken_by";
 inline constexpr const char* kTakenUntilTag = "bascule.taken_until";
+inline constexpr const char* kCustodyTag = "bascule.custody";  // who alone gets inside: base/custody.h
 // The snapshot that it is being rolled back to, with other volumes; empty: none.
 inline constexpr const char* kRollBackTag = "bascule.rolls_back_to";
 

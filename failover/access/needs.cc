@@ -44,7 +44,9 @@ Need need_of(const State& state, const ChangeVolumesAsked& e) {
   return {permission_for(e.change), scope_of(state, e.vm), of_vm(e.vm)};
 }
 Need need_of(const State& state, const OpenConsole& e) {
-  return {P::use_console, scope_of(state, e.vm), of_vm(e.vm)};
+  Scope scope = scope_of(state, e.vm);
+  scope.delivered = scope.delivered && !e.granted;
+  return {P::use_console, scope, of_vm(e.vm)};
 }
 Need need_of(const State&, const ClearHost& e) { return {P::operate_hosts, {}, of_host(e.host)}; }
 Need need_of(const State&, const PowerHost& e) { return {P::operate_hosts, {}, of_host(e.host)}; }

@@ -1,15 +1,17 @@
 // A tenant's program: makes a machine from an image, reaches it by SSH, reads its console, deletes it. All that it knows
 // of the API are the types that were generated from its description.
-//   node machine.js URL USER PASSWORD CA KEY      (KEY: a private SSH key, KEY.pub beside it)
+//   node machine.js URL USER PASSWORD CA KEY TENANT.KEY TENANT.PIN      (KEY: a private SSH key, KEY.pub beside it)
 import { execFile } from "node:child_process";
+import { createPrivateKey, randomBytes, sign } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { promisify } from "node:util";
 import createClient from "openapi-fetch";
 import WebSocket from "ws";
-import type { components, paths } from "./schema.js";
+import type { components, operations, paths } from "./schema.js";
 
 type Problem = components["schemas"]["Problem"];
-const [url = "", user = "", password = "", ca = "", key = ""] = process.argv.slice(2);
+type Grant = NonNullable<NonNullable<operations["open_console"]["requestBody"]>["content"]["application/json"]["grant"]>;
+const [url = "", user = "", password = "", ca = "", key = "", tenantKey = "", tenantPin = ""] = process.argv.slice(2);
 const api = createClient<paths>({ baseUrl: url });
 const started = Date.now();
 const run = promisify(execFile);
@@ -72,6 +74,33 @@ async function console_says(path: string, awaited: string): Promise<string> {
   });
 }
 
+// With its members in alphabetical order and without blanks: what signatures are of.
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_name, member: unknown) =>
+    member && typeof member === "object" && !Array.isArray(member)
+      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : member,
+  );
+}
+
+// The tenant's leave to use its machine's console, for this user, now.
+function granted(vm: string, reason: string): Grant {
+  const now = Date.now();
+  const grant: Grant = {
+    vm,
+    operations: ["console"],
+    who: user,
+    reason,
+    not_before: now,
+    not_after: now + 600_000,
+    nonce: randomBytes(16).toString("hex"),
+    pin: JSON.parse(readFileSync(tenantPin, "utf8")) as Grant["pin"],
+    signature: "",
+  };
+  const text = Buffer.from(`bascule grant 1\n${canonical(grant)}`);
+  return { ...grant, signature: sign(null, text, createPrivateKey(readFileSync(tenantKey))).toString("hex") };
+}
+
 const session = got(await api.POST("/v1/sessions", { body: { user, password } }));
 api.use({
   onRequest({ request }) {
@@ -97,14 +126,15 @@ await ended(
 note(`made from ${image.name}`);
 
 const path = { params: { path: { id: "generated" } } };
-const address = got(await api.GET("/v1/vms/{id}", path)).nics[0]?.addresses[0];
+const machine = got(await api.GET("/v1/vms/{id}", path));
+const address = machine.nics[0]?.addresses[0];
 if (!address) throw new Error("it has no address");
 const name = await until("SSH with the key", () => ssh(address, "hostname"));
 if (name !== "generated") throw new Error(`it calls itself ${name}`);
 note("SSH with the key");
 
 const reason = "a look at the console";
-const ticket = got(await api.POST("/v1/vms/{id}/console", { ...path, body: { reason } }));
+const ticket = got(await api.POST("/v1/vms/{id}/console", { ...path, body: { reason, grant: granted(machine.id, reason) } }));
 await console_says(ticket.path, "generated login:");
 note("a login prompt on the serial line");
 

@@ -82,7 +82,8 @@ std::vector<std::string> good_messages() {
           json::encode_text(wire::FromManager(follow)),
           json::encode_text(wire::FromManager(change)),
           json::encode_text(wire::FromManager(command)),
-          json::encode_text(wire::FromManager(wire::OpenStream{"bst_x", VmId("v"), Generation(3), {}})),
+          json::encode_text(wire::FromManager(
+              wire::OpenStream{"bst_x", VmId("v"), Generation(3), {}, OperatorId("a"), Grant()})),
           json::encode_text(wire::LeaseRequest{}),
           json::encode_text(wire::LeaseReply{}),
           json::encode_text(wire::LeaseFile{})};

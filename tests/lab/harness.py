@@ -229,6 +229,17 @@ class User:
         else:
             expect(False, f"{' '.join(argv)} should be refused")
 
+    def take_key(self):
+        """A key for their tenant, which the provider's security officer vouches for."""
+        key, pin = (self.config.with_suffix(suffix) for suffix in (".tenant.key", ".tenant.pin"))
+        key.unlink(missing_ok=True)
+        self("key", "make", str(key))
+        officer = str(self.lab.instance.pki / "officer.key")
+        self("key", "pin", f"{key}.pub", "--tenant", self.name.split("/")[0], "--signed-by", officer, "--out", str(pin))
+        with self.config.open("a") as config_file:
+            config_file.write(f'tenant_key = "{key}"\ntenant_pin = "{pin}"\n')
+        return key, pin
+
     def join(self, invitation):
         self("set-password", self.name, "--invitation", invitation, said=PASSWORD + "\n")
         self("sign-in", self.name, said=PASSWORD + "\n")

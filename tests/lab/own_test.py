@@ -1,12 +1,13 @@
 """A tenant's machine from its making to its end: an image, cloud-init, SSH, its console, a bascule, its deletion."""
+import json
 import os
 import select
 import subprocess
 import time
 
-from bascule_lab import cloud_image
+from bascule_lab import ceph, cloud_image, product
 
-from harness import PASSWORD, PROJECT, User, expect, refused
+from harness import GUESTS, PASSWORD, PROJECT, User, expect, refused
 
 REASON = "looking after our shop"
 
@@ -16,9 +17,11 @@ class Machine:
 
     def __init__(self, user, name):
         self.user, self.name = user, name
-        self.key = user.config.with_suffix(".key")
-        self.key.unlink(missing_ok=True)
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "anna", "-f", self.key], check=True)
+        self.key = user.config.with_suffix(".ssh")
+        self.order = ("vm", "console", name, "--reason", REASON)
+        self.environment = user.environment()
+        if not self.key.exists():
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "anna", "-f", self.key], check=True)
 
     def address(self):
         return self.user("vm", "show", self.name)["nics"][0]["addresses"][0]
@@ -32,9 +35,8 @@ class Machine:
 
     def console(self, typed, awaited, timeout_s, expired):
         """Type into its serial line until it says what is awaited; all that it said."""
-        program = subprocess.Popen([self.user.lab.instance.bin_dir / "bascule", "vm", "console", self.name, "--reason",
-                                    REASON], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                   env=self.user.environment())
+        program = subprocess.Popen([self.user.lab.instance.bin_dir / "bascule", *self.order], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=self.environment)
         try:
             return _converse(program, typed, awaited, time.monotonic() + timeout_s, expired)
         finally:
@@ -76,10 +78,12 @@ def test_a_tenant_makes_a_machine(lab):
     lab.wait(lambda: shop.ssh("hostname") == "shop-1", 120, "cloud-init let the key in")
     lab.note(f"asked -> SSH with the key {time.time() - asked:.1f} s")
 
-    said = shop.console(b"\r", b"shop-1 login:", 60, "a login prompt on the serial line")
-    expect(b"shop-1 login:" in said, "the console")
+    anna.refused("acme alone gets inside", "vm", "console", "shop-1", "--reason", REASON)
+    anna.take_key()
+    shop.console(b"\r", b"shop-1 login:", 60, "a login prompt on the serial line")
     lab.bascule("access", "open", "acme", "--category", "maintenance", "--reason", REASON)
     refused(lab, "who alone gets inside", "vm", "console", "acme/shop-1", "--reason", REASON)
+    let_alice_in(lab, anna, shop)
     opened = [entry for entry in anna("api", "GET", "/v1/audit?limit=1000")["items"] if entry["what"] == "open_console"]
     expect([entry["words"] or entry["facts"] for entry in opened], f"the console is in her audit: {opened}")
 
@@ -96,6 +100,21 @@ def test_a_tenant_makes_a_machine(lab):
         expect(not seeds.exists() or not list(seeds.iterdir()), f"{host} keeps nothing of her settings")
 
 
+def let_alice_in(lab, anna, shop):
+    """By a grant, once; nobody else, and not by one that somebody changed."""
+    grant = lab.instance.state / "grant.json"
+    grant.write_text(json.dumps(anna("vm", "grant", "shop-1", "--to", "alice", "--minutes", "5", "--reason", REASON)))
+    order = ("vm", "console", "acme/shop-1", "--reason", REASON, "--grant", str(grant))
+    altered = lab.instance.state / "altered.json"
+    altered.write_text(grant.read_text().replace(REASON, "something else altogether"))
+    refused(lab, "not of that text", *order[:-1], str(altered))
+    alice = Machine(anna, "acme/shop-1")
+    alice.environment = dict(os.environ, BASCULE_CONFIG=str(lab.instance.client_config))
+    alice.order = order
+    alice.console(b"\r", b"shop-1 login:", 60, "alice is let in")
+    refused(lab, "used before", *order)
+
+
 def test_a_generated_client_makes_a_machine(lab):
     """The API's own description, linted; a client generated from it does all that a tenant's program would."""
     cloud_image.install_image(lab.instance)
@@ -105,8 +124,43 @@ def test_a_generated_client_makes_a_machine(lab):
     anna = User(lab, "acme/anna")
     anna.join(lab.bascule("tenant", "invite", "acme", "anna")["invitation"])
     key = Machine(anna, "generated").key
+    tenant_key, tenant_pin = anna.take_key()
     url = f"https://{lab.instance.address('witness')}"
-    done = subprocess.run([PROJECT / "tests/client/run", url, anna.name, PASSWORD, lab.instance.pki / "ca.pem", key],
+    done = subprocess.run([PROJECT / "tests/client/run", url, anna.name, PASSWORD, lab.instance.pki / "ca.pem", key,
+                           tenant_key, tenant_pin],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     lab.note(done.stdout.strip())
     expect(done.returncode == 0, f"the generated client failed: {done.stdout[-2000:]}")
+
+
+def test_rbd_custody_travels(lab):
+    """Who may get inside is kept with the volume, and mirrored: a host of the other site, which never saw the machine,
+    knows it when the first site is gone."""
+    lab.commission()
+    lab.bascule("tenant", "create", "acme")
+    lab.bascule("access", "open", "acme", "--category", "maintenance", "--reason", REASON)
+    product.create_guest(lab.instance, "web-1", GUESTS["web-1"], pool="gold", tenant="acme")
+    lab.wait_for_answer("web-1")
+    anna = User(lab, "acme/anna")
+    anna.join(lab.bascule("tenant", "invite", "acme", "anna")["invitation"])
+    anna.take_key()
+    lab.wait(lambda: anna("vm", "show", "web-1")["volumes"][0]["well"], 60, "the copy at lyon follows")
+    lab.bascule("vm", "console", "acme/web-1", "--reason", REASON)  # it is being prepared still
+    asked = time.time()
+    anna("vm", "accept", "web-1")
+    lab.note(f"delivered within {time.time() - asked:.1f} s")
+    refused(lab, "who alone gets inside", "vm", "console", "acme/web-1", "--reason", REASON)
+    image = f"{ceph.POOL}/{anna('vm', 'show', 'web-1')['disks'][0]['volume']}"
+    lab.wait(lambda: '"delivered":true' in ceph.command(lab.instance, "lyon", "rbd", "image-meta", "get", image,
+                                                        "bascule.custody"), 60, "lyon knows it", 1)
+    old = lab.boot("web-1")
+    lab.verb("poweroff", "paris")
+    lab.wait_for_new_boot("web-1", old, 120)
+    grant = lab.instance.state / "grant.json"
+    grant.write_text(json.dumps(anna("vm", "grant", "web-1", "--to", "bob", "--reason", REASON)))
+    refused(lab, "for bob, not for alice", "vm", "console", "acme/web-1", "--reason", REASON, "--grant", str(grant))
+    grant.write_text(json.dumps(anna("vm", "grant", "web-1", "--to", "alice", "--reason", REASON)))
+    lab.bascule("vm", "console", "acme/web-1", "--reason", REASON, "--grant", str(grant))
+
+
+test_rbd_custody_travels.storage = "rbd"

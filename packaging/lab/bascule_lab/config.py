@@ -96,11 +96,13 @@ def write_host(instance, host, storage="dir"):
     etc = instance.machine_dir(host) / "etc/bascule"
     _install_certificate(instance, host, "host", etc, "host")
     _install_certificate(instance, host, "guard", etc, "guard")
+    shutil.copy(instance.pki / "officer.pub", etc / "officer.pub")
     manager = instance.address(WITNESS)
     (etc / "hostd.toml").write_text(
         f'cluster = "{instance.name}"\nhost = "{host}"\nstate_dir = "/var/lib/bascule"\nrun_dir = "/run/bascule"\n'
         f'manager = ["{manager}:7444"]\nprobe_address = "{instance.address(host)}"\n'
-        f'libvirt_uri = "qemu:///system"\ndomain_type = "qemu"\n\n{_tls("host")}\n'
+        'libvirt_uri = "qemu:///system"\ndomain_type = "qemu"\nofficer = "/etc/bascule/officer.pub"\n\n'
+        f'{_tls("host")}\n'
         '[capacity]\nmemory_mib = 4096\nvcpus = 16\n\n'
         '[[pool]]\nname = "metro"\nkind = "dir"\npath = "/srv/bascule/metro"\n\n'
         f'[[pool]]\nname = "san"\nkind = "nbd"\nurl = "nbd://{instance.address("san")}:{SAN_PORT}"\n' + (_rbd_pool(host) if storage == "rbd" else ""))

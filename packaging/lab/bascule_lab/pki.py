@@ -17,6 +17,13 @@ def make_authority(pki):
         "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
 
+def make_officer(pki):
+    """officer.key of the provider's security officer, who vouches for tenants' keys, and officer.pub for every host."""
+    run("openssl", "genpkey", "-algorithm", "ed25519", "-out", pki / "officer.key")
+    (pki / "officer.key").chmod(0o600)
+    run("openssl", "pkey", "-in", pki / "officer.key", "-pubout", "-out", pki / "officer.pub")
+
+
 def issue(pki, name, role, address=None):
     """<name>-<role>.pem and .key, with the address as subjectAltName if there is one."""
     stem = pki / f"{name}-{role}"

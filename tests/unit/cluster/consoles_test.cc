@@ -62,7 +62,7 @@ struct Doors {
     how(snapshot.state);
   }
   std::string ticket() {
-    const auto made = consoles.admit(alice, vm, wire::ConsoleKind::serial);
+    const auto made = consoles.admit(alice, {vm});
     REQUIRE(made);
     return "/v1/consoles/" + made->reveal();
   }
@@ -139,7 +139,7 @@ TEST_CASE_FIXTURE(Doors, "it ends when its holder may no longer, and when the ma
   SUBCASE("the manager stops") {
     consoles.end();
     CHECK(near->why() == "the manager stops");
-    CHECK_FALSE(consoles.admit(alice, vm, wire::ConsoleKind::serial));
+    CHECK_FALSE(consoles.admit(alice, {vm}));
   }
   CHECK_FALSE(end_of(far).empty());
 }
@@ -155,8 +155,8 @@ TEST_CASE_FIXTURE(Doors, "whoever lost the right since the ticket is told so, an
 
 TEST_CASE_FIXTURE(Doors, "one person has twenty at most") {
   for (std::size_t i = 0; i < Consoles::kMostOfOne; ++i) ticket();
-  const auto refused = consoles.admit(alice, vm, wire::ConsoleKind::serial);
+  const auto refused = consoles.admit(alice, {vm});
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == ErrorCode::conflict);
-  CHECK(consoles.admit({OperatorId("bob"), TokenId()}, vm, wire::ConsoleKind::serial));
+  CHECK(consoles.admit({OperatorId("bob"), TokenId()}, {vm}));
 }

@@ -37,6 +37,8 @@ struct Host {
   FakeHypervisor hypervisor{processes};
   std::unique_ptr<Tombstones> tombstones;
   StoragePools pools;
+  std::string officer_key;  // counts from the next boot()
+  std::unique_ptr<Custodian> custodian;
   std::mutex mutex;
   Result<wire::LeaseFile> lease = failure(ErrorCode::not_found, "no lease file");
   std::atomic<bool> devices_allowed{false};
@@ -53,6 +55,7 @@ struct Host {
 
   // A new life of the daemon; the guests live on.
   void boot(const BootId& boot = kBoot) {
+    custodian = std::move(*Custodian::open(folder.path() + "/grants.json", officer_key));
     tombstones = std::move(*Tombstones::open(folder.path() + "/tombstones.json", boot));
     agent =
         std::make_unique<Agent>(HostIdentity{ClusterId("demo"), HostId("paris-1"), boot, {4096, 8}, "qemu"},
@@ -67,7 +70,7 @@ struct Host {
                                              if (forward) forward(message);
                                              told.push_back(std::move(message));
                                            },
-                                           folder.path()});
+                                           folder.path(), *custodian});
     hypervisor.subscribe({[this](const DomainEvent& event) { agent->on_domain(event); },
                           [this](bool connected, const std::string&) { agent->on_connection(connected); }});
     agent->adopt();

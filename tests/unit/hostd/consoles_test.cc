@@ -54,7 +54,7 @@ struct Wired : Host {
     auto started = net::Server::start(std::move(options), [](const auto&, const auto& reply) { reply({}); });
     REQUIRE(started);
     server = *std::move(started);
-    auto made = Consoles::start(hypervisor, test::Pki::instance().files("host"));
+    auto made = Consoles::start(hypervisor, test::Pki::instance().files("host"), clock);
     REQUIRE(made);
     consoles = *std::move(made);
   }
@@ -73,7 +73,7 @@ struct Wired : Host {
     hypervisor.replace_xml(kVm, definition(terminal.path()));
   }
   void open(Generation generation = Generation(1)) {
-    consoles->open({"s1", kVm, generation, wire::ConsoleKind::serial}, *agent,
+    consoles->open({"s1", kVm, generation, wire::ConsoleKind::serial, OperatorId("alice"), {}}, *agent,
                    "127.0.0.1:" + std::to_string(server->port()));
   }
 };

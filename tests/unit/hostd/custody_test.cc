@@ -1,0 +1,282 @@
+// Who gets inside a delivered machine: whatever a manager says, only whom its tenant's key lets in. The
+// attacks here are those of somebody who has the manager, the portal and the network, but no host and no key.
+#include <doctest/doctest.h>
+
+#include "base/signing.h"
+#include "hostd/domain_xml.h"
+#include "tests/unit/hostd/agent_fixture.h"
+
+namespace bascule::hostd {
+namespace {
+
+// Whoever has a key: the tenant, the security officer, an attacker.
+struct KeyHolder {
+  KeyHolder(const test::TemporaryFolder& folder, const std::string& name)
+      : key(*SigningKey::make(folder.path(name + ".key"))) {}
+
+  Pin vouch(const KeyHolder& whose, const std::string& tenant, std::uint64_t serial = 1) const {
+    Pin pin{TenantId(tenant), serial, whose.key.public_pem(), ""};
+    pin.signature = key.sign(signed_text(pin));
+    return pin;
+  }
+  Grant sign(Grant grant) const {
+    grant.signature = key.sign(signed_text(grant));
+    return grant;
+  }
+  SigningKey key;
+};
+
+// A host with a machine of acme's; time is real where grants are judged.
+struct Custodial : Host {
+  KeyHolder acme{folder, "acme"}, mallory{folder, "mallory"};
+  Pin pin = officer().vouch(acme, "acme");
+  int nonces = 0;
+
+  Custodial() {
+    officer_key = officer().key.public_pem();
+    boot();
+  }
+  const KeyHolder& officer() {
+    static const test::TemporaryFolder office;
+    static const KeyHolder holder(office, "officer");
+    return holder;
+  }
+
+  VmSpec shop() const {
+    VmSpec made;
+    made.id = kVm;
+    made.name = "acme/shop-1";
+    made.tenant = TenantId("acme");
+    made.home = SiteId("paris");
+    made.memory_mib = 64;
+    made.disks = {{"metro", "shop-1", 1}};
+    return made;
+  }
+  Status begin(const VmSpec& wanted, bool delivered, std::uint64_t generation = 1) {
+    wire::Command order = command(generation);
+    order.order = wire::StartVm{wanted, {}, Generation(generation - 1), delivered};
+    const auto reply = obey(order);
+    REQUIRE(reply);
+    return reply->error ? Status(failure(*reply->error)) : Status();
+  }
+  void deliver() {
+    wire::Command order = command(1);
+    order.order = wire::ChangeVolumes{shop(), wire::Deliver()};
+    must(order);
+  }
+  Grant grant() {
+    const WallTime now = clock.wall();
+    Grant made;
+    made.vm = kVm;
+    made.operations = {Inside::console};
+    made.who = OperatorId("acme/anna");
+    made.reason = "it hangs since noon";
+    made.not_before = now;
+    made.not_after = {now.unix_ms + 3600 * 1000};
+    made.nonce = "nonce" + std::to_string(1'000'000'000'000 + ++nonces);
+    made.pin = pin;
+    return acme.sign(made);
+  }
+  // Why they don't get in; empty: they do.
+  std::string enter(const std::optional<Grant>& with, const std::string& who = "acme/anna") {
+    const wire::OpenStream order{"s", kVm, Generation(1), wire::ConsoleKind::serial, OperatorId(who), with};
+    const auto xml = hypervisor.xml(kVm);
+    REQUIRE(xml);
+    const auto entered = agent->enter(order, identity_of(*xml));
+    return entered ? "" : entered.error().message;
+  }
+};
+
+bool says(const std::string& text, const std::string& words) {
+  CAPTURE(text);
+  return text.find(words) != std::string::npos;
+}
+
+TEST_CASE_FIXTURE(Custodial, "whoever the tenant's key lets in gets in, once, until the grant ends") {
+  REQUIRE(begin(shop(), true));
+  CHECK(says(enter(std::nullopt), "acme alone gets inside"));
+  const Grant good = grant();
+  CHECK(enter(good) == "");
+  CHECK(says(enter(good), "used before"));
+  boot();  // the daemon starts anew
+  CHECK(says(enter(good), "used before"));
+  CHECK(enter(grant()) == "");
+}
+
+TEST_CASE_FIXTURE(Custodial, "one of the provider's staff gets in by a grant, and by nobody else's") {
+  REQUIRE(begin(shop(), true));
+  Grant for_alice = grant();
+  for_alice.who = OperatorId("alice");
+  for_alice = acme.sign(for_alice);
+  CHECK(says(enter(for_alice, "bob"), "for alice, not for bob"));
+  CHECK(enter(for_alice, "alice") == "");
+}
+
+TEST_CASE_FIXTURE(Custodial, "forged, altered, expired and foreign grants open nothing") {
+  REQUIRE(begin(shop(), true));
+  Grant bad = grant();
+  SUBCASE("altered after it was signed") {
+    bad.not_after = {bad.not_after.unix_ms + 1};
+    CHECK(says(enter(bad), "not of that text"));
+  }
+  SUBCASE("signed by another key") { CHECK(says(enter(mallory.sign(bad)), "not of that text")); }
+  SUBCASE("signed by a key that vouches for itself") {
+    bad.pin = mallory.vouch(mallory, "acme");
+    CHECK(says(enter(mallory.sign(bad)), "vouched for neither"));
+  }
+  SUBCASE("signed by another tenant's key") {
+    bad.pin = officer().vouch(mallory, "other");
+    CHECK(says(enter(mallory.sign(bad)), "the grant's key is of other"));
+  }
+  SUBCASE("a pin of which the tenant was changed") {
+    bad.pin = officer().vouch(mallory, "other");
+    bad.pin.tenant = TenantId("acme");
+    CHECK(says(enter(mallory.sign(bad)), "vouched for neither"));
+  }
+  SUBCASE("expired") {
+    bad.not_before = {clock.wall().unix_ms - 7200 * 1000};
+    bad.not_after = {clock.wall().unix_ms - 1};
+    CHECK(says(enter(acme.sign(bad)), "has expired"));
+  }
+  SUBCASE("not good yet") {
+    bad.not_before = {clock.wall().unix_ms + 3600 * 1000};
+    bad.not_after = {bad.not_before.unix_ms + 1000};
+    CHECK(says(enter(acme.sign(bad)), "isn't good yet"));
+  }
+  SUBCASE("for too long") {
+    bad.not_after = {bad.not_before.unix_ms + 25LL * 3600 * 1000};
+    CHECK(says(enter(acme.sign(bad)), "more than 24 hours"));
+  }
+  SUBCASE("for another machine") {
+    bad.vm = VmId("00000000-0000-4000-8000-000000000001");
+    CHECK(says(enter(acme.sign(bad)), "for another machine"));
+  }
+  SUBCASE("for nothing") {
+    bad.operations.clear();
+    CHECK(says(enter(acme.sign(bad)), "isn't for console"));
+  }
+  SUBCASE("without a nonce") {
+    bad.nonce = "short";
+    CHECK(says(enter(acme.sign(bad)), "nonce"));
+  }
+  SUBCASE("no key at all") {
+    bad.pin.key = "no key";
+    CHECK_FALSE(enter(bad).empty());
+  }
+  CHECK(enter(grant()) == "");  // the machine's own way in is still there
+}
+
+TEST_CASE_FIXTURE(Custodial, "a key is followed by one that it vouches for, and counts no more then") {
+  REQUIRE(begin(shop(), true));
+  CHECK(enter(grant()) == "");
+  const KeyHolder second(folder, "second");
+  Grant by_second = grant();
+  SUBCASE("vouched for by the key before") { by_second.pin = acme.vouch(second, "acme", 2); }
+  SUBCASE("vouched for by the officer: the key before was lost") {
+    by_second.pin = officer().vouch(second, "acme", 2);
+  }
+  CHECK(enter(second.sign(by_second)) == "");
+  CHECK(says(enter(grant()), "a newer key of acme is known"));
+  // Not even when the old one is vouched for again.
+  Grant again = grant();
+  again.pin = officer().vouch(acme, "acme", 2);
+  CHECK(says(enter(acme.sign(again)), "a newer key of acme is known"));
+}
+
+TEST_CASE_FIXTURE(Custodial, "a key doesn't follow by its own word, nor by a stranger's") {
+  REQUIRE(begin(shop(), true));
+  CHECK(enter(grant()) == "");
+  Grant by_mallory = grant();
+  by_mallory.pin = mallory.vouch(mallory, "acme", 2);
+  CHECK(says(enter(mallory.sign(by_mallory)), "vouched for neither"));
+}
+
+TEST_CASE_FIXTURE(Custodial,
+                  "what isn't delivered yet is open to whom the manager lets in, and shut from then on") {
+  REQUIRE(begin(shop(), false));
+  CHECK(enter(std::nullopt, "alice") == "");
+  deliver();
+  CHECK(says(enter(std::nullopt, "alice"), "acme alone gets inside"));
+  CHECK(enter(grant()) == "");
+}
+
+TEST_CASE_FIXTURE(Custodial, "a manager that sets it back, on a host that never saw it, opens nothing") {
+  REQUIRE(begin(shop(), true));
+  CHECK(enter(grant()) == "");
+  hypervisor.crash(kVm);
+  std::filesystem::remove(folder.path("tombstones.json"));
+  std::filesystem::remove(folder.path("grants.json"));
+  boot();  // a host that joined today
+  SUBCASE("as one that is being prepared") {
+    REQUIRE(begin(shop(), false, 2));
+    CHECK(says(enter(std::nullopt, "alice"), "acme alone gets inside"));
+  }
+  SUBCASE("as nobody's") {
+    VmSpec nobodys = shop();
+    nobodys.tenant = TenantId();
+    nobodys.name = "shop-1";
+    CHECK(says(begin(nobodys, false, 2).error().message, "belongs to tenant acme"));
+  }
+  SUBCASE("with a kernel of its own") {
+    VmSpec other = shop();
+    test::write_file(folder.path("pool/evil"), "kernel");
+    other.kernel = KernelBoot{"metro", "evil", "", "init=/bin/sh"};
+    CHECK(says(begin(other, true, 2).error().message, "boot otherwise"));
+  }
+  SUBCASE("with first settings of its own") {
+    VmSpec other = shop();
+    other.seed = Seed{"{}", "#cloud-config\nssh_authorized_keys: [mallory]", ""};
+    CHECK(says(begin(other, true, 2).error().message, "boot otherwise"));
+  }
+  SUBCASE("larger than before, which is its right") {
+    VmSpec larger = shop();
+    larger.memory_mib = 128;
+    larger.disks[0].size_mib = 2;
+    CHECK(begin(larger, true, 2));
+  }
+}
+
+TEST_CASE_FIXTURE(Custodial, "a tenant's volume is no way into another machine") {
+  REQUIRE(begin(shop(), true));
+  hypervisor.crash(kVm);
+  VmSpec thief;
+  thief.id = VmId("00000000-0000-4000-8000-000000000002");
+  thief.name = "thief";
+  thief.home = SiteId("paris");
+  thief.memory_mib = 64;
+  SUBCASE("as its second disk") {
+    thief.disks = {{"metro", "own", 1}, {"metro", "shop-1", 1}};
+    CHECK(says(begin(thief, false).error().message, "belongs to VM " + kVm.value));
+  }
+  SUBCASE("as its initial RAM disk") {
+    test::write_file(folder.path("pool/kernel"), "kernel");
+    thief.kernel = KernelBoot{"metro", "kernel", "shop-1", ""};
+    CHECK(says(begin(thief, false).error().message, "is a tenant's volume"));
+  }
+}
+
+TEST_CASE_FIXTURE(Custodial, "what can't be read of it is no leave to enter") {
+  REQUIRE(begin(shop(), true));
+  test::write_file(folder.path("pool/.shop-1.custody"), "{\"version\": 1");
+  CHECK_FALSE(enter(grant()).empty());
+  std::filesystem::remove(folder.path("pool/.shop-1.custody"));
+  CHECK(says(enter(grant()), "stays shut"));
+}
+
+TEST_CASE_FIXTURE(Custodial, "the provider's own machines have no tenant to ask") {
+  VmSpec own = shop();
+  own.name = "web-1";
+  own.tenant = TenantId();
+  REQUIRE(begin(own, false));
+  CHECK(enter(std::nullopt, "alice") == "");
+}
+
+TEST_CASE_FIXTURE(Custodial, "who may get inside goes with the volume") {
+  REQUIRE(begin(shop(), true));
+  hypervisor.crash(kVm);
+  REQUIRE(pools.at("metro")->remove("shop-1", kVm));
+  CHECK_FALSE(std::filesystem::exists(folder.path("pool/.shop-1.custody")));
+}
+
+}  // namespace
+}  // namespace bascule::hostd
