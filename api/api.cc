@@ -43,6 +43,7 @@ void Call::answer(int status, std::string json) const {
   net::HttpResponse response;
   response.status = status;
   response.body = std::move(json);
+  response.headers = headers;
   response.headers["x-request-id"] = id.value;
   response.headers["cache-control"] = "no-store";
   reply(std::move(response));
@@ -51,6 +52,7 @@ void Call::answer(int status, std::string json) const {
 void Call::refuse(Problem problem) const {
   problem.request = id.value;
   net::HttpResponse response = respond(problem);
+  response.headers.insert(headers.begin(), headers.end());
   response.headers["cache-control"] = "no-store";
   if (problem.status == 401) response.headers["www-authenticate"] = "Bearer";
   reply(std::move(response));
@@ -106,8 +108,18 @@ bool Api::recognize(Call& call) {
   call.by = user->id;
   call.token = token;
   call.tenant = user->tenant;
+  note_rate(call);
   const bool reads = call.request.method == "GET";
   return may_go_on(call, reads ? TokenUse::kRead : TokenUse::kChange);
+}
+
+// Before this request is counted: draft-ietf-httpapi-ratelimit-headers, in its widespread older form.
+void Api::note_rate(Call& call) const {
+  const TokenUse::Left left = token_use_.left(call.by, clock_.now());
+  call.headers["ratelimit-limit"] = std::to_string(left.most);
+  call.headers["ratelimit-remaining"] = std::to_string(left.left);
+  call.headers["ratelimit-reset"] =
+      std::to_string(std::chrono::ceil<std::chrono::seconds>(left.full).count());
 }
 
 bool Api::may_go_on(const Call& call, int cost) {

@@ -77,6 +77,7 @@ struct Call {
   TokenId token{};     // that let a tenant's user in
   TenantId tenant{};   // of that user; empty: one of the provider's staff, or nobody yet
   std::string source;  // the address that the request came from
+  std::map<std::string, std::string> headers{};  // of every answer
   net::HttpReply reply;
 
   Principal who() const { return {by, token}; }
@@ -140,6 +141,7 @@ class Api {
   RequestId request_id(const net::HttpRequest& request);
   // Who speaks, by the token that came along. False, and the call is refused, when they ask too often.
   bool recognize(Call& call);
+  void note_rate(Call& call) const;
   // Lets the call through to its handler if whoever speaks may do what the route needs.
   void admit(const Route& route, Call call, Door door);
   void note(const Route& route, Call call, const Vm* vm, std::optional<Error> refused);

@@ -121,6 +121,7 @@ VmView vm_view(const State& state, const Policy& policy, const Vm& vm) {
   view.priority = record.spec.priority;
   view.tenant = record.spec.tenant;
   view.delivered = record.delivered;
+  view.keep = record.keep;
   view.incident = record.incident;
   view.failback = record.failback;
   return view;

@@ -41,6 +41,13 @@ Duration TokenUse::note(const Caller& caller, int cost, Instant now, WallTime wa
   return 0s;
 }
 
+TokenUse::Left TokenUse::left(const OperatorId& user, Instant now) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = paid_until_.find(user.value);
+  const Duration owed = found == paid_until_.end() ? Duration() : std::max(found->second - now, Duration());
+  return {kOfUser.burst / kOfUser.each, std::max(kOfUser.burst - owed, Duration()) / kOfUser.each, owed};
+}
+
 std::optional<WallTime> TokenUse::last(const TokenId& token) const {
   const std::lock_guard lock(mutex_);
   const auto found = last_.find(token);

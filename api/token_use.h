@@ -30,6 +30,13 @@ class TokenUse {
   // Notes a request of that cost. How long to wait before the next try; zero: go on.
   Duration note(const Caller& caller, int cost, Instant now, WallTime wall);
   std::optional<WallTime> last(const TokenId& token) const;  // since the manager began
+  // How many reads their user could make at once now, of how many at most, and when all of them.
+  struct Left {
+    std::int64_t most = 0;
+    std::int64_t left = 0;
+    Duration full{};
+  };
+  Left left(const OperatorId& user, Instant now) const;
 
  private:
   struct Rate {

@@ -214,6 +214,7 @@ struct VmView {
   int priority = 0;
   TenantId tenant;  // empty: the provider's own
   bool delivered = false;
+  bool keep = false;  // it can't be deleted
   std::optional<IncidentId> incident;
   std::optional<PlanId> failback;
 };
@@ -244,6 +245,7 @@ void fields(V& v, VmView& x) {
   v("priority", x.priority);
   v.optional("tenant", x.tenant);
   v.optional("delivered", x.delivered);
+  v.optional("keep", x.keep);
   v.optional("incident", x.incident);
   v.optional("failback", x.failback);
 }

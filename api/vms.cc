@@ -97,6 +97,33 @@ void create_vm(Api& api, Call call) {
   api.change(std::move(call), "create_vm", std::move(event));
 }
 
+struct ChangeVmBody {
+  std::optional<std::string> name;
+  std::optional<std::uint32_t> memory_mib;
+  std::optional<std::uint32_t> vcpus;
+  std::optional<bool> keep;
+  std::string reason;
+};
+template <class V>
+void fields(V& v, ChangeVmBody& x) {
+  v.optional("name", x.name);
+  v.optional("memory_mib", x.memory_mib);
+  v.optional("vcpus", x.vcpus);
+  v.optional("keep", x.keep);
+  v.optional("reason", x.reason);
+}
+
+void change_vm(Api& api, Call call) {
+  const SnapshotPointer snapshot = api.snapshot();
+  const Vm* vm = vm_of(call, *snapshot);
+  if (!vm) return;
+  const auto body = body_of<ChangeVmBody>(call);
+  if (!body || !accept_reason(call, body->reason, false)) return;
+  ChangeVm event{call.asked(body->reason), vm->record.spec.id, body->name,
+                 body->memory_mib,         body->vcpus,        body->keep};
+  api.change(std::move(call), "change_vm", std::move(event));
+}
+
 void accept_delivery(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
   const Vm* vm = vm_of(call, *snapshot);
@@ -171,8 +198,19 @@ std::vector<Route> vm_routes() {
        Reach::machine,
        show_vm,
        {"show_vm", "One machine, by its id or its name", nullptr, gives<VmView>}},
-      {"DELETE",
+      {"PUT",
        "/v1/vms/{id}",
+       for_both(P::change_machines),
+       Reach::machine,
+       change_vm,
+       {"change_vm",
+        "Another name or size, of a machine that is stopped; or whether it may be deleted",
+        takes<ChangeVmBody>,
+        gives<OperationView>,
+        200,
+        {},
+        {409, 422}}},
+      {"DELETE", "/v1/vms/{id}",
        for_both(P::change_contents),
        Reach::machine,
        delete_vm,

@@ -262,6 +262,39 @@ void add_change(CLI::App& vm, Session& session, const std::string& name, const s
   if (reason_needed) reason->required();
 }
 
+struct ChangeOptions {
+  std::string vm, name, memory, keep, reason;
+  std::uint32_t vcpus = 0;
+};
+
+int change(Session& session, const ChangeOptions& options) {
+  json::Value body{{"reason", options.reason}};
+  if (!options.name.empty()) body["name"] = options.name;
+  if (options.vcpus > 0) body["vcpus"] = options.vcpus;
+  if (!options.keep.empty()) body["keep"] = options.keep == "yes";
+  if (!options.memory.empty()) {
+    const auto memory = parse_mib(options.memory);
+    if (!memory) return session.report({kUsage, memory.error().within("--memory").message, ""});
+    body["memory_mib"] = *memory;
+  }
+  return show_created(session, session.change("PUT", vm_path(options.vm), json::text_of(body)));
+}
+
+void add_change_command(CLI::App& vm, Session& session) {
+  const auto options = std::make_shared<ChangeOptions>();
+  CLI::App& command = add_command(vm, session, "change", "Another size or name, of a stopped VM; or keep it from deletion",
+                                  "  bascule vm change shop-1 --memory 4G --vcpus 4\n"
+                                  "  bascule vm change shop-1 --keep yes",
+                                  [&session, options] { return change(session, *options); });
+  command.add_option("vm", options->vm, "Name or id of the VM")->required()->type_name("VM");
+  command.add_option("--name", options->name, "Its new name");
+  command.add_option("--memory", options->memory, "MiB, or with a unit")->type_name("SIZE");
+  command.add_option("--vcpus", options->vcpus, "Virtual CPUs");
+  command.add_option("--keep", options->keep, "yes: it can't be deleted before this is taken back")
+      ->check(CLI::IsMember({"yes", "no"}));
+  command.add_option("--reason", options->reason, "Why; goes into the audit")->type_name("TEXT");
+}
+
 void add_create(CLI::App& vm, Session& session) {
   const auto o = std::make_shared<CreateOptions>();
   CLI::App& c =
@@ -334,6 +367,7 @@ void add_vm_commands(CLI::App& app, Session& session) {
   add_change(vm, session, "stop", "Ask the guest to shut down, and wait for it", "is stopped", false);
   add_change(vm, session, "kill", "Stop a VM at once, without asking its guest", "is stopped", true);
   add_change(vm, session, "delete", "Delete a stopped VM", "is deleted", false);
+  add_change_command(vm, session);
   add_console_command(vm, session);
   add_grant_command(vm, session);
   add_volume_commands(vm, session);

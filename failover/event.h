@@ -134,6 +134,15 @@ struct ChangeVolumesAsked {  // of a VM that runs or is stopped
   VmId vm;
   wire::VolumeChange change;
 };
+struct ChangeVm {  // of a VM that is stopped; what is absent stays as it is
+  static constexpr std::string_view kType = "change_vm";
+  Asked asked;
+  VmId vm;
+  std::optional<std::string> name;  // in its tenant
+  std::optional<std::uint32_t> memory_mib;
+  std::optional<std::uint32_t> vcpus;
+  std::optional<bool> keep;  // it can't be deleted; may be changed at any time
+};
 struct OpenConsole {  // answered with nothing but that it may be
   static constexpr std::string_view kType = "open_console";
   Asked asked;
@@ -185,7 +194,7 @@ using EventBody =
     std::variant<HostHello, HostHeartbeat, HostDomainChanged, HostFaultReported, HostVolumesSeen, HostReplied,
                  HostSessionClosed, PowerOffDone, PowerOnDone, BmcChecked, LeaseObserved, LeaseRevoked,
                  LeaseAsked, ChannelChanged, Tick, CreateVm, StartVmAsked, StopVmAsked, DeleteVm,
-                 ChangeVolumesAsked, OpenConsole, ClearHost, PowerHost, DrillHost, AttestDown, PlanFailback,
+                 ChangeVolumesAsked, ChangeVm, OpenConsole, ClearHost, PowerHost, DrillHost, AttestDown, PlanFailback,
                  ApproveFailback, TestNotices, CreateTenant, OpenAccess, EndAccess, AcceptDelivery, SetRules,
                  SetQuota, InviteUser, ChangeUser, RemoveUser, SetPassword, OpenSession, SetSecondFactor,
                  CreateToken, EndToken, NoteAccess>;
@@ -312,6 +321,15 @@ void fields(V& v, ChangeVolumesAsked& x) {
   v("asked", x.asked);
   v("vm", x.vm);
   v("change", x.change);
+}
+template <class V>
+void fields(V& v, ChangeVm& x) {
+  v("asked", x.asked);
+  v("vm", x.vm);
+  v.optional("name", x.name);
+  v.optional("memory_mib", x.memory_mib);
+  v.optional("vcpus", x.vcpus);
+  v.optional("keep", x.keep);
 }
 template <class V>
 void fields(V& v, OpenConsole& x) {

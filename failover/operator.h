@@ -13,6 +13,7 @@ void accept_delivery(Turn& turn, const AcceptDelivery& asked);
 void start_vm(Turn& turn, const StartVmAsked& asked);
 void stop_vm(Turn& turn, const StopVmAsked& asked);
 void delete_vm(Turn& turn, const DeleteVm& asked);
+void change_vm(Turn& turn, const ChangeVm& asked);
 void open_console(Turn& turn, const OpenConsole& asked);  // a tenant's user must say why
 
 void clear_host(Turn& turn, const ClearHost& asked);

@@ -214,6 +214,41 @@ void stop_vm(Turn& turn, const StopVmAsked& asked) {
   shut_down(turn, *vm, asked.asked);
 }
 
+void change_vm(Turn& turn, const ChangeVm& asked) {
+  Vm* vm = named(turn, asked.asked, "change_vm", asked.vm);
+  if (!vm) return;
+  const auto refuse = [&](ErrorCode code, std::string words) {
+    turn.refuse(asked.asked, "change_vm", subject_of(asked.vm), {code, std::move(words)});
+  };
+  const VmSpec& before = vm->record.spec;
+  VmSpec next = before;
+  if (asked.name) next.name = (before.tenant.empty() ? "" : before.tenant.value + "/") + *asked.name;
+  if (asked.memory_mib) next.memory_mib = *asked.memory_mib;
+  if (asked.vcpus) next.vcpus = *asked.vcpus;
+  const bool stopped = vm->record.phase == VmPhase::stopped || vm->record.phase == VmPhase::failed;
+  if (next != before && (!stopped || vm->live.change))
+    return refuse(ErrorCode::conflict, name_in_tenant(before) + " must be stopped for that");
+  if (const auto problems = problems_of(next); !problems.empty())
+    return refuse(ErrorCode::invalid, problems.front());
+  if (next.name != before.name && turn.state.vm_names.contains(next.name))
+    return refuse(ErrorCode::conflict, "a VM named " + name_in_tenant(next) + " exists, choose another");
+  const Quota more{0, next.memory_mib - std::min(next.memory_mib, before.memory_mib),
+                   next.vcpus - std::min(next.vcpus, before.vcpus), 0};
+  if (const std::string over = why_over_quota(turn.state, asked.asked, before.tenant, more); !over.empty())
+    return refuse(ErrorCode::policy, over);
+  turn.state.vm_names.erase(before.name);
+  turn.state.vm_names[next.name] = asked.vm;
+  vm->record.spec = next;
+  if (asked.keep) vm->record.keep = *asked.keep;
+  turn.touch(*vm);
+  turn.log(asked.asked, "change_vm", subject_of(asked.vm), Reason::requested, "",
+           {{"name", next.name},
+            {"memory_mib", std::to_string(next.memory_mib)},
+            {"vcpus", std::to_string(next.vcpus)},
+            {"keep", vm->record.keep ? "yes" : "no"}});
+  turn.answer(asked.asked.request, asked.vm.value);
+}
+
 void open_console(Turn& turn, const OpenConsole& asked) {
   Vm* vm = named(turn, asked.asked, "open_console", asked.vm);
   if (!vm) return;
@@ -241,6 +276,9 @@ void delete_vm(Turn& turn, const DeleteVm& asked) {
     return turn.refuse(
         asked.asked, "delete_vm", subject_of(asked.vm),
         {ErrorCode::conflict, fmt::format("{} is {}: stop it first", vm->record.spec.name, name_of(phase))});
+  if (vm->record.keep)
+    return turn.refuse(asked.asked, "delete_vm", subject_of(asked.vm),
+                       {ErrorCode::conflict, name_in_tenant(vm->record.spec) + " is to be kept: take that back first"});
   if (vm->live.change) return turn.refuse(asked.asked, "delete_vm", subject_of(asked.vm), being_changed(*vm));
   vm->record.wanted_running = false;
   vm->live.request = asked.asked.request;

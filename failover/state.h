@@ -195,6 +195,7 @@ struct VmRecord {
   std::optional<IncidentId> incident;
   std::optional<PlanId> failback;  // being carried home by this plan
   bool delivered = false;          // accepted by its tenant, who alone gets inside from then on
+  bool keep = false;               // it can't be deleted before somebody takes this back
   // Of volumes that each site has a copy of
   bool has_copies = false;                         // there are such, as its hosts said last
   Generation ran;                                  // the last that was seen running
@@ -218,6 +219,7 @@ void fields(V& v, VmRecord& x) {
   v.optional("incident", x.incident);
   v.optional("failback", x.failback);
   v.optional("delivered", x.delivered);
+  v.optional("keep", x.keep);
   v.optional("has_copies", x.has_copies);
   v.optional("ran", x.ran);
   v.optional("accounted", x.accounted);

@@ -74,6 +74,7 @@ void on(Turn& turn, const StartVmAsked& e) { start_vm(turn, e); }
 void on(Turn& turn, const StopVmAsked& e) { stop_vm(turn, e); }
 void on(Turn& turn, const DeleteVm& e) { delete_vm(turn, e); }
 void on(Turn& turn, const ChangeVolumesAsked& e) { change_volumes(turn, e); }
+void on(Turn& turn, const ChangeVm& e) { change_vm(turn, e); }
 void on(Turn& turn, const OpenConsole& e) { open_console(turn, e); }
 void on(Turn& turn, const ClearHost& e) { clear_host(turn, e); }
 void on(Turn& turn, const PowerHost& e) { power_host(turn, e); }

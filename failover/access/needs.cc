@@ -43,6 +43,9 @@ Need need_of(const State& state, const DeleteVm& e) {
 Need need_of(const State& state, const ChangeVolumesAsked& e) {
   return {permission_for(e.change), scope_of(state, e.vm), of_vm(e.vm)};
 }
+Need need_of(const State& state, const ChangeVm& e) {
+  return {P::change_machines, scope_of(state, e.vm), of_vm(e.vm)};
+}
 Need need_of(const State& state, const OpenConsole& e) {
   Scope scope = scope_of(state, e.vm);
   scope.delivered = scope.delivered && !e.granted;

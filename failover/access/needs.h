@@ -24,6 +24,7 @@ Need need_of(const State& state, const StartVmAsked& asked);
 Need need_of(const State& state, const StopVmAsked& asked);
 Need need_of(const State& state, const DeleteVm& asked);
 Need need_of(const State& state, const ChangeVolumesAsked& asked);
+Need need_of(const State& state, const ChangeVm& asked);
 Need need_of(const State& state, const OpenConsole& asked);
 Need need_of(const State& state, const ClearHost& asked);
 Need need_of(const State& state, const PowerHost& asked);

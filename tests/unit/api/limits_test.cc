@@ -61,6 +61,11 @@ TEST_CASE("reads are cheap, changes and refusals dear, for each user and for eac
   };
   CHECK(many(anna, TokenUse::kRead) == 200);
   CHECK(use.note(anna, TokenUse::kRead, now, WallTime{5}) == 20ms);
+  CHECK(use.left(anna.user, now).left == 0);
+  CHECK(use.left(anna.user, now).most == 200);
+  CHECK(use.left(anna.user, now + 2s).left == 100);
+  CHECK(use.left(anna.user, now).full == 4s);
+  CHECK(use.left(OperatorId("acme/bert"), now).left == 200);
   CHECK(use.note(anna, TokenUse::kRead, now + 20ms, WallTime{6}) == 0s);
   CHECK(use.last(TokenId("t1"))->unix_ms == 6);
   CHECK_FALSE(use.last(TokenId("t2")));

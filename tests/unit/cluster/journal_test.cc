@@ -196,6 +196,7 @@ std::vector<EventBody> one_of_each() {
           StopVmAsked{asked, vm, wire::StopHow::kill},
           DeleteVm{asked, vm},
           ChangeVolumesAsked{asked, vm, wire::TakeSnapshot{"daily"}},
+          ChangeVm{asked, vm, "web-2", 128, 2, true},
           OpenConsole{asked, vm, wire::ConsoleKind::screen, true},
           ClearHost{asked, HostId("paris-1")},
           PowerHost{asked, HostId("paris-1"), false},

@@ -201,6 +201,7 @@ std::vector<std::pair<std::string, EventBody>> changes(const Asked& asked, const
           {"open_access", OpenAccess{asked, kAcme, AccessCategory::legal, 1h}},
           {"end_access", EndAccess{asked, AccessId("x")}},
           {"accept_delivery", AcceptDelivery{asked, vm}},
+          {"change_vm", ChangeVm{asked, vm, "web-9", 128, 1, true}},
           {"open_console", OpenConsole{asked, vm}},
           {"set_rules", SetRules{asked, kAcme, {}}},
           {"set_quota", SetQuota{asked, kAcme, {}}},

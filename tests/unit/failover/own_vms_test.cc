@@ -118,3 +118,34 @@ TEST_CASE_FIXTURE(Tenancy,
   CHECK(said(alice, OpenConsole{alice, shop.id, wire::ConsoleKind::serial}) ==
         "it is delivered to acme, who alone gets inside");
 }
+
+TEST_CASE_FIXTURE(Tenancy, "a machine that is stopped gets another name and size, within the quota; and may be kept") {
+  quota({2, 600, 3, 90'000});
+  const VmSpec shop = spec("shop-1");
+  CHECK(create(shop) == "");
+  CHECK(create(spec("shop-2")) == "");
+  const auto change = [&](const std::optional<std::string>& name, std::optional<std::uint32_t> memory,
+                          std::optional<std::uint32_t> vcpus, std::optional<bool> keep) {
+    const Asked request = by_anna();
+    return said(request, ChangeVm{request, shop.id, name, memory, vcpus, keep});
+  };
+  CHECK(change("shop-2", {}, {}, {}) == "a VM named shop-2 exists, choose another");
+  CHECK(change("no/slash", {}, {}, {}).starts_with("name: "));
+  CHECK(change({}, 345, {}, {}) == "quota of memory in MiB: 512 of 600 are used, 89 more don't fit");
+  CHECK(change("shop-3", 128, 2, true) == "");
+  CHECK(vm("acme/shop-3").record.spec.memory_mib == 128);
+  CHECK_FALSE(state.vm_names.contains("acme/shop-1"));
+  CHECK(change({}, 344, {}, {}) == "");  // what it gave back counts
+  const auto remove = [&] {
+    const Asked request = by_anna();
+    return said(request, DeleteVm{request, shop.id});
+  };
+  CHECK(remove() == "shop-3 is to be kept: take that back first");
+  send(StartVmAsked{by_anna(), shop.id});
+  run(2s);
+  CHECK(change({}, 64, {}, {}) == "shop-3 must be stopped for that");
+  CHECK(change({}, {}, {}, false) == "");
+  send(StopVmAsked{by_anna(), shop.id, wire::StopHow::kill});
+  run(5s);
+  CHECK(remove() == "");
+}
