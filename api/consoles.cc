@@ -1,6 +1,7 @@
 // /v1/vms/{id}/console: a ticket for a machine's serial line or screen. The console itself is a WebSocket.
 #include "api/body.h"
 #include "api/routes.h"
+#include "base/signing.h"
 
 namespace bascule::api {
 namespace {
@@ -27,13 +28,26 @@ void fields(V& v, ConsoleTicket& x) {
   v("expires", x.expires);
 }
 
+// What can be told without knowing whose the key is, which the machine's host does: so that nobody's audit
+// says "granted" of what nobody signed.
+std::string problem_of_grant(const ConsoleBody& body, const Call& call, const Vm& vm) {
+  if (!body.grant) return "is missing: its tenant gives one";
+  const Grant& grant = *body.grant;
+  if (grant.vm != vm.record.spec.id) return "is for another machine";
+  if (grant.who != call.by) return "is for " + grant.who.value + ", not for " + call.by.value;
+  if (!check_signature(signed_text(grant), grant.signature, grant.pin.key))
+    return "its signature is not of that text by that key";
+  return "";
+}
+
 void open(Api& api, Call call, bool granted) {
   const SnapshotPointer snapshot = api.snapshot();
   const Vm* vm = vm_of(call, *snapshot);
   if (!vm) return;
   const auto body = body_of<ConsoleBody>(call);
   if (!body || !accept_reason(call, body->reason, !call.tenant.empty())) return;
-  if (granted && !body->grant) return call.refuse_all({{"grant", "is missing: its tenant gives one"}});
+  if (const std::string problem = granted ? problem_of_grant(*body, call, *vm) : ""; !problem.empty())
+    return call.refuse_all({{"grant", problem}});
   Consoles::Wanted wanted{vm->record.spec.id, body->kind, body->grant, granted};
   OpenConsole event{call.asked(body->reason), wanted.vm, wanted.kind, granted};
   api.submit(std::move(call), std::move(event), [&api, wanted](const Call& done, const Answer&) {

@@ -54,8 +54,7 @@ CourierConfig courier_config(const ManagerConfig& config) {
   return courier;
 }
 
-HostSessionsOptions session_options(const ManagerConfig& config, const Leadership& leadership,
-                                    Consoles& consoles) {
+HostSessionsOptions session_options(const ManagerConfig& config, const Leadership& leadership) {
   HostSessionsOptions options;
   options.address = config.listen.address;
   options.port = config.listen.host_port;
@@ -64,7 +63,6 @@ HostSessionsOptions session_options(const ManagerConfig& config, const Leadershi
   options.heartbeat = config.policy.policy.heartbeat;
   options.command_validity = config.policy.policy.command_validity;
   options.peers = peers_of(config);
-  options.streams = consoles.host_door();
   return options;
 }
 
@@ -166,7 +164,6 @@ int run(const ManagerConfig& config) {
     journal->begin(runner.snapshot()->state, inauguration->marker.audit);
   }
   const auto post = [&runner](EventBody event) { return runner.post(std::move(event)); };
-
   GrantTable leases(lease_settings(policy, leadership));
   fill(leases, config, inauguration->records, clock.now());
   Actuators actuators(clock, post);
@@ -177,15 +174,16 @@ int run(const ManagerConfig& config) {
   Outbox outbox({config.cluster.value, config.language, leadership.term}, courier_config(config), **store,
                 clock, [&post](const ChannelStatus& status) { (void)post(changed(status)); });
   Consoles consoles(clock);
-  const auto sessions = HostSessions::start(session_options(config, leadership, consoles), clock, post);
+  const auto sessions = HostSessions::start(session_options(config, leadership), clock, post);
   if (!sessions) return fail(sessions.error());
   consoles.connect(
       [&](const Copy& host, const wire::OpenStream& order) { return (*sessions)->open_stream(host, order); },
       [&runner] { return runner.snapshot(); });
+  const Status streams = consoles.listen(config.listen.address, config.listen.stream_port, config.tls);
+  if (!streams) return fail(streams.error());
   const auto lease_plane =
       LeasePlane::start({config.listen.address, config.listen.lease_port, config.tls}, leases, clock, post);
   if (!lease_plane) return fail(lease_plane.error());
-
   actuators.connect({sessions->get(), &fences, &leases, &outbox});
   runner.start([&actuators](const Action& action) { actuators.take(action); },
                [&actuators](const Snapshot& snapshot) { actuators.follow(snapshot); },

@@ -26,6 +26,7 @@ struct ListenConfig {
   std::uint16_t host_port = 7444;
   std::uint16_t lease_port = 7445;
   std::uint16_t portal_port = 7447;  // 7446 is the hosts' probe port
+  std::uint16_t stream_port = 7448;  // hosts' ends of consoles
 };
 template <class V>
 void fields(V& v, ListenConfig& x) {
@@ -34,6 +35,7 @@ void fields(V& v, ListenConfig& x) {
   v.optional("host_port", x.host_port);
   v.optional("lease_port", x.lease_port);
   v.optional("portal_port", x.portal_port);
+  v.optional("stream_port", x.stream_port);
 }
 
 enum class Profile { standard, fast };

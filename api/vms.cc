@@ -168,59 +168,9 @@ void delete_vm(Api& api, Call call) {
   api.change(std::move(call), "delete_vm", std::move(event));
 }
 
-}  // namespace
-
-const Vm* vm_of(const Call& call, const Snapshot& snapshot) {
-  const std::string& name = call.path.at("id");
-  const Vm* vm = find_vm(snapshot.state, name, call.tenant);
-  if (!vm) call.refuse(ErrorCode::not_found, "there is no VM " + name + "; `bascule vm list` shows all");
-  return vm;
-}
-
-std::vector<Route> vm_routes() {
+std::vector<Route> running_routes() {
   using P = Permission;
   return {
-      {"GET",
-       "/v1/vms",
-       for_both(P::see_fleet, P::see_machines),
-       Reach::fleet,
-       list_vms,
-       {"list_vms", "Machines, by name", nullptr, gives<List<VmView>>, 200, kPages}},
-      {"POST",
-       "/v1/vms",
-       for_both(P::change_machines),
-       Reach::fleet,
-       create_vm,
-       {"create_vm", "Make a machine", takes<Wish>, gives<OperationView>, 200, {}, {409, 422}}},
-      {"GET",
-       "/v1/vms/{id}",
-       for_both(P::see_machines),
-       Reach::machine,
-       show_vm,
-       {"show_vm", "One machine, by its id or its name", nullptr, gives<VmView>}},
-      {"PUT",
-       "/v1/vms/{id}",
-       for_both(P::change_machines),
-       Reach::machine,
-       change_vm,
-       {"change_vm",
-        "Another name or size, of a machine that is stopped; or whether it may be deleted",
-        takes<ChangeVmBody>,
-        gives<OperationView>,
-        200,
-        {},
-        {409, 422}}},
-      {"DELETE", "/v1/vms/{id}",
-       for_both(P::change_contents),
-       Reach::machine,
-       delete_vm,
-       {"delete_vm",
-        "Delete a machine that is stopped, and its volumes",
-        takes<ReasonBody>,
-        gives<OperationView>,
-        200,
-        {},
-        {409}}},
       {"POST",
        "/v1/vms/{id}/accept",
        for_tenants(P::accept_delivery),
@@ -252,6 +202,65 @@ std::vector<Route> vm_routes() {
         200,
         {},
         {409}}}};
+}
+
+}  // namespace
+
+const Vm* vm_of(const Call& call, const Snapshot& snapshot) {
+  const std::string& name = call.path.at("id");
+  const Vm* vm = find_vm(snapshot.state, name, call.tenant);
+  if (!vm) call.refuse(ErrorCode::not_found, "there is no VM " + name + "; `bascule vm list` shows all");
+  return vm;
+}
+
+std::vector<Route> vm_routes() {
+  using P = Permission;
+  std::vector<Route> routes{
+      {"GET",
+       "/v1/vms",
+       for_both(P::see_fleet, P::see_machines),
+       Reach::fleet,
+       list_vms,
+       {"list_vms", "Machines, by name", nullptr, gives<List<VmView>>, 200, kPages}},
+      {"POST",
+       "/v1/vms",
+       for_both(P::change_machines),
+       Reach::fleet,
+       create_vm,
+       {"create_vm", "Make a machine", takes<Wish>, gives<OperationView>, 200, {}, {409, 422}}},
+      {"GET",
+       "/v1/vms/{id}",
+       for_both(P::see_machines),
+       Reach::machine,
+       show_vm,
+       {"show_vm", "One machine, by its id or its name", nullptr, gives<VmView>}},
+      {"PUT",
+       "/v1/vms/{id}",
+       for_both(P::change_machines),
+       Reach::machine,
+       change_vm,
+       {"change_vm",
+        "Another name or size, of a machine that is stopped; or whether it may be deleted",
+        takes<ChangeVmBody>,
+        gives<OperationView>,
+        200,
+        {},
+        {409, 422}}},
+      {"DELETE",
+       "/v1/vms/{id}",
+       for_both(P::change_contents),
+       Reach::machine,
+       delete_vm,
+       {"delete_vm",
+        "Delete a machine that is stopped, and its volumes",
+        takes<ReasonBody>,
+        gives<OperationView>,
+        200,
+        {},
+        {409}}}};
+  const std::vector<Route> running = running_routes();
+  routes.insert(routes.end(), running.begin(), running.end());
+  return routes;
 }
 
 }  // namespace bascule::api

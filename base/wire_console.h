@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,9 +22,9 @@ constexpr auto enum_names(ConsoleKind) {
   return std::array{EnumName<K>{K::serial, "serial"}, EnumName<K>{K::screen, "screen"}};
 }
 
-// Dial the manager at kStreamPath and carry the bytes of that console there, until either end closes. What
-// can't be opened, or mustn't, is closed at once, with the reason. No order: nothing of the machine's state
-// changes.
+// Dial the manager at that port and kStreamPath and carry the bytes of that console there, until either end
+// closes. What can't be opened, or mustn't, is closed at once, with the reason. No order: nothing of the
+// machine's state changes.
 struct OpenStream {
   static constexpr std::string_view kType = "open_stream";
   std::string stream;  // a secret: whoever has it is this host's end
@@ -32,6 +33,7 @@ struct OpenStream {
   ConsoleKind kind = ConsoleKind::serial;
   OperatorId who;
   std::optional<Grant> grant;
+  std::uint16_t port = 0;  // of the manager, to be dialled
 };
 template <class V>
 void fields(V& v, OpenStream& x) {
@@ -41,6 +43,7 @@ void fields(V& v, OpenStream& x) {
   v("kind", x.kind);
   v("who", x.who);
   v.optional("grant", x.grant);
+  v("port", x.port);
 }
 
 }  // namespace bascule::wire

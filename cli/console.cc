@@ -19,7 +19,7 @@ namespace {
 
 constexpr char kLeave = 0x1d;  // Ctrl-]
 constexpr int kSilence_ms = 10'000;
-constexpr Duration kLongestVisit = 8h;  // as long as a session
+constexpr Duration kLongestVisit = 30min;  // then the host ends it, and another grant is signed for the next
 
 struct ConsoleOptions {
   std::string vm;

@@ -282,10 +282,11 @@ int change(Session& session, const ChangeOptions& options) {
 
 void add_change_command(CLI::App& vm, Session& session) {
   const auto options = std::make_shared<ChangeOptions>();
-  CLI::App& command = add_command(vm, session, "change", "Another size or name, of a stopped VM; or keep it from deletion",
-                                  "  bascule vm change shop-1 --memory 4G --vcpus 4\n"
-                                  "  bascule vm change shop-1 --keep yes",
-                                  [&session, options] { return change(session, *options); });
+  CLI::App& command =
+      add_command(vm, session, "change", "Another size or name, of a stopped VM; or keep it from deletion",
+                  "  bascule vm change shop-1 --memory 4G --vcpus 4\n"
+                  "  bascule vm change shop-1 --keep yes",
+                  [&session, options] { return change(session, *options); });
   command.add_option("vm", options->vm, "Name or id of the VM")->required()->type_name("VM");
   command.add_option("--name", options->name, "Its new name");
   command.add_option("--memory", options->memory, "MiB, or with a unit")->type_name("SIZE");

@@ -44,6 +44,27 @@ Consoles::Consoles(const Clock& clock) : clock_(clock), thread_([this] { watch()
 Consoles::~Consoles() {
   end();
   thread_.join();
+  server_.reset();  // its thread calls into us
+}
+
+Status Consoles::listen(const std::string& address, std::uint16_t port, const net::TlsFiles& tls) {
+  net::ServerOptions options;
+  options.address = address;
+  options.port = port;
+  options.tls = tls;
+  options.admit_role = "host";
+  options.http.connections = kMost;
+  options.websockets[std::string(wire::kStreamPath)] = host_door();
+  auto server =
+      net::Server::start(std::move(options), [](const net::HttpRequest&, const net::HttpReply& reply) {
+        net::HttpResponse nothing;
+        nothing.status = 404;
+        reply(nothing);
+      });
+  if (!server) return failure(server.error().within("consoles"));
+  server_ = *std::move(server);
+  port_ = server_->port();
+  return {};
 }
 
 void Consoles::connect(Tell tell, std::function<SnapshotPointer()> look) {
@@ -116,8 +137,8 @@ std::optional<net::WebSocketEvents> Consoles::enter(const std::string& target) {
   }
   const auto joint = held.joint;
   const Wanted& wanted = held.wanted;
-  const wire::OpenStream order{name.reveal(), wanted.vm,   held.generation,
-                               wanted.kind,   held.who.id, wanted.grant};
+  const wire::OpenStream order{name.reveal(), wanted.vm, held.generation, wanted.kind, held.who.id,
+                               wanted.grant,  port_};
   // What is wrong already, the next look finds, and says it to whoever asked.
   if (copy && why_over(state, held, clock_.now()).empty()) (void)tell_(*copy, order);
   streams_.emplace(id, std::move(held));

@@ -33,9 +33,11 @@ class Consoles {
   using Tell = std::function<bool(const Copy& host, const wire::OpenStream& order)>;
 
   explicit Consoles(const Clock& clock);
-  ~Consoles();  // closes all; the servers whose doors it made must be gone
+  ~Consoles();  // closes all; the servers that have door() must be gone
   // Before the first ticket. What they call must outlive this, or its end.
   void connect(Tell tell, std::function<SnapshotPointer()> look);
+  // Where hosts dial: a listener of its own, so that no console holds up a heartbeat.
+  Status listen(const std::string& address, std::uint16_t port, const net::TlsFiles& tls);
   void end();  // closes all, and gives no more tickets
 
   struct Wanted {
@@ -48,7 +50,7 @@ class Consoles {
   Result<Secret> admit(const Principal& who, Wanted wanted);
 
   net::WebSocketPath door();       // for people
-  net::WebSocketPath host_door();  // at wire::kStreamPath
+  net::WebSocketPath host_door();  // at wire::kStreamPath, of listen()
 
  private:
   struct Held {
@@ -76,6 +78,8 @@ class Consoles {
   std::map<Id, Held> tickets_;
   std::map<Id, Held> streams_;
   bool ending_ = false;
+  std::unique_ptr<net::Server> server_;
+  std::uint16_t port_ = 0;
   std::thread thread_;
 };
 

@@ -73,7 +73,6 @@ Status Sessions::listen() {
   events.on_close = [this](const SocketPointer& socket, const std::string& why) { closed(socket, why); };
   server.websockets[std::string(wire::kHostSessionPath)].door =
       [events](const std::string&, const net::Peer&) { return std::optional(events); };
-  if (options_.streams.door) server.websockets[std::string(wire::kStreamPath)] = options_.streams;
   auto started =
       net::Server::start(std::move(server), [](const net::HttpRequest&, const net::HttpReply& reply) {
         net::HttpResponse response;

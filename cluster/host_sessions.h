@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "base/net/http.h"
+#include "base/net/tls.h"
 #include "base/result.h"
 #include "base/time.h"
 #include "cluster/leadership.h"
@@ -29,8 +29,8 @@ struct HostSessionsOptions {
   Leadership leadership;
   Duration heartbeat{};
   Duration command_validity{};
-  std::vector<wire::PeerAddress> peers;   // all hosts of the inventory: each is told of the others
-  net::WebSocketPath streams;             // what hosts open at wire::kStreamPath
+  std::vector<wire::PeerAddress> peers;  // all hosts of the inventory: each is told of the others
+
   std::size_t messages_per_second = 200;  // of one host; more closes its session
 };
 

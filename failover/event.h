@@ -194,10 +194,10 @@ using EventBody =
     std::variant<HostHello, HostHeartbeat, HostDomainChanged, HostFaultReported, HostVolumesSeen, HostReplied,
                  HostSessionClosed, PowerOffDone, PowerOnDone, BmcChecked, LeaseObserved, LeaseRevoked,
                  LeaseAsked, ChannelChanged, Tick, CreateVm, StartVmAsked, StopVmAsked, DeleteVm,
-                 ChangeVolumesAsked, ChangeVm, OpenConsole, ClearHost, PowerHost, DrillHost, AttestDown, PlanFailback,
-                 ApproveFailback, TestNotices, CreateTenant, OpenAccess, EndAccess, AcceptDelivery, SetRules,
-                 SetQuota, InviteUser, ChangeUser, RemoveUser, SetPassword, OpenSession, SetSecondFactor,
-                 CreateToken, EndToken, NoteAccess>;
+                 ChangeVolumesAsked, ChangeVm, OpenConsole, ClearHost, PowerHost, DrillHost, AttestDown,
+                 PlanFailback, ApproveFailback, TestNotices, CreateTenant, OpenAccess, EndAccess,
+                 AcceptDelivery, SetRules, SetQuota, InviteUser, ChangeUser, RemoveUser, SetPassword,
+                 OpenSession, SetSecondFactor, CreateToken, EndToken, NoteAccess>;
 
 struct Event {
   EventBody body;

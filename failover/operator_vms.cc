@@ -277,8 +277,9 @@ void delete_vm(Turn& turn, const DeleteVm& asked) {
         asked.asked, "delete_vm", subject_of(asked.vm),
         {ErrorCode::conflict, fmt::format("{} is {}: stop it first", vm->record.spec.name, name_of(phase))});
   if (vm->record.keep)
-    return turn.refuse(asked.asked, "delete_vm", subject_of(asked.vm),
-                       {ErrorCode::conflict, name_in_tenant(vm->record.spec) + " is to be kept: take that back first"});
+    return turn.refuse(
+        asked.asked, "delete_vm", subject_of(asked.vm),
+        {ErrorCode::conflict, name_in_tenant(vm->record.spec) + " is to be kept: take that back first"});
   if (vm->live.change) return turn.refuse(asked.asked, "delete_vm", subject_of(asked.vm), being_changed(*vm));
   vm->record.wanted_running = false;
   vm->live.request = asked.asked.request;

@@ -71,6 +71,7 @@ class Agent {
   bool runs(const VmId& vm, Generation generation) const;
   // Whether a console may be opened, and until when; absent: as long as anybody likes. Blocks on the storage.
   Result<std::optional<WallTime>> enter(const wire::OpenStream& order, const DomainIdentity& identity);
+  void watch_custody();  // one round over the guests: what was once delivered stays so while it runs
   void tell_hosts(const wire::Welcome& welcome);
   std::optional<std::vector<wire::StorageServer>> take_servers();  // of all pools; see StoragePool
 
@@ -157,6 +158,7 @@ class Agent {
   Result<Prepared> prepare(const wire::Command& command, const wire::StartVm& order);
   Status prepare_disk(const Disk& disk, const Taking& taking, bool delivered, DomainPlan& plan,
                       std::vector<wire::VolumeTaken>& taken);
+  static Status check_format(const Disk& disk, const DiskSource& source);
   Status wait_until_free(const VmId& vm);
   Status run(const wire::Command& command, const VmSpec& spec, const Prepared& prepared);
   Status check_running_policy(const VmId& vm);
@@ -179,9 +181,10 @@ class Agent {
 
   // agent_custody.cc
   Status check_volume(const StoragePool& pool, const Disk& disk, const VmSpec& spec) const;
-  Status check_file(const StoragePool& pool, const std::string& file) const;
+  Status keep_custody(StoragePool& pool, const Disk& disk, const VmSpec& spec, bool delivered);
   Reply deliver(const wire::ChangeVolumes& order);
-  void keep_pin(const DomainIdentity& identity, const Pin& pin);
+  Status keep_pin(const DomainIdentity& identity, const Pin& pin);
+  Result<std::optional<Custody>> strictest_custody(const VmId& vm, const DomainIdentity& identity) const;
 
   // agent_storage.cc
   std::vector<DomainIdentity::Volume> volumes_of(const VmId& vm, Generation generation);
@@ -206,6 +209,8 @@ class Agent {
   mutable std::mutex mutex_;
   std::condition_variable unclaimed_;
   std::condition_variable closed_one_;
+  std::mutex custody_mutex_;  // held while custody is read and written: nothing is lost between the two
+  std::map<VmId, Generation> delivered_;  // guests that were seen delivered
   std::set<VmId> in_use_;  // whose volumes the storage pump tends, and closes when they have ended
   std::map<VmId, Guest> guests_;
   std::set<VmId> claims_;

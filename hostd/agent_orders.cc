@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "hostd/agent.h"
 #include "hostd/domain_xml.h"
+#include "hostd/qemu_img.h"
 
 namespace bascule::hostd {
 namespace {
@@ -89,9 +90,22 @@ Status Agent::prepare_disk(const Disk& disk, const Taking& taking, bool delivere
   if (!ours) return ours;
   Result<OpenedVolume> opened = pool->second->open(disk.volume, taking);
   if (!opened) return failure(opened.error());
+  // Once more: it may have come from the other site just now.
+  if (const Status kept = keep_custody(*pool->second, disk, plan.spec, delivered); !kept) return kept;
+  if (const Status itself = check_format(disk, opened->source); !itself) return itself;
   plan.disks.push_back(std::move(opened->source));
   if (opened->taken) taken.push_back(std::move(*opened->taken));
   return {};
+}
+
+// A guest writes its volumes as it likes: as qcow2, one that it had as raw could name any file of this host.
+Status Agent::check_format(const Disk& disk, const DiskSource& source) {
+  const auto* file = std::get_if<FileSource>(&source);
+  if (!file || disk.format != DiskFormat::qcow2) return {};
+  const Result<ImageFile> image = inspect_image(file->path);
+  if (!image) return failure(image.error());
+  return image->format == "qcow2" ? Status()
+                                  : failure(ErrorCode::invalid, disk.volume + " is no qcow2 image");
 }
 
 Result<Agent::Prepared> Agent::prepare(const wire::Command& command, const wire::StartVm& order) {
@@ -111,8 +125,6 @@ Result<Agent::Prepared> Agent::prepare(const wire::Command& command, const wire:
       return failure(ErrorCode::not_found, "this host has no pool \"" + spec.kernel->pool + "\"");
     const Result<std::string> kernel = pool->second->file_path(spec.kernel->kernel);
     if (!kernel) return failure(kernel.error());
-    for (const std::string* file : {&spec.kernel->kernel, &spec.kernel->initrd})
-      if (const Status free = check_file(*pool->second, *file); !free) return failure(free.error());
     plan.kernel_path = *kernel;
     if (!spec.kernel->initrd.empty())
       plan.initrd_path = pool->second->file_path(spec.kernel->initrd).value_or("");

@@ -49,6 +49,13 @@ Result<int> open_socket(const std::string& path) {
   return failure(error);
 }
 
+// What isn't for people outside stays in this host's log.
+std::string words_for_people(const Error& error) {
+  const bool clear = error.code == ErrorCode::denied || error.code == ErrorCode::not_found ||
+                     error.code == ErrorCode::conflict || error.code == ErrorCode::policy;
+  return clear ? error.message : "its host can't open it now";
+}
+
 std::string name_of_line(const wire::OpenStream& order) {
   return order.vm.value + "/" + std::string(name_of(order.kind));
 }
@@ -75,13 +82,17 @@ Result<std::string> console_path(const std::string& domain_xml, wire::ConsoleKin
 
 // One open console. `mutex_` of Consoles guards all but `file`, which its thread alone uses and closes.
 struct Consoles::Line {
-  Line(const Opened& opened, std::string is) : file(opened.file), until(opened.until), name(std::move(is)) {}
+  Line(const Opened& opened, wire::OpenStream asked)
+      : file(opened.file), until(opened.until), order(std::move(asked)), name(name_of_line(order)) {
+    order.grant.reset();  // it was spent
+  }
   Line(const Line&) = delete;
   Line& operator=(const Line&) = delete;
   ~Line() { close(file); }
 
   const int file;
   const std::optional<WallTime> until;
+  wire::OpenStream order;
   const std::string name;
   std::shared_ptr<net::WebSocket> socket;
   std::string to_guest;
@@ -152,19 +163,51 @@ void Consoles::wake() {
   (void)!write(wake_, &one, sizeof one);  // full means that it is awake
 }
 
-Result<Consoles::Opened> Consoles::connect(const wire::OpenStream& order, Agent& agent) {
+Result<std::optional<WallTime>> Consoles::may_open(const wire::OpenStream& order, Agent& agent,
+                                                   std::string& path) {
   if (!agent.runs(order.vm, order.generation))
     return failure(ErrorCode::not_found, "it doesn't run on this host any more");
   const Result<std::string> xml = hypervisor_.xml(order.vm);
   if (!xml) return failure(xml.error());
-  const Result<std::string> path = console_path(*xml, order.kind);
-  if (!path) return failure(path.error());
-  const auto until = agent.enter(order, identity_of(*xml));
-  if (!until) return failure(until.error());
+  const Result<std::string> found = console_path(*xml, order.kind);
+  if (!found) return failure(found.error());
+  path = *found;
+  return agent.enter(order, identity_of(*xml));
+}
+
+// Whoever is let in has it open: a grant is good once.
+Result<Consoles::Opened> Consoles::connect(const wire::OpenStream& order, Agent& agent) {
+  const Result<std::string> xml = hypervisor_.xml(order.vm);
+  const bool runs = xml && agent.runs(order.vm, order.generation);
+  if (!runs) return failure(ErrorCode::not_found, "it doesn't run on this host any more");
+  const Result<std::string> found = console_path(*xml, order.kind);
+  if (!found) return failure(found.error());
   const Result<int> file =
-      order.kind == wire::ConsoleKind::serial ? open_terminal(*path) : open_socket(*path);
+      order.kind == wire::ConsoleKind::serial ? open_terminal(*found) : open_socket(*found);
   if (!file) return failure(file.error());
-  return Opened{*file, *until};
+  std::string path;
+  const auto until = may_open(order, agent, path);
+  // Another guest may have got the terminal meanwhile.
+  if (until && path == *found && agent.runs(order.vm, order.generation)) return Opened{*file, *until};
+  close(*file);
+  return until ? failure(ErrorCode::conflict, "it is being moved: try again") : tl::unexpected(until.error());
+}
+
+void Consoles::look_again(Agent& agent) {
+  std::vector<LinePointer> lines;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [name, line] : lines_)
+      if (!line->until) lines.push_back(line);
+  }
+  for (const LinePointer& line : lines) {
+    std::string path;
+    const auto may = may_open(line->order, agent, path);
+    if (may) continue;
+    const std::lock_guard lock(mutex_);
+    line->end(words_for_people(may.error()));
+    wake();
+  }
 }
 
 void Consoles::open(const wire::OpenStream& order, Agent& agent, const std::string& manager) {
@@ -175,16 +218,17 @@ void Consoles::open(const wire::OpenStream& order, Agent& agent, const std::stri
   net::WebSocketLimits limits;
   limits.bytes = true;
   const std::string path = std::string(wire::kStreamPath) + order.stream;
+  const std::string to = manager.substr(0, manager.rfind(':') + 1) + std::to_string(order.port);
   if (file) {
-    const auto line = std::make_shared<Line>(*file, name);
+    const auto line = std::make_shared<Line>(*file, order);
     join(line);
-    return dialer_->dial(manager, path, limits, events_of(line));
+    return dialer_->dial(to, path, limits, events_of(line));
   }
   net::WebSocketEvents events;
-  events.on_open = [why = file.error().message](const std::shared_ptr<net::WebSocket>& socket) {
+  events.on_open = [why = words_for_people(file.error())](const std::shared_ptr<net::WebSocket>& socket) {
     socket->close(why);
   };
-  dialer_->dial(manager, path, limits, std::move(events));
+  dialer_->dial(to, path, limits, std::move(events));
 }
 
 void Consoles::join(const LinePointer& line) {

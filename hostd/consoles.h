@@ -31,6 +31,9 @@ class Consoles {
 
   // Does as wire::OpenStream says. `agent` knows which guests run here.
   void open(const wire::OpenStream& order, Agent& agent, const std::string& manager);
+  // Ends those that were opened without a grant and couldn't be any more. Blocks on the hypervisor and the
+  // storage.
+  void look_again(Agent& agent);
 
  private:
   struct Line;
@@ -42,6 +45,7 @@ class Consoles {
     int file = -1;
     std::optional<WallTime> until;  // of the grant that let them in
   };
+  Result<std::optional<WallTime>> may_open(const wire::OpenStream& order, Agent& agent, std::string& path);
   Result<Opened> connect(const wire::OpenStream& order, Agent& agent);
   void join(const LinePointer& line);
   net::WebSocketEvents events_of(const LinePointer& line);

@@ -94,6 +94,10 @@ int run(const HostConfig& config) {
                       }});
   Pump watch(0s, [&agent] { agent.watch_processes(); });
   Pump storage(kStorageEvery, [&agent] { agent.tend_storage(); });
+  Pump custody(kPolicyEvery, [&] {
+    agent.watch_custody();
+    (*consoles)->look_again(agent);
+  });
   Pump ports(kPolicyEvery, [&devices] { devices.look(); });
   session.start(agent, **probe, workers, consoles->get());
   log(LogLevel::info, "hostd", "running", {{"host", config.host}, {"boot", boot}});

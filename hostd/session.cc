@@ -39,6 +39,7 @@ struct Session::Impl {
   PeerProbe* probe = nullptr;
   Workers* workers = nullptr;
   Consoles* consoles = nullptr;
+  Workers console_workers{2, 64};  // of their own: a start must not wait for somebody's console
   std::thread thread;
 
   // News: waits here until a session is welcome.
@@ -237,7 +238,7 @@ void Session::Impl::dispatch(const wire::Command& command) {
 void Session::Impl::open_stream(const wire::OpenStream& order, const std::string& manager) {
   if (!consoles) return;
   const auto open = [this, order, manager] { consoles->open(order, *agent, manager); };
-  if (!workers->submit("console of " + order.vm.value, open))
+  if (!console_workers.submit("console of " + order.vm.value, open))
     log(LogLevel::warning, "session", "console_not_opened",
         {{"vm", order.vm}, {"why", "too many orders wait"}});
 }

@@ -93,7 +93,8 @@ class StoragePool {
   virtual Status set_custody(const std::string& volume, const Custody&) {
     return failure(ErrorCode::policy, "pool " + name() + " can't keep who gets inside volume " + volume);
   }
-  // Where a kernel or initial RAM disk lies on this host; `invalid` in pools that have no files.
+  // Where a kernel or initial RAM disk lies on this host, apart from all volumes; `invalid` in pools that
+  // have no files.
   virtual Result<std::string> file_path(const std::string& volume) const = 0;
   // Regularly, while a guest of this host uses it: keeps the other site's copy fresh, and tells how it is.
   // Nothing where both sites use one storage.

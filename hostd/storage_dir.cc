@@ -4,7 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <semaphore>
+
 #include "base/durable_file.h"
+#include "base/log.h"
 #include "hostd/custodian.h"
 #include "hostd/qemu_img.h"
 #include "hostd/system_error.h"
@@ -13,6 +16,25 @@ namespace bascule::hostd {
 namespace {
 
 constexpr std::size_t kLargestCustody = 64 * 1024;
+
+// Copies of templates take long, and must not keep all of hostd's workers from their other orders.
+class CopyingPlace {
+ public:
+  CopyingPlace() : taken_(places().try_acquire()) {}
+  CopyingPlace(const CopyingPlace&) = delete;
+  CopyingPlace& operator=(const CopyingPlace&) = delete;
+  ~CopyingPlace() {
+    if (taken_) places().release();
+  }
+  bool taken() const { return taken_; }
+
+ private:
+  static std::counting_semaphore<2>& places() {
+    static std::counting_semaphore<2> two(2);
+    return two;
+  }
+  const bool taken_;
+};
 
 class DirPool final : public StoragePool {
  public:
@@ -29,7 +51,7 @@ class DirPool final : public StoragePool {
   }
 
   Result<bool> exists(const std::string& volume) const override {
-    const Result<std::string> path = file_path(volume);
+    const Result<std::string> path = volume_path(volume);
     if (!path) return failure(path.error());
     if (const Status usable = ready(); !usable) return failure(usable.error());
     struct stat info {};
@@ -48,25 +70,31 @@ class DirPool final : public StoragePool {
     const Result<bool> there = exists(disk.volume);
     if (!there) return failure(there.error());
     if (*there) return failure(ErrorCode::conflict, "pool " + name_ + ": " + disk.volume + " exists already");
-    const std::string unfinished = path_ + "/." + disk.volume + ".unfinished";
+    const std::string unfinished = path_ + "/." + disk.volume + "." + this_host() + ".unfinished";
     unlink(unfinished.c_str());
     const Status made = !disk.from.empty()               ? copy_template(unfinished, disk)
                         : disk.format == DiskFormat::raw ? make_raw(unfinished, disk.size_mib)
                                                          : create_qcow2(unfinished, disk.size_mib);
-    Status finished = made && volume.custody ? set_custody(disk.volume, *volume.custody) : made;
+    // The custody first: a volume without it would be anybody's. One that is left without a volume harms
+    // nobody.
+    Status finished = made && volume.custody ? make_custody(disk.volume, *volume.custody) : made;
     if (finished) finished = finish(unfinished, disk.volume);
     if (!finished) {
       unlink(unfinished.c_str());
-      unlink(custody_path(disk.volume).c_str());
       return failure(finished.error().within("creating volume " + disk.volume + " in pool " + name_));
     }
     return {};
   }
 
-  Status remove(const std::string& volume, const VmId&) override {
+  Status remove(const std::string& volume, const VmId& owner) override {
     const Result<bool> there = exists(volume);
     if (!there) return failure(there.error());
     if (!*there) return {};
+    const Result<std::optional<Custody>> kept = custody(volume);
+    if (kept && *kept && (*kept)->vm != owner) {
+      log(LogLevel::warning, "storage", "not_removed", {{"volume", volume}, {"why", "it is another VM's"}});
+      return {};
+    }
     if (unlink((path_ + "/" + volume).c_str()) != 0)
       return failure(system_error("pool " + name_ + ": removing " + volume));
     unlink(custody_path(volume).c_str());  // last: a volume without it would be anybody's
@@ -75,19 +103,19 @@ class DirPool final : public StoragePool {
 
   bool keeps_custody() const override { return true; }
   Result<std::optional<Custody>> custody(const std::string& volume) const override {
-    if (const Result<std::string> named = file_path(volume); !named) return failure(named.error());
+    if (const Result<std::string> named = volume_path(volume); !named) return failure(named.error());
     const Result<std::string> text = read_whole(custody_path(volume), kLargestCustody);
     if (!text && text.error().code == ErrorCode::not_found) return std::nullopt;
     return text ? read_custody(*text) : tl::unexpected(text.error());
   }
   Status set_custody(const std::string& volume, const Custody& custody) override {
-    if (const Result<std::string> named = file_path(volume); !named) return failure(named.error());
+    if (const Result<std::string> named = volume_path(volume); !named) return failure(named.error());
     return write_durably(custody_path(volume), text_of(custody));
   }
 
   // Both sites see the directory: there is nothing to take over.
   Result<OpenedVolume> open(const std::string& volume, const Taking&) override {
-    const Result<std::string> path = file_path(volume);
+    const Result<std::string> path = volume_path(volume);
     if (!path) return failure(path.error());
     return OpenedVolume{FileSource{*path}, {}};
   }
@@ -102,14 +130,40 @@ class DirPool final : public StoragePool {
     return check_change(volume, changing);
   }
 
-  Result<std::string> file_path(const std::string& volume) const override {
+  // In a folder of their own: what guests boot is no volume that another guest could write to.
+  Result<std::string> file_path(const std::string& file) const override {
+    const Result<std::string> named = volume_path(file);
+    return named ? path_ + "/boot/" + file : named;
+  }
+
+ private:
+  Result<std::string> volume_path(const std::string& volume) const {
     if (is_valid_name(volume)) return path_ + "/" + volume;
     return failure(ErrorCode::invalid, "pool " + name_ + ": \"" + volume + "\" is no name of a volume");
   }
 
- private:
   // No volume's name begins with a dot.
   std::string custody_path(const std::string& volume) const { return path_ + "/." + volume + ".custody"; }
+
+  static std::string this_host() {
+    char name[65] = {};
+    return gethostname(name, sizeof name - 1) == 0 ? name : "host";
+  }
+
+  // Of a volume that is being made, perhaps by two hosts at once: the first to write it has it.
+  Status make_custody(const std::string& volume, const Custody& custody) {
+    const std::string path = custody_path(volume);
+    const std::string fresh = path + "." + this_host();
+    if (const Status written = write_durably(fresh, text_of(custody)); !written) return written;
+    const bool made = link(fresh.c_str(), path.c_str()) == 0;
+    const Error error = system_error("keeping who gets inside " + volume);
+    unlink(fresh.c_str());
+    if (made) return {};
+    const Result<std::optional<Custody>> kept = this->custody(volume);
+    if (!kept) return failure(kept.error());
+    const bool same = *kept && (*kept)->vm == custody.vm && (*kept)->tenant == custody.tenant;
+    return same ? set_custody(volume, custody) : failure(error);  // of a try that ended half-way
+  }
 
   // Templates are disk images in the folder `templates`, put there by a rename.
   Status copy_template(const std::string& to, const Disk& disk) const {
@@ -117,6 +171,10 @@ class DirPool final : public StoragePool {
     const std::string path = path_ + "/templates/" + disk.from;
     const Result<ImageFile> image = inspect_image(path);
     if (!image) return failure(image.error());
+    const CopyingPlace place;
+    if (!place.taken())
+      return failure(ErrorCode::unavailable,
+                     "other volumes are being made from templates: try again in a while");
     if (image->bytes > disk.size_mib * 1024 * 1024)
       return failure(ErrorCode::invalid,
                      disk.from + " is larger than " + std::to_string(disk.size_mib) + " MiB");

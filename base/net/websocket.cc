@@ -12,6 +12,15 @@ namespace {
 constexpr Duration kCloseTime = 2s;       // for the close handshake and what is queued before it
 constexpr std::size_t kLongestWhy = 120;  // RFC 6455, 5.5: 125 bytes with the code
 
+constexpr int kPatience = 15;  // times the idle time, with one whose reading is paused
+
+// At the end of a character (UTF-8): a peer fails a connection whose reason has half of one.
+std::string cut(const std::string& why) {
+  std::size_t size = std::min(why.size(), kLongestWhy);
+  while (size > 0 && size < why.size() && (static_cast<unsigned char>(why[size]) & 0xC0) == 0x80) --size;
+  return why.substr(0, size);
+}
+
 // What noVNC and its like ask for, and then insist on.
 void agree_on_bytes(const WebSocketSession::UpgradeRequest& request, websocket::stream<ByteStream&>& socket) {
   namespace http = boost::beast::http;
@@ -143,6 +152,7 @@ std::size_t WebSocketSession::queued() const {
 
 void WebSocketSession::pause(bool paused) {
   loop_->post([self = shared_from_this(), paused] {
+    if (paused && !self->paused_) self->paused_since_ = std::chrono::steady_clock::now();
     self->paused_ = paused;
     self->read();
   });
@@ -153,7 +163,7 @@ void WebSocketSession::close(const std::string& why) {
   if (shut_) return;
   shut_ = true;
   loop_->post([self = shared_from_this(), why] {
-    self->told_ = why.substr(0, kLongestWhy);
+    self->told_ = cut(why);
     self->begin_close(why.empty() ? "closed by this side" : why);
   });
 }
@@ -209,9 +219,9 @@ void WebSocketSession::say_close() {
 // Wakes at each third of the idle time: pings, or gives up.
 void WebSocketSession::watch() {
   if (finished_ || closing_) return;
-  // One that isn't listened to can't be heard; it ends with whoever makes it wait.
-  const Duration silent = paused_ ? Duration() : std::chrono::steady_clock::now() - stream_->last_read();
-  if (silent >= limits_.idle_time) {
+  // One that isn't listened to can't be heard.
+  const Duration silent = std::chrono::steady_clock::now() - std::max(stream_->last_read(), paused_since_);
+  if (silent >= limits_.idle_time * (paused_ ? kPatience : 1)) {
     const auto time = std::chrono::duration_cast<std::chrono::milliseconds>(limits_.idle_time).count();
     return finish("nothing came from the peer for " + std::to_string(time) + " ms");
   }
@@ -219,7 +229,7 @@ void WebSocketSession::watch() {
     pinging_ = true;
     beast_->socket.async_ping({}, [self = shared_from_this()](error_code) { self->pinging_ = false; });
   }
-  const Duration next = std::min(limits_.idle_time / 3, limits_.idle_time - silent);
+  const Duration next = std::clamp(limits_.idle_time - silent, limits_.idle_time / 20, limits_.idle_time / 3);
   deadline_.set(next, [self = shared_from_this()] { self->watch(); });
 }
 

@@ -65,6 +65,7 @@ class WebSocketSession final : public WebSocket, public std::enable_shared_from_
   bool pinging_ = false;
   bool reading_ = false;
   bool paused_ = false;
+  std::chrono::steady_clock::time_point paused_since_{};
   bool open_ = false;  // on_open has been called
   bool finished_ = false;
   bool closing_ = false;  // no more messages are handed out; what is queued is sent first

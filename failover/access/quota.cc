@@ -17,6 +17,17 @@ std::string too_much(const char* what, std::uint64_t used, std::uint64_t more, s
   return fmt::format("{}: {} of {} are used, {} more don't fit", what, used, most, more);
 }
 
+// What its volume is about to be counts already: several may grow at once.
+Quota quota_with_growth(const Vm& vm) {
+  Quota quota = quota_of(vm.record.spec);
+  const auto* grow = vm.live.change ? std::get_if<wire::Grow>(&vm.live.change->change) : nullptr;
+  if (!grow) return quota;
+  for (const Disk& disk : vm.record.spec.disks)
+    if (disk.pool == grow->pool && disk.volume == grow->volume && grow->size_mib > disk.size_mib)
+      quota.storage_mib += grow->size_mib - disk.size_mib;
+  return quota;
+}
+
 }  // namespace
 
 Quota quota_of(const VmSpec& spec) {
@@ -30,7 +41,7 @@ Quota used_by(const State& state, const TenantId& tenant) {
   const std::string prefix = tenant.value + "/";
   for (auto named = state.vm_names.lower_bound(prefix);
        named != state.vm_names.end() && named->first.starts_with(prefix); ++named)
-    add(used, quota_of(state.vms.at(named->second).record.spec));
+    add(used, quota_with_growth(state.vms.at(named->second)));
   return used;
 }
 

@@ -2,6 +2,7 @@
 // authority; any number may run.
 #include <signal.h>
 
+#include <atomic>
 #include <cstdio>
 
 #include "base/config.h"
@@ -16,6 +17,8 @@ using namespace bascule;
 using namespace bascule::portal;
 
 constexpr std::size_t kMostBody = 64 * 1024;
+constexpr std::size_t kMostQueued = 1024 * 1024;  // of a console, for one end
+constexpr int kMostDials = 64;                    // for consoles, at once
 
 int fail(const Error& error) {
   log(LogLevel::error, "portal", "cannot_run", {{"why", error.message}});
@@ -41,15 +44,33 @@ net::ServerOptions server_options(const PortalConfig& config) {
   return options;
 }
 
-// Consoles: whoever has a ticket; the manager knows whose it is.
+// Consoles: whoever has a ticket; the manager knows whose it is. Nothing that it, or the network, says of a
+// dial that failed is for the internet.
 net::WebSocketPath consoles_through(net::WebSocketDialer& dialer, const std::string& manager) {
   net::WebSocketLimits limits;
   limits.bytes = true;
-  const auto door = [&dialer, manager, limits](const std::string& target, const net::Peer&) {
+  limits.message_bytes = kMostBody;
+  limits.queued_bytes = kMostQueued;
+  const auto dials = std::make_shared<std::atomic<int>>(0);  // under way
+  const auto door = [&dialer, manager, limits, dials](const std::string& target, const net::Peer&) {
     std::optional<net::WebSocketEvents> near;
-    if (!is_console(target)) return near;
+    if (!is_console(target) || dials->load() >= kMostDials) return near;
+    ++*dials;
     const auto joint = net::WebSocketJoint::make([](const std::string&) {});
-    dialer.dial(manager, target, limits, joint->events(net::WebSocketJoint::End::far));
+    net::WebSocketEvents far = joint->events(net::WebSocketJoint::End::far);
+    const auto opened = std::make_shared<bool>(false);  // on the dialer's thread
+    far.on_open = [dials, opened, pass_on = far.on_open](std::shared_ptr<net::WebSocket> socket) {
+      *opened = true;
+      --*dials;
+      pass_on(std::move(socket));
+    };
+    far.on_close = [dials, opened, joint, pass_on = far.on_close](
+                       const std::shared_ptr<net::WebSocket>& socket, const std::string& why) {
+      if (*opened) return pass_on(socket, why);
+      --*dials;
+      joint->close("this ticket is not, or no longer, good");
+    };
+    dialer.dial(manager, target, limits, std::move(far));
     near = joint->events(net::WebSocketJoint::End::near);
     return near;
   };

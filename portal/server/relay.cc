@@ -17,8 +17,8 @@ constexpr std::array<std::string_view, 4> kMethods{"GET", "POST", "PUT", "DELETE
 constexpr std::array<std::string_view, 6> kRequestHeaders{"authorization", "x-request-id",  "idempotency-key",
                                                           "if-match",      "if-none-match", "last-event-id"};
 constexpr std::array<std::string_view, 9> kResponseHeaders{
-    "x-request-id", "retry-after", "etag",            "www-authenticate",    "location",
-    "link",         "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"};
+    "x-request-id",    "retry-after",         "etag",           "www-authenticate", "location", "link",
+    "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"};
 
 struct Health {
   std::string portal = "up";

@@ -83,7 +83,7 @@ std::vector<std::string> good_messages() {
           json::encode_text(wire::FromManager(change)),
           json::encode_text(wire::FromManager(command)),
           json::encode_text(wire::FromManager(
-              wire::OpenStream{"bst_x", VmId("v"), Generation(3), {}, OperatorId("a"), Grant()})),
+              wire::OpenStream{"bst_x", VmId("v"), Generation(3), {}, OperatorId("a"), Grant(), 7448})),
           json::encode_text(wire::LeaseRequest{}),
           json::encode_text(wire::LeaseReply{}),
           json::encode_text(wire::LeaseFile{})};

@@ -69,7 +69,7 @@ def install_image(instance):
     ensure_image()
     templates = instance.metro / "templates"
     templates.mkdir(exist_ok=True)
-    for source, target in ((NAME, templates / NAME), (INITRD, instance.metro / INITRD)):
+    for source, target in ((NAME, templates / NAME), (INITRD, instance.metro / "boot" / INITRD)):
         part = target.with_name(f".{target.name}.part")
         subprocess.run(["cp", "--sparse=always", guest.IMAGE_DIR / source, part], check=True)
         part.rename(target)

@@ -105,9 +105,10 @@ def ensure_image():
 
 
 def install_image(instance):
-    """Put the kernel and the initramfs into the pool "metro"."""
+    """Put the kernel and the initramfs into the pool "metro", where it keeps what guests boot."""
+    (instance.metro / "boot").mkdir(exist_ok=True)
     for name in (KERNEL, INITRD):
-        shutil.copy(IMAGE_DIR / name, instance.metro / name)
+        shutil.copy(IMAGE_DIR / name, instance.metro / "boot" / name)
 
 
 def command_line(instance, name, number):

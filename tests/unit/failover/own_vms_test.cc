@@ -80,6 +80,22 @@ TEST_CASE_FIXTURE(Tenancy, "a tenant's users make machines within its quota; the
   CHECK(state.vms.size() == 3);
 }
 
+TEST_CASE_FIXTURE(Tenancy, "volumes that grow at once don't grow beyond the quota together") {
+  quota({9, 9000, 9, 2048 + 1024});
+  const VmSpec one = spec("a"), two = spec("b");
+  for (const VmSpec& each : {one, two}) {
+    CHECK(create(each) == "");
+    send(StartVmAsked{by_anna(), each.id});
+  }
+  run(2s);
+  const auto grow = [&](const VmSpec& each) {
+    const Asked request = by_anna();
+    return said(request, ChangeVolumesAsked{request, each.id, wire::Grow{"metro", each.id.value, 2048}});
+  };
+  CHECK(grow(one) == "");
+  CHECK(grow(two) == "quota of storage in MiB: 3072 of 3072 are used, 1024 more don't fit");
+}
+
 TEST_CASE_FIXTURE(Tenancy, "a quota is the staff's to give") {
   const Asked request = by_anna();
   CHECK(said(request, SetQuota{request, kTenant, {9, 9, 9, 9}}) == "nothing of that name is yours");
@@ -119,7 +135,8 @@ TEST_CASE_FIXTURE(Tenancy,
         "it is delivered to acme, who alone gets inside");
 }
 
-TEST_CASE_FIXTURE(Tenancy, "a machine that is stopped gets another name and size, within the quota; and may be kept") {
+TEST_CASE_FIXTURE(Tenancy,
+                  "a machine that is stopped gets another name and size, within the quota; and may be kept") {
   quota({2, 600, 3, 90'000});
   const VmSpec shop = spec("shop-1");
   CHECK(create(shop) == "");

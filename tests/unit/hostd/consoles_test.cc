@@ -73,8 +73,9 @@ struct Wired : Host {
     hypervisor.replace_xml(kVm, definition(terminal.path()));
   }
   void open(Generation generation = Generation(1)) {
-    consoles->open({"s1", kVm, generation, wire::ConsoleKind::serial, OperatorId("alice"), {}}, *agent,
-                   "127.0.0.1:" + std::to_string(server->port()));
+    consoles->open(
+        {"s1", kVm, generation, wire::ConsoleKind::serial, OperatorId("alice"), {}, server->port()}, *agent,
+        "127.0.0.1:" + std::to_string(server->port()));
   }
 };
 
@@ -96,6 +97,21 @@ TEST_CASE_FIXTURE(Wired, "what is typed reaches the guest, and what it says come
   CHECK(std::string(typed, 5) == "root\r");
   REQUIRE(write(terminal.master, "login: ", 7) == 7);
   CHECK(manager.messages(1)[0] == "login: ");
+  SUBCASE("it became its tenant's alone") {
+    VmSpec shop = spec();
+    shop.tenant = TenantId("acme");
+    REQUIRE(pools.at("metro")->create({{"metro", "shop", 1}, kVm, false, first_custody(shop, true)}));
+    hypervisor.replace_xml(kVm,
+                           "<domain><metadata><v:vm xmlns:v='https://bascule.example/xmlns/1'><v:volume "
+                           "pool='metro' name='shop'/></v:vm></metadata>" +
+                               definition(terminal.path()).substr(8));
+    consoles->look_again(*agent);
+    CHECK(manager.closed().find("acme alone gets inside") != std::string::npos);
+  }
+  SUBCASE("nothing changed") {
+    consoles->look_again(*agent);
+    CHECK_FALSE(manager.is_closed());
+  }
   SUBCASE("the guest ends") {
     terminal.hang_up();
     CHECK(manager.closed() == "closed by the peer: the machine has ended");

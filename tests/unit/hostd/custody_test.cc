@@ -2,6 +2,8 @@
 // attacks here are those of somebody who has the manager, the portal and the network, but no host and no key.
 #include <doctest/doctest.h>
 
+#include <cstdlib>
+
 #include "base/signing.h"
 #include "hostd/domain_xml.h"
 #include "tests/unit/hostd/agent_fixture.h"
@@ -191,6 +193,14 @@ TEST_CASE_FIXTURE(Custodial, "a key doesn't follow by its own word, nor by a str
   CHECK(says(enter(mallory.sign(by_mallory)), "vouched for neither"));
 }
 
+TEST_CASE_FIXTURE(Custodial, "whoever stole a key can't take the officer's next numbers") {
+  REQUIRE(begin(shop(), true));
+  CHECK(enter(grant()) == "");
+  Grant by_thief = grant();
+  by_thief.pin = acme.vouch(mallory, "acme", UINT64_MAX);
+  CHECK(says(enter(mallory.sign(by_thief)), "vouched for neither"));
+}
+
 TEST_CASE_FIXTURE(Custodial,
                   "what isn't delivered yet is open to whom the manager lets in, and shut from then on") {
   REQUIRE(begin(shop(), false));
@@ -198,6 +208,49 @@ TEST_CASE_FIXTURE(Custodial,
   deliver();
   CHECK(says(enter(std::nullopt, "alice"), "acme alone gets inside"));
   CHECK(enter(grant()) == "");
+}
+
+TEST_CASE_FIXTURE(Custodial, "it is delivered as it was started, and no other way in is slipped under") {
+  REQUIRE(begin(shop(), false));
+  wire::Command order = command(1);
+  VmSpec other = shop();
+  other.seed = Seed{"{}", "#cloud-config", ""};
+  order.order = wire::ChangeVolumes{other, wire::Deliver()};
+  const auto reply = obey(order);
+  REQUIRE(reply);
+  REQUIRE(reply->error);
+  CHECK(says(reply->error->message, "boot otherwise"));
+}
+
+TEST_CASE_FIXTURE(Custodial, "what was accepted before its first start went well is shut by the next") {
+  REQUIRE(begin(shop(), false));
+  hypervisor.crash(kVm);
+  boot();
+  REQUIRE(begin(shop(), true, 2));
+  CHECK(says(enter(std::nullopt, "alice"), "acme alone gets inside"));
+}
+
+TEST_CASE_FIXTURE(Custodial, "volumes that are made anew under a guest that runs don't open it") {
+  REQUIRE(begin(shop(), true));
+  agent->watch_custody();
+  std::filesystem::remove(folder.path("pool/.shop-1.custody"));
+  REQUIRE(pools.at("metro")->set_custody("shop-1", first_custody(shop(), false)));
+  CHECK(says(enter(std::nullopt, "alice"), "it was delivered"));
+}
+
+TEST_CASE_FIXTURE(Custodial,
+                  "of two hosts that make it, the first has it, and neither takes the other's custody away") {
+  test::write_file(folder.path("pool/.shop-1.custody"), text_of(first_custody(shop(), true)));
+  VmSpec thief = shop();
+  thief.id = VmId("00000000-0000-4000-8000-000000000002");
+  CHECK_FALSE(begin(thief, false));
+  CHECK(test::read_file(folder.path("pool/.shop-1.custody")) == text_of(first_custody(shop(), true)));
+  CHECK(pools.at("metro")->remove("shop-1", thief.id));
+}
+
+TEST_CASE_FIXTURE(Custodial, "a grant that is wrong lets nobody in, not even where none is needed") {
+  REQUIRE(begin(shop(), false));
+  CHECK(says(enter(mallory.sign(grant())), "not of that text"));
 }
 
 TEST_CASE_FIXTURE(Custodial, "a manager that sets it back, on a host that never saw it, opens nothing") {
@@ -219,7 +272,7 @@ TEST_CASE_FIXTURE(Custodial, "a manager that sets it back, on a host that never 
   }
   SUBCASE("with a kernel of its own") {
     VmSpec other = shop();
-    test::write_file(folder.path("pool/evil"), "kernel");
+    test::write_file(folder.path("pool/boot/evil"), "kernel");
     other.kernel = KernelBoot{"metro", "evil", "", "init=/bin/sh"};
     CHECK(says(begin(other, true, 2).error().message, "boot otherwise"));
   }
@@ -248,10 +301,24 @@ TEST_CASE_FIXTURE(Custodial, "a tenant's volume is no way into another machine")
     thief.disks = {{"metro", "own", 1}, {"metro", "shop-1", 1}};
     CHECK(says(begin(thief, false).error().message, "belongs to VM " + kVm.value));
   }
-  SUBCASE("as its initial RAM disk") {
-    test::write_file(folder.path("pool/kernel"), "kernel");
-    thief.kernel = KernelBoot{"metro", "kernel", "shop-1", ""};
-    CHECK(says(begin(thief, false).error().message, "is a tenant's volume"));
+  SUBCASE("named by the header of its own") {
+    thief.disks = {{"metro", "own", 1}};
+    REQUIRE(begin(thief, false));
+    hypervisor.crash(thief.id);
+    boot();
+    REQUIRE(std::system(("cd " + folder.path("pool") +
+                         " && rm own && qemu-img create -q -f qcow2 -b shop-1 -F raw own")
+                            .c_str()) == 0);
+    thief.disks[0].format = DiskFormat::qcow2;
+    CHECK(says(begin(thief, false, 2).error().message, "refers to another file"));
+  }
+  SUBCASE("and what machines boot is no volume") {
+    test::write_file(folder.path("pool/boot/kernel"), "kernel");
+    thief.disks = {{"metro", "boot", 1}};
+    CHECK_FALSE(begin(thief, false));
+    thief.disks = {{"metro", "kernel", 1}};
+    CHECK(begin(thief, false));
+    CHECK(test::read_file(folder.path("pool/boot/kernel")) == "kernel");
   }
 }
 
