@@ -149,7 +149,6 @@ int run(const ManagerConfig& config) {
   const Policy& policy = config.policy.policy;
   SystemClock clock;
   SystemRandom random;
-
   const auto store = open_sqlite_store(config.state_dir + "/manager.db", random);
   if (!store) return fail(store.error());
   const auto inauguration = take_leadership(**store, config.cluster, policy, random);
@@ -179,8 +178,9 @@ int run(const ManagerConfig& config) {
   consoles.connect(
       [&](const Copy& host, const wire::OpenStream& order) { return (*sessions)->open_stream(host, order); },
       [&runner] { return runner.snapshot(); });
-  const Status streams = consoles.listen(config.listen.address, config.listen.stream_port, config.tls);
-  if (!streams) return fail(streams.error());
+  if (const Status open = consoles.listen(config.listen.address, config.listen.stream_port, config.tls);
+      !open)
+    log(LogLevel::error, "manager", "no_consoles", {{"why", open.error().message}});  // all else goes on
   const auto lease_plane =
       LeasePlane::start({config.listen.address, config.listen.lease_port, config.tls}, leases, clock, post);
   if (!lease_plane) return fail(lease_plane.error());

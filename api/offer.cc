@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t kMostKeys = 16;
 constexpr std::size_t kLongestKey = 4096;
+constexpr std::size_t kMostUserData = 16 * 1024;  // it is part of every snapshot of the state
 
 const char* const kNoName = "must be letters, digits, '-', '_' and '.', beginning with a letter or digit";
 
@@ -167,6 +168,7 @@ std::optional<VmSpec> spec_of(const Wish& wish, const VmId& id, const TenantId& 
       problems.push_back({"ssh_keys[" + std::to_string(i) + "]",
                           "must be a public key as in authorized_keys, such as \"ssh-ed25519 AAAA… anna\""});
   spec.seed = seed_of(wish, id, std::move(network_config));
+  if (wish.user_data.size() > kMostUserData) problems.push_back({"user_data", "must be at most 16 KiB"});
   if (spec.home.empty()) problems.push_back({"home", "is not the name of a site"});
   for (const std::string& text : problems_of(spec)) {
     const std::size_t colon = text.find(": ");

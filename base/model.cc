@@ -5,7 +5,7 @@
 namespace bascule {
 namespace {
 
-constexpr std::size_t kMostSeed = 24 * 1024;  // bytes, all files together: it is part of every snapshot
+constexpr std::size_t kMostSeed = 64 * 1024;  // bytes, all files together: it is part of every snapshot
 constexpr std::size_t kMostAddresses = 16;
 
 bool is_valid_address(const std::string& text) {
@@ -94,7 +94,7 @@ std::vector<std::string> problems_of(const VmSpec& spec) {
   if (spec.seed &&
       spec.seed->meta_data.size() + spec.seed->user_data.size() + spec.seed->network_config.size() >
           kMostSeed)
-    problems.push_back("seed: must be at most 24 KiB");
+    problems.push_back("seed: must be at most 64 KiB");
   if (spec.priority < 0 || spec.priority > 1000) problems.push_back("priority: must be from 0 to 1000");
   return problems;
 }

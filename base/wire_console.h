@@ -33,7 +33,7 @@ struct OpenStream {
   ConsoleKind kind = ConsoleKind::serial;
   OperatorId who;
   std::optional<Grant> grant;
-  std::uint16_t port = 0;  // of the manager, to be dialled
+  std::uint16_t port = 0;  // of the manager, to be dialled; 0: that of the session
 };
 template <class V>
 void fields(V& v, OpenStream& x) {
@@ -43,7 +43,7 @@ void fields(V& v, OpenStream& x) {
   v("kind", x.kind);
   v("who", x.who);
   v.optional("grant", x.grant);
-  v("port", x.port);
+  v.optional("port", x.port);
 }
 
 }  // namespace bascule::wire

@@ -61,6 +61,7 @@ Status Consoles::listen(const std::string& address, std::uint16_t port, const ne
         nothing.status = 404;
         reply(nothing);
       });
+  closed_ = !server;
   if (!server) return failure(server.error().within("consoles"));
   server_ = *std::move(server);
   port_ = server_->port();
@@ -87,7 +88,7 @@ void Consoles::end() {
 
 Result<Secret> Consoles::admit(const Principal& who, Wanted wanted) {
   const std::lock_guard lock(mutex_);
-  if (ending_ || !look_) return failure(ErrorCode::unavailable, "the manager stops");
+  if (ending_ || !look_ || closed_) return failure(ErrorCode::unavailable, "no consoles are to be had now");
   const auto theirs = [&who](const auto& entry) { return entry.second.who.id == who.id; };
   const auto count = std::count_if(tickets_.begin(), tickets_.end(), theirs) +
                      std::count_if(streams_.begin(), streams_.end(), theirs);

@@ -78,6 +78,7 @@ class Consoles {
   std::map<Id, Held> tickets_;
   std::map<Id, Held> streams_;
   bool ending_ = false;
+  bool closed_ = false;  // listen() failed
   std::unique_ptr<net::Server> server_;
   std::uint16_t port_ = 0;
   std::thread thread_;

@@ -11,6 +11,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -130,6 +131,7 @@ class Agent {
     std::vector<DiskSecret> secrets;
     std::vector<wire::VolumeTaken> taken;
     std::optional<SeedDisk> seed;
+    bool delivered = false;
   };
 
   // agent.cc
@@ -156,8 +158,8 @@ class Agent {
   Reply carry_out(const wire::Command& command, const wire::FollowVolumes& order);
   Reply carry_out(const wire::Command& command, const wire::ChangeVolumes& order);
   Result<Prepared> prepare(const wire::Command& command, const wire::StartVm& order);
-  Status prepare_disk(const Disk& disk, const Taking& taking, bool delivered, DomainPlan& plan,
-                      std::vector<wire::VolumeTaken>& taken);
+  Status prepare_disk(const Disk& disk, const Taking& taking, const wire::StartVm& order, DomainPlan& plan,
+                      Prepared& prepared);
   static Status check_format(const Disk& disk, const DiskSource& source);
   Status wait_until_free(const VmId& vm);
   Status run(const wire::Command& command, const VmSpec& spec, const Prepared& prepared);
@@ -181,9 +183,13 @@ class Agent {
 
   // agent_custody.cc
   Status check_volume(const StoragePool& pool, const Disk& disk, const VmSpec& spec) const;
-  Status keep_custody(StoragePool& pool, const Disk& disk, const VmSpec& spec, bool delivered);
+  std::shared_ptr<std::mutex> custody_lock(const VmId& vm);
+  Result<bool> keep_custody(StoragePool& pool, const Disk& disk, const VmSpec& spec,
+                            const wire::StartVm& order);
+  void note_boot(const VmSpec& spec);
+  Status check_never_delivered(const wire::OpenStream& order) const;
   Reply deliver(const wire::ChangeVolumes& order);
-  Status keep_pin(const DomainIdentity& identity, const Pin& pin);
+  Status keep_pin(const VmId& vm, const DomainIdentity& identity, const Pin& pin);
   Result<std::optional<Custody>> strictest_custody(const VmId& vm, const DomainIdentity& identity) const;
 
   // agent_storage.cc
@@ -209,8 +215,9 @@ class Agent {
   mutable std::mutex mutex_;
   std::condition_variable unclaimed_;
   std::condition_variable closed_one_;
-  std::mutex custody_mutex_;  // held while custody is read and written: nothing is lost between the two
-  std::map<VmId, Generation> delivered_;  // guests that were seen delivered
+  std::map<VmId, std::shared_ptr<std::mutex>> custody_locks_;
+  std::map<VmId, Generation> delivered_;  // guests of this host that were seen delivered
+  std::set<VmId> unwatched_;              // guests of an earlier life of this daemon, not looked at yet
   std::set<VmId> in_use_;  // whose volumes the storage pump tends, and closes when they have ended
   std::map<VmId, Guest> guests_;
   std::set<VmId> claims_;

@@ -1,4 +1,6 @@
 // The agent's orders: start, stop, forbid, forget. Each runs under a claim on its VM.
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "base/log.h"
@@ -73,8 +75,8 @@ Agent::Reply Agent::carry_out(const wire::Command& command, const wire::StartVm&
 // The VM's volumes are made at its very first start only: later, a volume that is missing means that the pool
 // is not the one that the guest wrote to, and an empty disk in its place would hide that. That no generation
 // was seen running proves nothing: the answer of its first start may have got lost.
-Status Agent::prepare_disk(const Disk& disk, const Taking& taking, bool delivered, DomainPlan& plan,
-                           std::vector<wire::VolumeTaken>& taken) {
+Status Agent::prepare_disk(const Disk& disk, const Taking& taking, const wire::StartVm& order,
+                           DomainPlan& plan, Prepared& prepared) {
   const auto pool = parts_.pools.find(disk.pool);
   if (pool == parts_.pools.end())
     return failure(ErrorCode::not_found, "this host has no pool \"" + disk.pool + "\"; see its hostd.toml");
@@ -85,27 +87,25 @@ Status Agent::prepare_disk(const Disk& disk, const Taking& taking, bool delivere
                    "volume " + disk.volume + " is missing from pool " + disk.pool +
                        "; is the right storage mounted? If the VM never ran, delete it and create it anew");
   NewVolume fresh{disk, taking.vm, plan.spec.protected_};
-  if (!plan.spec.tenant.empty()) fresh.custody = first_custody(plan.spec, delivered);
+  if (!plan.spec.tenant.empty()) fresh.custody = first_custody(plan.spec, order.delivered);
   const Status ours = *there ? check_volume(*pool->second, disk, plan.spec) : pool->second->create(fresh);
   if (!ours) return ours;
   Result<OpenedVolume> opened = pool->second->open(disk.volume, taking);
   if (!opened) return failure(opened.error());
   // Once more: it may have come from the other site just now.
-  if (const Status kept = keep_custody(*pool->second, disk, plan.spec, delivered); !kept) return kept;
+  const Result<bool> delivered = keep_custody(*pool->second, disk, plan.spec, order);
+  if (!delivered) return failure(delivered.error());
+  prepared.delivered = prepared.delivered || *delivered;
   if (const Status itself = check_format(disk, opened->source); !itself) return itself;
   plan.disks.push_back(std::move(opened->source));
-  if (opened->taken) taken.push_back(std::move(*opened->taken));
+  if (opened->taken) prepared.taken.push_back(std::move(*opened->taken));
   return {};
 }
 
 // A guest writes its volumes as it likes: as qcow2, one that it had as raw could name any file of this host.
 Status Agent::check_format(const Disk& disk, const DiskSource& source) {
   const auto* file = std::get_if<FileSource>(&source);
-  if (!file || disk.format != DiskFormat::qcow2) return {};
-  const Result<ImageFile> image = inspect_image(file->path);
-  if (!image) return failure(image.error());
-  return image->format == "qcow2" ? Status()
-                                  : failure(ErrorCode::invalid, disk.volume + " is no qcow2 image");
+  return file && disk.format == DiskFormat::qcow2 ? check_qcow2_alone(file->path) : Status();
 }
 
 Result<Agent::Prepared> Agent::prepare(const wire::Command& command, const wire::StartVm& order) {
@@ -117,7 +117,7 @@ Result<Agent::Prepared> Agent::prepare(const wire::Command& command, const wire:
   plan.domain_type = identity_.domain_type;
   const Taking taking{spec.id, command.generation, order.ran, order.takeover};
   for (const Disk& disk : spec.disks)
-    if (const Status ready = prepare_disk(disk, taking, order.delivered, plan, prepared.taken); !ready)
+    if (const Status ready = prepare_disk(disk, taking, order, plan, prepared); !ready)
       return failure(ready.error());
   if (spec.kernel) {
     const auto pool = parts_.pools.find(spec.kernel->pool);
@@ -125,6 +125,9 @@ Result<Agent::Prepared> Agent::prepare(const wire::Command& command, const wire:
       return failure(ErrorCode::not_found, "this host has no pool \"" + spec.kernel->pool + "\"");
     const Result<std::string> kernel = pool->second->file_path(spec.kernel->kernel);
     if (!kernel) return failure(kernel.error());
+    if (access(kernel->c_str(), R_OK) != 0)
+      return failure(ErrorCode::not_found,
+                     *kernel + " isn't there: what guests boot is in the pool's folder boot");
     plan.kernel_path = *kernel;
     if (!spec.kernel->initrd.empty())
       plan.initrd_path = pool->second->file_path(spec.kernel->initrd).value_or("");
@@ -170,6 +173,10 @@ Status Agent::run(const wire::Command& command, const VmSpec& spec, const Prepar
   const Result<wire::LeaseFile> lease = parts_.read_lease();
   Guest fresh{command.generation, wire::DomainState::starting, "", lease ? lease->stops : 0, {}, {}};
   set_guest(spec.id, fresh);
+  if (prepared.delivered) {
+    const std::lock_guard lock(mutex_);
+    delivered_[spec.id] = command.generation;
+  }
   Status done = parts_.hypervisor.start_paused(prepared.xml, prepared.secrets);
   if (done) done = check_running_policy(spec.id);
   if (done) done = check_time_and_lease(command);
@@ -179,6 +186,7 @@ Status Agent::run(const wire::Command& command, const VmSpec& spec, const Prepar
   if (done) {
     fresh.state = wire::DomainState::running;
     set_guest(spec.id, fresh);
+    note_boot(spec);
     return {};
   }
   const Status gone = make_gone(spec.id);

@@ -31,6 +31,10 @@ void Agent::adopt() {
   for (const VmRecord& record : parts_.tombstones.held()) {
     const bool runs = !found || has_process(*found, record.vm);
     set_guest(record.vm, {record.held, wire::DomainState::running, "adopted", stops, {}, {}});
+    if (runs) {
+      const std::lock_guard lock(mutex_);
+      unwatched_.insert(record.vm);
+    }
     log(LogLevel::info, "agent", runs ? "adopted" : "ended_meanwhile",
         {{"vm", record.vm}, {"generation", record.held}});
     if (!runs)

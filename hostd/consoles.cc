@@ -49,11 +49,13 @@ Result<int> open_socket(const std::string& path) {
   return failure(error);
 }
 
+bool is_clear(const Error& error) {
+  return error.code == ErrorCode::denied || error.code == ErrorCode::not_found ||
+         error.code == ErrorCode::conflict || error.code == ErrorCode::policy;
+}
 // What isn't for people outside stays in this host's log.
 std::string words_for_people(const Error& error) {
-  const bool clear = error.code == ErrorCode::denied || error.code == ErrorCode::not_found ||
-                     error.code == ErrorCode::conflict || error.code == ErrorCode::policy;
-  return clear ? error.message : "its host can't open it now";
+  return is_clear(error) ? error.message : "its host can't open it now";
 }
 
 std::string name_of_line(const wire::OpenStream& order) {
@@ -203,7 +205,8 @@ void Consoles::look_again(Agent& agent) {
   for (const LinePointer& line : lines) {
     std::string path;
     const auto may = may_open(line->order, agent, path);
-    if (may) continue;
+    // A storage or libvirt that doesn't answer for a moment is no reason.
+    if (may || !is_clear(may.error())) continue;
     const std::lock_guard lock(mutex_);
     line->end(words_for_people(may.error()));
     wake();
@@ -218,7 +221,8 @@ void Consoles::open(const wire::OpenStream& order, Agent& agent, const std::stri
   net::WebSocketLimits limits;
   limits.bytes = true;
   const std::string path = std::string(wire::kStreamPath) + order.stream;
-  const std::string to = manager.substr(0, manager.rfind(':') + 1) + std::to_string(order.port);
+  const std::string to =
+      order.port == 0 ? manager : manager.substr(0, manager.rfind(':') + 1) + std::to_string(order.port);
   if (file) {
     const auto line = std::make_shared<Line>(*file, order);
     join(line);

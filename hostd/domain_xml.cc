@@ -122,6 +122,7 @@ void add_disk(Node devices, const Disk& spec, const DiskSource& source, std::siz
   set(driver, "error_policy", "stop");
   set(driver, "rerror_policy", "stop");
   std::visit([&disk](const auto& place) { add_source(disk, place); }, source);
+  if (spec.format == DiskFormat::qcow2) add(disk, "backingStore");  // none, whatever its header says
   Node target = add(disk, "target");
   set(target, "dev", disk_target(index));
   set(target, "bus", "virtio");

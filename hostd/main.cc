@@ -28,7 +28,7 @@ constexpr const char* kExceptionFile = "/etc/bascule/allow-devices";
 constexpr Duration kSurveyEvery = 1s;
 constexpr Duration kPolicyEvery = 2s;
 constexpr Duration kStorageEvery = 1s;
-constexpr std::size_t kWorkers = 8;
+constexpr std::size_t kWorkers = 16;
 constexpr std::size_t kWaitingOrders = 1024;
 constexpr std::size_t kLargestKey = 16 * 1024;
 
@@ -95,8 +95,8 @@ int run(const HostConfig& config) {
   Pump watch(0s, [&agent] { agent.watch_processes(); });
   Pump storage(kStorageEvery, [&agent] { agent.tend_storage(); });
   Pump custody(kPolicyEvery, [&] {
-    agent.watch_custody();
     (*consoles)->look_again(agent);
+    agent.watch_custody();
   });
   Pump ports(kPolicyEvery, [&devices] { devices.look(); });
   session.start(agent, **probe, workers, consoles->get());

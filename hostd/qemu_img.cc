@@ -1,6 +1,8 @@
 #include "hostd/qemu_img.h"
 
+#include <array>
 #include <filesystem>
+#include <fstream>
 
 #include "base/json.h"
 #include "hostd/program.h"
@@ -42,6 +44,28 @@ Status copy_image(const std::string& path, const ImageFile& file, const std::str
       run_program({"qemu-img", "resize", "-q", "-f", kind, to, std::to_string(size_mib) + "M"});
   if (!grown) return failure(grown.error());
   return *grown == 0 ? Status() : failure(ErrorCode::internal, "qemu-img could not enlarge " + to);
+}
+
+// https://gitlab.com/qemu-project/qemu/-/blob/master/docs/interop/qcow2.txt
+Status check_qcow2_alone(const std::string& path) {
+  constexpr std::size_t kHeader = 104;
+  std::ifstream file(path, std::ios::binary);
+  std::array<char, kHeader> header{};
+  file.read(header.data(), kHeader);
+  if (file.bad() || !file.is_open()) return failure(ErrorCode::unavailable, path + " can't be read");
+  const auto number = [&header](std::size_t at, std::size_t bytes) {
+    std::uint64_t value = 0;
+    for (std::size_t i = 0; i < bytes; ++i) value = value << 8 | static_cast<unsigned char>(header[at + i]);
+    return value;
+  };
+  constexpr std::uint64_t kMagic = 0x514649fb;
+  constexpr std::uint64_t kExternalData = 4;
+  const std::uint64_t version = number(4, 4);
+  if (number(0, 4) != kMagic || version < 2 || version > 3)
+    return failure(refusal(path, "is no qcow2 image"));
+  const bool refers = number(8, 8) != 0 || (version == 3 && (number(72, 8) & kExternalData) != 0);
+  if (refers) return failure(refusal(path, "refers to another file; flatten it first: qemu-img convert"));
+  return {};
 }
 
 Result<ImageFile> inspect_image(const std::string& path) {

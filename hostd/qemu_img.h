@@ -24,6 +24,10 @@ Status create_qcow2(const std::string& path, std::uint64_t size_mib);
 // ones, and files that refer to others, as a stranger's image could name any file of this host.
 Result<ImageFile> inspect_image(const std::string& path);
 
+// Whether a qcow2 image that a guest may have written is one, and refers to no other file: by its header
+// alone, so that nothing which is running holds it up. `unavailable`: it can't be read.
+Status check_qcow2_alone(const std::string& path);
+
 // Makes the file `to`, of this format and size, which is no less than the image's, with its content.
 Status copy_image(const std::string& path, const ImageFile& file, const std::string& to, DiskFormat format,
                   std::uint64_t size_mib);

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <semaphore>
 
 #include "base/durable_file.h"
@@ -17,22 +18,31 @@ namespace {
 
 constexpr std::size_t kLargestCustody = 64 * 1024;
 
-// Copies of templates take long, and must not keep all of hostd's workers from their other orders.
+// Copies of templates take long, and must not keep all of hostd's workers from their other orders: some go on
+// at once, some more wait for them, and no others come.
 class CopyingPlace {
  public:
-  CopyingPlace() : taken_(places().try_acquire()) {}
+  CopyingPlace()
+      : admitted_(queue().try_acquire()), taken_(admitted_ && places().try_acquire_for(kLongestWait)) {}
   CopyingPlace(const CopyingPlace&) = delete;
   CopyingPlace& operator=(const CopyingPlace&) = delete;
   ~CopyingPlace() {
     if (taken_) places().release();
+    if (admitted_) queue().release();
   }
   bool taken() const { return taken_; }
 
  private:
+  static constexpr std::chrono::minutes kLongestWait{10};
+  static std::counting_semaphore<8>& queue() {
+    static std::counting_semaphore<8> eight(8);  // half of the workers
+    return eight;
+  }
   static std::counting_semaphore<2>& places() {
     static std::counting_semaphore<2> two(2);
     return two;
   }
+  const bool admitted_;
   const bool taken_;
 };
 
@@ -89,8 +99,11 @@ class DirPool final : public StoragePool {
   Status remove(const std::string& volume, const VmId& owner) override {
     const Result<bool> there = exists(volume);
     if (!there) return failure(there.error());
-    if (!*there) return {};
     const Result<std::optional<Custody>> kept = custody(volume);
+    if (!*there) {  // of a try to make it that ended half-way
+      if (kept && *kept && (*kept)->vm == owner) unlink(custody_path(volume).c_str());
+      return {};
+    }
     if (kept && *kept && (*kept)->vm != owner) {
       log(LogLevel::warning, "storage", "not_removed", {{"volume", volume}, {"why", "it is another VM's"}});
       return {};
@@ -162,6 +175,7 @@ class DirPool final : public StoragePool {
     const Result<std::optional<Custody>> kept = this->custody(volume);
     if (!kept) return failure(kept.error());
     const bool same = *kept && (*kept)->vm == custody.vm && (*kept)->tenant == custody.tenant;
+    if (same && (*kept)->delivered) return {};
     return same ? set_custody(volume, custody) : failure(error);  // of a try that ended half-way
   }
 

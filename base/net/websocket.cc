@@ -152,7 +152,7 @@ std::size_t WebSocketSession::queued() const {
 
 void WebSocketSession::pause(bool paused) {
   loop_->post([self = shared_from_this(), paused] {
-    if (paused && !self->paused_) self->paused_since_ = std::chrono::steady_clock::now();
+    if (paused != self->paused_) self->paused_since_ = std::chrono::steady_clock::now();
     self->paused_ = paused;
     self->read();
   });

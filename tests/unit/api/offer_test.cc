@@ -103,7 +103,7 @@ TEST_CASE("all that is wrong is told, by the names that the request has for it")
   CHECK(make(wish).paths() == "size_mib ssh_keys[0] ssh_keys[2] name memory_mib vcpus");
   wish = example_wish();
   wish.image = "plan-9";
-  wish.user_data = std::string(70'000, '#');
+  wish.user_data = std::string(20'000, '#');
   CHECK(make(wish).paths() == "image user_data");
 }
 

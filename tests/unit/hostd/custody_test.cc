@@ -222,6 +222,44 @@ TEST_CASE_FIXTURE(Custodial, "it is delivered as it was started, and no other wa
   CHECK(says(reply->error->message, "boot otherwise"));
 }
 
+TEST_CASE_FIXTURE(Custodial, "a start that fails changes nothing of what is accepted") {
+  REQUIRE(begin(shop(), false));
+  hypervisor.crash(kVm);
+  boot();
+  VmSpec other = shop();
+  other.seed = Seed{"{}", "#cloud-config", ""};
+  hypervisor.fail_next_start({ErrorCode::internal, "qemu refused"});
+  CHECK_FALSE(begin(other, false, 2));
+  CHECK((*pools.at("metro")->custody("shop-1"))->boots == digest_of_boot(shop()));
+  REQUIRE(begin(other, false, 3));
+  CHECK((*pools.at("metro")->custody("shop-1"))->boots == digest_of_boot(other));
+}
+
+TEST_CASE_FIXTURE(Custodial, "custody that got lost comes back as the strictest that it may have been") {
+  REQUIRE(begin(shop(), false));
+  hypervisor.crash(kVm);
+  boot();
+  std::filesystem::remove(folder.path("pool/.shop-1.custody"));
+  REQUIRE(begin(shop(), false, 2));
+  CHECK(says(enter(std::nullopt, "alice"), "acme alone gets inside"));
+}
+
+TEST_CASE_FIXTURE(Custodial, "a daemon that has just begun opens nothing that it hasn't looked at") {
+  REQUIRE(begin(shop(), false));
+  boot();
+  CHECK(says(enter(std::nullopt, "alice"), "try again"));
+  agent->watch_custody();
+  CHECK(enter(std::nullopt, "alice") == "");
+}
+
+TEST_CASE_FIXTURE(Custodial, "custody without a volume goes with its machine") {
+  REQUIRE(pools.at("metro")->set_custody("shop-1", first_custody(shop(), true)));
+  REQUIRE(pools.at("metro")->remove("shop-1", VmId("00000000-0000-4000-8000-000000000002")));
+  CHECK(std::filesystem::exists(folder.path("pool/.shop-1.custody")));
+  REQUIRE(pools.at("metro")->remove("shop-1", kVm));
+  CHECK_FALSE(std::filesystem::exists(folder.path("pool/.shop-1.custody")));
+}
+
 TEST_CASE_FIXTURE(Custodial, "what was accepted before its first start went well is shut by the next") {
   REQUIRE(begin(shop(), false));
   hypervisor.crash(kVm);
@@ -232,7 +270,6 @@ TEST_CASE_FIXTURE(Custodial, "what was accepted before its first start went well
 
 TEST_CASE_FIXTURE(Custodial, "volumes that are made anew under a guest that runs don't open it") {
   REQUIRE(begin(shop(), true));
-  agent->watch_custody();
   std::filesystem::remove(folder.path("pool/.shop-1.custody"));
   REQUIRE(pools.at("metro")->set_custody("shop-1", first_custody(shop(), false)));
   CHECK(says(enter(std::nullopt, "alice"), "it was delivered"));
