@@ -58,10 +58,10 @@ Status check_qcow2_alone(const std::string& path) {
     for (std::size_t i = 0; i < bytes; ++i) value = value << 8 | static_cast<unsigned char>(header[at + i]);
     return value;
   };
-  constexpr std::uint64_t kMagic = 0x514649fb;
+  constexpr std::uint64_t kQcow2Magic = 0x514649fb;
   constexpr std::uint64_t kExternalData = 4;
   const std::uint64_t version = number(4, 4);
-  if (number(0, 4) != kMagic || version < 2 || version > 3)
+  if (number(0, 4) != kQcow2Magic || version < 2 || version > 3)
     return failure(refusal(path, "is no qcow2 image"));
   const bool refers = number(8, 8) != 0 || (version == 3 && (number(72, 8) & kExternalData) != 0);
   if (refers) return failure(refusal(path, "refers to another file; flatten it first: qemu-img convert"));
