@@ -1,5 +1,6 @@
 """The lab's cloud image: Debian with the real cloud-init and sshd, as a tenant would make a machine of it. Built once per
 project directory, by debootstrap; it boots Debian's cloud kernel, without a boot loader."""
+import fcntl
 import os
 import shutil
 import subprocess
@@ -46,11 +47,16 @@ def _make_root(root):
 
 def ensure_image():
     """Build the image unless the one there is newer than its sources. Returns whether it was built."""
-    directory = guest.IMAGE_DIR
+    guest.IMAGE_DIR.mkdir(parents=True, exist_ok=True)
+    with open(guest.IMAGE_DIR / ".lock", "w") as lock:  # two labs may want it at once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _build_if_older(guest.IMAGE_DIR)
+
+
+def _build_if_older(directory):
     newest = max(p.stat().st_mtime for p in (*SOURCES.iterdir(), Path(__file__)))
     if (directory / NAME).exists() and (directory / NAME).stat().st_mtime >= newest:
         return False
-    directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="lab-cloud-") as scratch:
         work = Path(scratch)
         work.chmod(0o755)
