@@ -8,7 +8,7 @@ from harness import expect
 
 DOMAIN = """<domain type='qemu'><name>twin</name><uuid>6f1c2b1e-0d5a-4f5e-9a43-000000000001</uuid>
 <memory unit='MiB'>96</memory><os><type arch='x86_64' machine='q35'>hvm</type>
-<kernel>/srv/bascule/metro/{kernel}</kernel><initrd>/srv/bascule/metro/{initrd}</initrd>
+<kernel>/srv/bascule/metro/boot/{kernel}</kernel><initrd>/srv/bascule/metro/boot/{initrd}</initrd>
 <cmdline>{command_line}</cmdline></os><features><acpi/></features>
 <cpu mode='custom' match='exact'><model>qemu64</model></cpu>
 <devices><controller type='usb' model='none'/><interface type='bridge'><source bridge='br0'/><model type='virtio'/>

@@ -6,7 +6,7 @@ from harness import Failure, expect
 
 USB_GUEST = """<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
 <name>stranger</name><memory unit='MiB'>96</memory><os><type arch='x86_64' machine='q35'>hvm</type>
-<kernel>/srv/bascule/metro/{kernel}</kernel></os>
+<kernel>/srv/bascule/metro/boot/{kernel}</kernel></os>
 <devices><controller type='usb' model='none'/><memballoon model='none'/></devices>
 <qemu:commandline><qemu:arg value='-device'/><qemu:arg value='qemu-xhci,addr=0x1c'/></qemu:commandline></domain>"""
 
