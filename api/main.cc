@@ -133,8 +133,9 @@ Result<std::vector<std::unique_ptr<net::Server>>> open_doors(Api& api, Consoles&
                                                              const ManagerConfig& config) {
   std::vector<std::unique_ptr<net::Server>> servers;
   const ListenConfig& listen = config.listen;
-  const std::pair<Door, std::uint16_t> doors[] = {{Door::operators, listen.api_port},
-                                                  {Door::portal, listen.portal_port}};
+  // That for portals, which takes a hash to open, comes first: whoever gets in by the other finds both open.
+  const std::pair<Door, std::uint16_t> doors[] = {{Door::portal, listen.portal_port},
+                                                  {Door::operators, listen.api_port}};
   for (const auto& [door, port] : doors) {
     auto server = serve(api, consoles, door, listen.address, port, config.tls);
     if (!server) return failure(server.error());
