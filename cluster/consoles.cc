@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/net/problem.h"
 #include "base/sha256.h"
 #include "failover/access/needs.h"
 
@@ -55,12 +56,7 @@ Status Consoles::listen(const std::string& address, std::uint16_t port, const ne
   options.admit_role = "host";
   options.http.connections = kMost;
   options.websockets[std::string(wire::kStreamPath)] = host_door();
-  auto server =
-      net::Server::start(std::move(options), [](const net::HttpRequest&, const net::HttpReply& reply) {
-        net::HttpResponse nothing;
-        nothing.status = 404;
-        reply(nothing);
-      });
+  auto server = net::Server::start(std::move(options), net::answer_nothing);
   closed_ = !server;
   if (!server) return failure(server.error().within("consoles"));
   server_ = *std::move(server);

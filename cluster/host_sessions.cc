@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/net/http.h"
+#include "base/net/problem.h"
 
 namespace bascule {
 
@@ -73,12 +74,7 @@ Status Sessions::listen() {
   events.on_close = [this](const SocketPointer& socket, const std::string& why) { closed(socket, why); };
   server.websockets[std::string(wire::kHostSessionPath)].door =
       [events](const std::string&, const net::Peer&) { return std::optional(events); };
-  auto started =
-      net::Server::start(std::move(server), [](const net::HttpRequest&, const net::HttpReply& reply) {
-        net::HttpResponse response;
-        response.status = 404;
-        reply(response);
-      });
+  auto started = net::Server::start(std::move(server), net::answer_nothing);
   if (!started) return failure(started.error().within("host sessions"));
   server_ = std::move(*started);
   return {};

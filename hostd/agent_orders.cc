@@ -186,7 +186,7 @@ Status Agent::run(const wire::Command& command, const VmSpec& spec, const Prepar
   if (done) {
     fresh.state = wire::DomainState::running;
     set_guest(spec.id, fresh);
-    note_boot(spec);
+    if (!prepared.delivered) note_boot(spec);
     return {};
   }
   const Status gone = make_gone(spec.id);

@@ -1,6 +1,7 @@
 #include "hostd/custodian.h"
 
 #include <algorithm>
+#include <cctype>
 
 #include "base/durable_file.h"
 #include "base/json.h"

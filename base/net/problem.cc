@@ -20,4 +20,9 @@ HttpResponse respond(const Problem& problem) {
   return response;
 }
 
+void answer_nothing(const HttpRequest&, const HttpReply& reply) {
+  reply(respond(
+      make_problem(404, ErrorCode::not_found, "The request can't be served", "only WebSockets are here")));
+}
+
 }  // namespace bascule::net

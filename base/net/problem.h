@@ -47,4 +47,7 @@ void fields(V& v, Problem& x) {
 Problem make_problem(int status, ErrorCode code, std::string title, std::string detail);
 HttpResponse respond(const Problem& problem);
 
+// Of a listener that has WebSockets alone: 404.
+void answer_nothing(const HttpRequest& request, const HttpReply& reply);
+
 }  // namespace bascule::net
