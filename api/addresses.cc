@@ -4,8 +4,12 @@
 
 #include <charconv>
 
+#include "base/tenant_network.h"
+
 namespace bascule::api {
 namespace {
+
+constexpr std::size_t kMacSize = 17;
 
 std::uint32_t mask_of(int prefix) { return prefix == 0 ? 0 : ~std::uint32_t{0} << (32 - prefix); }
 
@@ -17,12 +21,14 @@ std::string text_of(std::uint32_t address) {
 
 }  // namespace
 
-std::string make_mac(const std::string& uuid, const std::set<std::string>& taken) {
+std::string make_mac(const std::string& uuid, const TenantId& tenant, const std::set<std::string>& taken) {
   // The last 12 digits of a version 4 UUID are random.
   const std::string digits = uuid.substr(uuid.size() - 12);
+  const std::string prefix = mac_prefix_of(tenant);
   for (std::size_t i = 0; i + 6 <= digits.size(); ++i) {
-    std::string mac = "52:54:00";
-    for (std::size_t j = 0; j < 6; j += 2) mac += ":" + digits.substr(i + j, 2);
+    std::string mac = prefix;
+    for (std::size_t j = 0; mac.size() < kMacSize; j += 2) mac += digits.substr(i + j, 2) + ":";
+    mac.resize(kMacSize);
     if (!taken.contains(mac)) return mac;
   }
   return "";

@@ -14,6 +14,7 @@ namespace bascule::api {
 namespace {
 
 constexpr std::size_t kMostReads = 256;
+constexpr std::size_t kMostFollowers = 10'000;
 constexpr std::size_t kMostTimers = 20'000;
 
 constexpr std::size_t kMostHashes = 64;  // some 0.1 s each
@@ -40,10 +41,17 @@ void answer_operation(const Call& call, const OperationView& operation) {
 }  // namespace
 
 void Call::answer(int status, std::string json) const {
+  answer(status, std::move(json), "application/json", {});
+}
+
+void Call::answer(int status, std::string body, std::string type,
+                  std::map<std::string, std::string> more) const {
   net::HttpResponse response;
   response.status = status;
-  response.body = std::move(json);
-  response.headers = headers;
+  response.body = std::move(body);
+  response.content_type = std::move(type);
+  response.headers = std::move(more);
+  response.headers.insert(headers.begin(), headers.end());
   response.headers["x-request-id"] = id.value;
   response.headers["cache-control"] = "no-store";
   reply(std::move(response));
@@ -81,6 +89,7 @@ Api::Api(Services services, ApiOptions options)
     : services_(std::move(services)),
       options_(std::move(options)),
       readers_(kMostReads),
+      followers_(kMostFollowers),
       hashers_(kMostHashes),
       timers_(kMostTimers) {}
 
@@ -246,6 +255,11 @@ void Api::show_operation(Call call, const RequestId& operation, Duration wait) {
 void Api::read_later(const Call& call, std::function<void()> job) {
   if (!readers_.post(0s, std::move(job)))
     call.refuse(ErrorCode::exhausted, "too many reads are waiting; try again later");
+}
+
+void Api::answer_follower(const Call& call, std::function<void()> job) {
+  if (!followers_.post(0s, std::move(job)))
+    call.refuse(ErrorCode::exhausted, "too many follow what happens; try again later");
 }
 
 void Api::hash_later(const Call& call, std::function<void()> job) {

@@ -29,8 +29,10 @@
 #include "base/secret.h"
 #include "cluster/audit.h"
 #include "cluster/consoles.h"
+#include "cluster/metrics.h"
 #include "cluster/notary.h"
 #include "cluster/snapshot.h"
+#include "cluster/trail.h"
 #include "failover/access/authorize.h"
 #include "failover/event.h"
 
@@ -46,19 +48,24 @@ struct Services {
   std::function<SnapshotPointer()> snapshot;
   // Replies exactly once, from any thread.
   std::function<void(EventBody, std::function<void(const Answer&)>)> submit;
-  // Calls back once, when an audit entry after `after` exists or `wait` has passed.
-  std::function<void(std::uint64_t after, Duration wait, std::function<void()> call)> follow;
+  // As of Trail: the audit's newest entries, and a call when there are more.
+  std::function<std::optional<Trail::Page>(std::uint64_t after, std::size_t limit, const TenantId& tenant)>
+      recent;
+  std::function<void(std::uint64_t after, const TenantId& tenant, Duration wait, std::function<void()> call)>
+      follow;
   std::function<Result<std::vector<AuditEntry>>(std::uint64_t after, std::size_t limit)> audit;
   std::function<Result<std::uint64_t>()> verify_audit;
   std::function<Result<AuditExport>(std::uint64_t after, std::size_t limit)> export_audit;
   // A ticket for somebody who was found to be allowed to use that console.
   std::function<Result<Secret>(const Principal& who, Consoles::Wanted wanted)> console;
+  std::function<Metrics::Series(const VmId& vm)> guest_metrics;
+  std::function<Metrics::Series(const HostId& host)> host_metrics;
   std::string audit_key;          // public, PEM
   std::size_t notice_routes = 0;  // of mail and SMS in manager.toml
 };
 // Of the production parts, which must outlive the services.
 Services services_of(Runner& runner, Store& store, const Notary& notary, Consoles& consoles,
-                     std::size_t notice_routes);
+                     const Metrics& metrics, std::size_t notice_routes);
 
 inline constexpr std::string_view kConsolePath = "/v1/consoles/";  // and the ticket
 
@@ -84,6 +91,7 @@ struct Call {
   Asked asked(std::string reason) const { return {id, by, std::move(reason), token}; }
 
   void answer(int status, std::string json) const;
+  void answer(int status, std::string body, std::string type, std::map<std::string, std::string> more) const;
   void refuse(Problem problem) const;
   void wait(Duration time, const std::string& message) const;  // 429: "message: wait 5 s"
   void refuse(ErrorCode code, std::string message, std::vector<FieldProblem> errors = {}) const;
@@ -116,6 +124,12 @@ class Api {
   void show_operation(Call call, const RequestId& operation, Duration wait);
   // Runs `job` on the reading worker; refuses the call when too many wait.
   void read_later(const Call& call, std::function<void()> job);
+  // The same for those who follow events: they are many, and each answer is soon made.
+  void answer_follower(const Call& call, std::function<void()> job);
+  // Null when its user or tenant holds enough open already.
+  std::shared_ptr<Waits::Place> place_to_follow(const Call& call) {
+    return follows_.take(call.by, call.tenant);
+  }
   // False, and the call is refused, when its user or tenant asks too often.
   bool may_go_on(const Call& call, int cost);
   // Submits, and calls `done` when the engine agreed; otherwise refuses the call.
@@ -159,8 +173,10 @@ class Api {
   std::map<HostId, Signed> attestations_;
   SignInThrottle throttle_;
   TokenUse token_use_;
-  Waits waits_;
+  Waits waits_{4, 16};
+  Waits follows_{8, 64};
   Worker readers_;  // last: their threads end first
+  Worker followers_;
   Worker hashers_;
   Worker timers_;
 };

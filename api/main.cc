@@ -17,6 +17,7 @@
 #include "cluster/leadership.h"
 #include "cluster/lease_plane.h"
 #include "cluster/manager.h"
+#include "cluster/metrics.h"
 #include "cluster/notary.h"
 #include "cluster/outbox.h"
 #include "cluster/runner.h"
@@ -54,8 +55,12 @@ CourierConfig courier_config(const ManagerConfig& config) {
   return courier;
 }
 
-HostSessionsOptions session_options(const ManagerConfig& config, const Leadership& leadership) {
+HostSessionsOptions session_options(const ManagerConfig& config, const Leadership& leadership,
+                                    Metrics& metrics) {
   HostSessionsOptions options;
+  options.measured = [&metrics](const HostId& host, const wire::Usage& usage) {
+    metrics.note(host, usage, SystemClock().wall());
+  };
   options.address = config.listen.address;
   options.port = config.listen.host_port;
   options.tls = config.tls;
@@ -129,6 +134,12 @@ void grant_long(GrantTable& leases, const Policy& policy, const Clock& clock) {
       {{"seconds", std::chrono::duration_cast<std::chrono::seconds>(policy.planned_stop_ttl).count()}});
 }
 
+// Without them all else goes on.
+void open_consoles(Consoles& consoles, const ManagerConfig& config) {
+  const auto open = consoles.listen(config.listen.address, config.listen.stream_port, config.tls);
+  if (!open) log(LogLevel::error, "manager", "no_consoles", {{"why", open.error().message}});
+}
+
 Result<std::vector<std::unique_ptr<net::Server>>> open_doors(Api& api, Consoles& consoles,
                                                              const ManagerConfig& config) {
   std::vector<std::unique_ptr<net::Server>> servers;
@@ -174,14 +185,13 @@ int run(const ManagerConfig& config) {
   Outbox outbox({config.cluster.value, config.language, leadership.term}, courier_config(config), **store,
                 clock, [&post](const ChannelStatus& status) { (void)post(changed(status)); });
   Consoles consoles(clock);
-  const auto sessions = HostSessions::start(session_options(config, leadership), clock, post);
+  Metrics metrics;
+  const auto sessions = HostSessions::start(session_options(config, leadership, metrics), clock, post);
   if (!sessions) return fail(sessions.error());
   consoles.connect(
       [&](const Copy& host, const wire::OpenStream& order) { return (*sessions)->open_stream(host, order); },
       [&runner] { return runner.snapshot(); });
-  if (const Status open = consoles.listen(config.listen.address, config.listen.stream_port, config.tls);
-      !open)
-    log(LogLevel::error, "manager", "no_consoles", {{"why", open.error().message}});  // all else goes on
+  open_consoles(consoles, config);
   const auto lease_plane =
       LeasePlane::start({config.listen.address, config.listen.lease_port, config.tls}, leases, clock, post);
   if (!lease_plane) return fail(lease_plane.error());
@@ -198,7 +208,7 @@ int run(const ManagerConfig& config) {
     return fail(notary.error());
   }
   (*notary)->start();
-  Api api(services_of(runner, **store, **notary, consoles, config.mail.size() + config.sms.size()),
+  Api api(services_of(runner, **store, **notary, consoles, metrics, config.mail.size() + config.sms.size()),
           {.offer = config.offer.value_or(Offer())});
   const auto doors = open_doors(api, consoles, config);
   if (!doors) {

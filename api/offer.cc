@@ -71,8 +71,8 @@ struct Addressed {
   std::string config;  // cloud-init's, version 2
 };
 
-std::optional<Addressed> address(const NetworkOffer& network, const VmId& id, const State& state,
-                                 Random& random) {
+std::optional<Addressed> address(const NetworkOffer& network, const VmId& id, const TenantId& tenant,
+                                 const State& state, Random& random) {
   const auto range = parse_range(network.range);
   if (!range) return std::nullopt;
   std::set<std::string> reserved(network.reserved.begin(), network.reserved.end());
@@ -81,7 +81,7 @@ std::optional<Addressed> address(const NetworkOffer& network, const VmId& id, co
   if (!found) return std::nullopt;
   const int prefix = network.prefix == 0 ? range->prefix : network.prefix;
   Addressed made;
-  made.nic = {network.bridge, make_mac(id.value, macs_of(state)), {*found}};
+  made.nic = {network.bridge, make_mac(id.value, tenant, macs_of(state)), {*found}};
   json::Value card{{"match", {{"macaddress", made.nic.mac}}},
                    {"set-name", "eth0"},
                    {"addresses", json::Value::array({*found + "/" + std::to_string(prefix)})}};
@@ -155,7 +155,7 @@ std::optional<VmSpec> spec_of(const Wish& wish, const VmId& id, const TenantId& 
   spec.disks.push_back(std::move(disk));
   std::string network_config;
   if (offer.network) {
-    if (auto addressed = address(*offer.network, id, state, random)) {
+    if (auto addressed = address(*offer.network, id, tenant, state, random)) {
       spec.nics.push_back(std::move(addressed->nic));
       network_config = std::move(addressed->config);
     } else {

@@ -91,8 +91,10 @@ Value responses_of(const Route& route, json::Schemas& schemas) {
   const Description& told = route.description;
   const Value shape = told.gives ? *json::parse(told.gives(schemas)) : Value{{"type", "object"}};
   Value responses;
+  Value contents = content("application/json", shape);
+  if (told.streams) contents.update(content("text/event-stream", {{"type", "string"}}));
   responses[std::to_string(told.status)] = {{"description", words_of(told.status)},
-                                            {"content", content("application/json", shape)}};
+                                            {"content", std::move(contents)}};
   if (told.gives == gives<OperationView> && route.method != "GET")
     responses["202"] = {{"description", words_of(202)}, {"content", content("application/json", shape)}};
   for (const int status : refusals_of(route)) responses[std::to_string(status)] = refusal(status);

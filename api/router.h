@@ -59,6 +59,7 @@ struct Description {
   int status = 200;          // of the answer, when all is well
   std::vector<Query> queries = {};
   std::vector<int> also = {};  // other statuses than those of every path of its kind
+  bool streams = false;        // the answer comes as Server-Sent Events too
 };
 
 struct Route {

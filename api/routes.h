@@ -30,6 +30,8 @@ std::vector<Route> people_routes();   // tenants, access sessions
 std::vector<Route> sign_in_routes();  // sessions and passwords: for whoever isn't signed in yet
 std::vector<Route> self_routes();     // of a tenant's user about themselves: tokens, second factor
 std::vector<Route> user_routes();     // the users of a tenant
-std::vector<Route> trail_routes();    // status, events, explain, audit, incidents, operations, notices
+std::vector<Route> event_routes();
+std::vector<Route> metric_routes();
+std::vector<Route> trail_routes();  // status, explain, audit, incidents, operations, notices
 
 }  // namespace bascule::api

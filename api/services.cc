@@ -12,19 +12,23 @@ constexpr std::size_t kPortalBody = 64 * 1024;
 }  // namespace
 
 Services services_of(Runner& runner, Store& store, const Notary& notary, Consoles& consoles,
-                     std::size_t notice_routes) {
+                     const Metrics& metrics, std::size_t notice_routes) {
   Services services;
   services.notice_routes = notice_routes;
   services.snapshot = [&runner] { return runner.snapshot(); };
   services.submit = [&runner](EventBody event, std::function<void(const Answer&)> reply) {
     runner.submit(std::move(event), std::move(reply));
   };
-  services.follow = [&runner](std::uint64_t after, Duration wait, std::function<void()> call) {
-    runner.follow(after, wait, std::move(call));
+  services.recent = [&runner](std::uint64_t after, std::size_t limit, const TenantId& tenant) {
+    return runner.trail().read(after, limit, tenant);
+  };
+  services.follow = [&runner](std::uint64_t after, const TenantId& tenant, Duration wait,
+                              std::function<void()> call) {
+    runner.trail().follow(after, tenant, SystemClock().now() + wait, std::move(call));
   };
   services.audit = [&runner, &store](std::uint64_t after,
                                      std::size_t limit) -> Result<std::vector<AuditEntry>> {
-    if (auto recent = runner.recent(after, limit)) return std::move(*recent);
+    if (auto recent = runner.trail().read(after, limit, {})) return std::move(recent->entries);
     return read_audit(store, after, limit);
   };
   services.verify_audit = [&store] { return verify_chain(store); };
@@ -33,6 +37,10 @@ Services services_of(Runner& runner, Store& store, const Notary& notary, Console
   };
   services.console = [&consoles](const Principal& who, Consoles::Wanted wanted) {
     return consoles.admit(who, std::move(wanted));
+  };
+  services.guest_metrics = [&metrics](const VmId& vm) { return metrics.of_guest(vm, SystemClock().wall()); };
+  services.host_metrics = [&metrics](const HostId& host) {
+    return metrics.of_host(host, SystemClock().wall());
   };
   services.audit_key = notary.public_pem();
   return services;

@@ -1,8 +1,9 @@
-// What is, what happened and why: status, events, explain, audit, incidents, operations, notices.
+// What is, what happened and why: status, explain, audit, incidents, operations, notices.
 #include <algorithm>
 #include <set>
 
 #include "api/body.h"
+#include "api/events.h"
 #include "api/represent.h"
 #include "api/routes.h"
 #include "failover/access/authorize.h"
@@ -14,17 +15,6 @@ constexpr std::size_t kMostEvents = 1000;         // in one answer
 constexpr std::uint64_t kLongestWait = 25;        // seconds
 constexpr std::uint64_t kExplained = 50'000;      // latest audit entries that explain looks through
 constexpr std::uint64_t kLookedThrough = 10'000;  // of all, for a page of one tenant's
-
-EventView event_view(const AuditEntry& entry) { return {entry.number, entry.at, entry.record}; }
-
-// What concerns a tenant is for who may see its machines, and for who reads the whole audit.
-// Plans tell names of all tenants.
-bool may_read(const State& state, const Principal& who, const AuditRecord& record) {
-  const bool plan = record.subject.starts_with("plan/");
-  if (plan && !has_permission(state.directory, who.id, Permission::decide_failback)) return false;
-  if (record.tenant.empty() || has_permission(state.directory, who.id, Permission::read_audit)) return true;
-  return !why_denied(state.directory, who, Permission::see_machines, {record.tenant, false});
-}
 
 void show_status(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
@@ -57,7 +47,7 @@ void answer_own_audit(const Api& api, const Call& call, std::uint64_t after, std
 }
 
 // Blocks: on a worker's thread only.
-void answer_events(const Api& api, const Call& call, std::uint64_t after, std::size_t limit) {
+void answer_audit(const Api& api, const Call& call, std::uint64_t after, std::size_t limit) {
   if (!call.tenant.empty()) return answer_own_audit(api, call, after, limit);
   const auto entries = api.services().audit(after, limit);
   if (!entries) return call.refuse(problem_of(entries.error()));
@@ -66,11 +56,7 @@ void answer_events(const Api& api, const Call& call, std::uint64_t after, std::s
   const SnapshotPointer snapshot = api.snapshot();
   for (const AuditEntry& entry : *entries) {
     page.next = entry.number;
-    page.items.push_back(event_view(entry));
-    if (!may_read(snapshot->state, call.who(), entry.record)) {
-      page.items.back().record.words.clear();
-      page.items.back().record.facts.clear();
-    }
+    page.items.push_back(event_for_staff(snapshot->state, call.who(), entry));
   }
   call.answer(200, json::encode_text(page));
 }
@@ -82,21 +68,7 @@ void list_audit(Api& api, Call call) {
   if (!limit) return;
   if (!call.tenant.empty() && !api.may_go_on(call, TokenUse::kChange)) return;  // it is long to look through
   const auto shared = std::make_shared<const Call>(std::move(call));
-  api.read_later(*shared, [&api, shared, after, limit] { answer_events(api, *shared, *after, *limit); });
-}
-
-void follow_events(Api& api, Call call) {
-  const SnapshotPointer snapshot = api.snapshot();
-  const auto after = number_of(call, "after", snapshot->audit_number, UINT64_MAX);
-  if (!after) return;
-  const auto wait = number_of(call, "wait", 0, kLongestWait);
-  if (!wait) return;
-  const auto shared = std::make_shared<const Call>(std::move(call));
-  const auto read = [&api, shared, after] {
-    api.read_later(*shared, [&api, shared, after] { answer_events(api, *shared, *after, kMostEvents); });
-  };
-  if (*wait == 0 || snapshot->audit_number > *after) return read();
-  api.services().follow(*after, std::chrono::seconds(*wait), read);
+  api.read_later(*shared, [&api, shared, after, limit] { answer_audit(api, *shared, *after, *limit); });
 }
 
 void verify_audit(Api& api, Call call) {
@@ -220,7 +192,6 @@ void test_notices(Api& api, Call call) {
 std::vector<Route> trail_routes() {
   using P = Permission;
   return {{"GET", "/v1/status", for_staff(P::see_fleet), Reach::fleet, show_status},
-          {"GET", "/v1/events", for_staff(P::see_fleet), Reach::fleet, follow_events},
           {"GET", "/v1/explain/host/{id}", for_staff(P::see_fleet), Reach::fleet, explain_host_call},
           {"GET", "/v1/explain/vm/{id}", for_staff(P::see_machines), Reach::machine, explain_vm_call},
           {"GET",

@@ -250,6 +250,46 @@ void fields(V& v, VmView& x) {
   v.optional("failback", x.failback);
 }
 
+// ---- Metrics ----
+
+// Means over a time that began `at`; memory as it was at its end.
+struct MeasuredView {
+  WallTime at;
+  double cpus = 0;  // at work: 1.5 is one and a half
+  std::uint64_t memory_bytes = 0;
+  std::uint64_t disk_reads = 0;  // a second, as are all that follow
+  std::uint64_t disk_writes = 0;
+  std::uint64_t disk_read_bytes = 0;
+  std::uint64_t disk_written_bytes = 0;
+  std::uint64_t received_bytes = 0;
+  std::uint64_t sent_bytes = 0;
+};
+template <class V>
+void fields(V& v, MeasuredView& x) {
+  v("at", x.at);
+  v("cpus", x.cpus);
+  v("memory_bytes", x.memory_bytes);
+  v("disk_reads", x.disk_reads);
+  v("disk_writes", x.disk_writes);
+  v("disk_read_bytes", x.disk_read_bytes);
+  v("disk_written_bytes", x.disk_written_bytes);
+  v("received_bytes", x.received_bytes);
+  v("sent_bytes", x.sent_bytes);
+}
+
+struct MetricsView {
+  std::optional<MeasuredView> now;  // absent: it doesn't run, or nobody could look for a minute
+  Duration step{};
+  std::vector<MeasuredView>
+      steps;  // of the last 24 hours, oldest first; where nobody could look there is none
+};
+template <class V>
+void fields(V& v, MetricsView& x) {
+  v.optional("now", x.now);
+  v("step_ms", x.step);
+  v("steps", x.steps);
+}
+
 // ---- The trail ----
 
 // One record of the audit; its number is also the number of the event.

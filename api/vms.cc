@@ -88,7 +88,7 @@ void create_vm(Api& api, Call call) {
   if (!spec.tenant.empty()) spec.name = spec.tenant.value + "/" + spec.name;
   std::set<std::string> taken = macs_of(snapshot->state);
   for (Nic& nic : spec.nics) {
-    if (nic.mac.empty()) nic.mac = make_mac(api.new_uuid(), taken);
+    if (nic.mac.empty()) nic.mac = make_mac(api.new_uuid(), spec.tenant, taken);
     taken.insert(nic.mac);
   }
   auto problems = problems_of_request(spec, snapshot->state);

@@ -15,7 +15,7 @@ std::shared_ptr<Waits::Place> Waits::take(const OperatorId& user, const TenantId
   const std::lock_guard lock(mutex_);
   int& of_user = held_[user.value];
   int& of_tenant = held_[tenant.value];
-  if (of_user >= kMostOfUser || of_tenant >= kMostOfTenant) return nullptr;
+  if (of_user >= most_of_user_ || of_tenant >= most_of_tenant_) return nullptr;
   ++of_user;
   ++of_tenant;
   return std::make_shared<Place>(*this, user.value, tenant.value);

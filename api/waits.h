@@ -13,8 +13,8 @@ namespace bascule::api {
 
 class Waits {
  public:
-  static constexpr int kMostOfUser = 4;
-  static constexpr int kMostOfTenant = 16;
+  Waits(int most_of_user, int most_of_tenant)
+      : most_of_user_(most_of_user), most_of_tenant_(most_of_tenant) {}
 
   // A place among those who wait; given back by release(), or with its last holder.
   class Place {
@@ -36,6 +36,7 @@ class Waits {
  private:
   void give_back(const std::string& user, const std::string& tenant);
 
+  const int most_of_user_, most_of_tenant_;
   std::mutex mutex_;
   std::map<std::string, int> held_;  // by user, and by tenant
 };

@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "base/wire_console.h"
+#include "base/wire_usage.h"
 #include "base/wire_volumes.h"
 
 namespace bascule::wire {
@@ -115,6 +116,7 @@ struct Heartbeat {
   std::vector<PeerSighting> peers;
   // Hosts of this site that carry its storage, seen just now; absent in most heartbeats.
   std::optional<std::vector<StorageServer>> storage;
+  std::optional<Usage> usage{};  // seen just now; absent in most heartbeats
 };
 
 enum class DomainCause {
@@ -149,7 +151,7 @@ struct DomainChanged {
 // full.
 struct HostFault {
   static constexpr std::string_view kType = "host_fault";
-  std::string kind;  // closed words: "device", "libvirt", "storage", "guard", "clock"
+  std::string kind;  // closed words: "device", "libvirt", "storage", "guard", "clock", "network"
   std::optional<VmId> vm;
   bool cleared = false;
   std::string detail;
@@ -344,6 +346,7 @@ void fields(V& v, Heartbeat& x) {
   v("guard", x.guard);
   v("peers", x.peers);
   v.optional("storage", x.storage);
+  v.optional("usage", x.usage);
 }
 template <class V>
 void fields(V& v, DomainChanged& x) {

@@ -18,6 +18,8 @@ void add_vm_commands(CLI::App& app, Session& session);
 void add_volume_commands(CLI::App& vm, Session& session);  // of the group vm
 void add_console_command(CLI::App& vm, Session& session);
 void add_grant_command(CLI::App& vm, Session& session);
+void add_vm_metrics(CLI::App& vm, Session& session);
+void add_host_metrics(CLI::App& host, Session& session);
 void add_key_commands(CLI::App& app, Session& session);
 void add_offer_commands(CLI::App& app, Session& session);   // quota, image
 void add_tenant_quota(CLI::App& tenant, Session& session);  // of the group tenant

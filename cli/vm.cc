@@ -370,6 +370,7 @@ void add_vm_commands(CLI::App& app, Session& session) {
   add_change(vm, session, "delete", "Delete a stopped VM", "is deleted", false);
   add_change_command(vm, session);
   add_console_command(vm, session);
+  add_vm_metrics(vm, session);
   add_grant_command(vm, session);
   add_volume_commands(vm, session);
 }

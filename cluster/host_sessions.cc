@@ -118,7 +118,10 @@ Sessions::Refusal Sessions::hear(Session& session, wire::FromHost message) {
   if (auto* hello = std::get_if<wire::Hello>(&message)) return greet(session, std::move(*hello));
   if (!session.from) return "the first message must be hello";
   const Copy from = *session.from;
-  if (const auto* heartbeat = std::get_if<wire::Heartbeat>(&message)) {
+  if (auto* heartbeat = std::get_if<wire::Heartbeat>(&message)) {
+    // No decision hangs on it: it goes no further.
+    const auto usage = std::exchange(heartbeat->usage, std::nullopt);
+    if (usage && options_.measured) options_.measured(from.host, *usage);
     const std::lock_guard lock(mutex_);
     session.host_clock = heartbeat->clock;
     session.told = clock_.now();

@@ -31,6 +31,8 @@ struct HostSessionsOptions {
   Duration command_validity{};
   std::vector<wire::PeerAddress> peers;  // all hosts of the inventory: each is told of the others
 
+  // Told what a host and its guests use; on the server's thread, must not block. May be empty.
+  std::function<void(const HostId& host, const wire::Usage& usage)> measured{};
   std::size_t messages_per_second = 200;  // of one host; more closes its session
 };
 

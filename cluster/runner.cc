@@ -51,7 +51,7 @@ Result<std::optional<StoredPair>> read_marker(Store& store) {
 
 struct Runner::Inside {
   Inside(Manager m, Store& s, const Clock& c, RunnerOptions o)
-      : manager(std::move(m)), store(s), clock(c), options(o) {
+      : manager(std::move(m)), store(s), clock(c), options(o), trail(manager.audit_head().number, o.trail) {
     publish();
   }
 
@@ -75,19 +75,13 @@ struct Runner::Inside {
     Reply reply;
     Instant until;
   };
-  struct Follower {
-    std::uint64_t after;
-    Instant until;
-    std::function<void()> call;
-  };
+  Trail trail;
   mutable std::mutex mutex;
   mutable std::condition_variable changed;
   std::deque<Arrival> arrivals;
   std::optional<StoreJob> job;
   std::optional<StoreOutcome> outcome;
   std::map<RequestId, Waiting> requests;
-  std::deque<AuditEntry> entries;  // the newest
-  std::vector<Follower> followers;
   SnapshotPointer snapshot;
   std::optional<Error> failed;
   bool stopping = false;
@@ -100,7 +94,6 @@ struct Runner::Inside {
   bool wait_for_work();
   void apply(Effects effects);
   void release(const Action& action);
-  void remember(std::vector<AuditEntry> audit);
   void publish();
   void look_after();
   void finish();
@@ -162,7 +155,7 @@ void Runner::Inside::apply(Effects effects) {
   }
   // Readers see a decision before anyone acts on it: who gets an answer finds what it speaks of.
   if (!manager.in_flight() && (!effects.audit.empty() || !effects.actions.empty())) publish();
-  if (!effects.audit.empty()) remember(std::move(effects.audit));
+  if (!effects.audit.empty()) trail.add(std::move(effects.audit));
   for (const Action& action : effects.actions) release(action);
 }
 
@@ -178,21 +171,6 @@ void Runner::Inside::release(const Action& action) {
     requests.erase(found);
   }
   reply(*answer);
-}
-
-void Runner::Inside::remember(std::vector<AuditEntry> audit) {
-  std::vector<Follower> ready;
-  {
-    const std::lock_guard lock(mutex);
-    const std::uint64_t newest = audit.back().number;
-    std::move(audit.begin(), audit.end(), std::back_inserter(entries));
-    while (entries.size() > options.recent_entries) entries.pop_front();
-    const auto keep = [newest](const Follower& follower) { return follower.after >= newest; };
-    const auto first_ready = std::stable_partition(followers.begin(), followers.end(), keep);
-    std::move(first_ready, followers.end(), std::back_inserter(ready));
-    followers.erase(first_ready, followers.end());
-  }
-  for (const Follower& follower : ready) follower.call();
 }
 
 void Runner::Inside::publish() {
@@ -212,15 +190,11 @@ void Runner::Inside::publish() {
 
 // Followers and requests whose time has passed.
 void Runner::Inside::look_after() {
+  const Instant now = clock.now();
+  trail.expire(now);
   std::vector<std::function<void()>> calls;
   {
-    const Instant now = clock.now();
     const std::lock_guard lock(mutex);
-    std::erase_if(followers, [&](Follower& follower) {
-      if (follower.until > now) return false;
-      calls.push_back(std::move(follower.call));
-      return true;
-    });
     std::erase_if(requests, [&](auto& entry) {
       if (entry.second.until > now) return false;
       calls.push_back([reply = std::move(entry.second.reply), request = entry.first] {
@@ -236,19 +210,17 @@ void Runner::Inside::look_after() {
 
 void Runner::Inside::finish() {
   std::map<RequestId, Waiting> open;
-  std::vector<Follower> following;
   {
     const std::lock_guard lock(mutex);
     engine_done = true;
     failed = manager.stopped();
     open.swap(requests);
-    following.swap(followers);
     changed.notify_all();
   }
   for (auto& [request, waiting] : open)
     waiting.reply(refusal(request, ErrorCode::unknown_outcome,
                           "the manager stops before the request is done; look at the present state first"));
-  for (const Follower& follower : following) follower.call();
+  trail.end();
 }
 
 // ---- The committer's thread: it alone waits for the disk ----
@@ -340,30 +312,7 @@ SnapshotPointer Runner::snapshot() const {
   return inside_->snapshot;
 }
 
-std::optional<std::vector<AuditEntry>> Runner::recent(std::uint64_t after, std::size_t limit) const {
-  const std::lock_guard lock(inside_->mutex);
-  const std::deque<AuditEntry>& entries = inside_->entries;
-  if (after >= inside_->snapshot->audit_number) return std::vector<AuditEntry>();
-  if (entries.empty() || entries.front().number > after + 1) return std::nullopt;
-  std::vector<AuditEntry> found;
-  for (std::size_t i = after + 1 - entries.front().number; i < entries.size() && found.size() < limit; ++i)
-    found.push_back(entries[i]);
-  return found;
-}
-
-void Runner::follow(std::uint64_t after, Duration wait, std::function<void()> call) {
-  {
-    const std::lock_guard lock(inside_->mutex);
-    const bool newer = !inside_->entries.empty() && inside_->entries.back().number > after;
-    const bool older = after < inside_->snapshot->audit_number;
-    if (!newer && !older && !inside_->engine_done &&
-        inside_->followers.size() < inside_->options.most_followers) {
-      inside_->followers.push_back({after, inside_->clock.now() + wait, std::move(call)});
-      return;
-    }
-  }
-  call();
-}
+Trail& Runner::trail() { return inside_->trail; }
 
 std::optional<Error> Runner::failure() const {
   const std::lock_guard lock(inside_->mutex);

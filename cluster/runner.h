@@ -16,6 +16,7 @@
 #include "cluster/manager.h"
 #include "cluster/snapshot.h"
 #include "cluster/store.h"
+#include "cluster/trail.h"
 
 namespace bascule {
 
@@ -31,10 +32,9 @@ using TellStepped = std::function<void(const std::vector<Stepped>&, const State&
 using TellPublished = std::function<void(const Snapshot&)>;
 
 struct RunnerOptions {
-  std::size_t most_events = 20'000;     // waiting
-  std::size_t most_requests = 1'000;    // unanswered
-  std::size_t recent_entries = 10'000;  // of the audit, kept in memory for followers
-  std::size_t most_followers = 200;
+  std::size_t most_events = 20'000;   // waiting
+  std::size_t most_requests = 1'000;  // unanswered
+  Trail::Limits trail{};
   Duration request_time = 900s;    // a request that the engine never answers is answered `unknown_outcome`
   Duration publish_every = 200ms;  // between snapshots while nothing is committed
 };
@@ -59,12 +59,8 @@ class Runner {
   // Never null.
   SnapshotPointer snapshot() const;
 
-  // Audit entries after number `after`, oldest first, from memory. Nothing when `after` is older than what is
-  // kept: use read_audit().
-  std::optional<std::vector<AuditEntry>> recent(std::uint64_t after, std::size_t limit) const;
-  // Calls back once, when an entry after `after` exists or `wait` has passed; at once if it does already or
-  // when too many follow.
-  void follow(std::uint64_t after, Duration wait, std::function<void()> call);
+  // The audit's newest entries. It ends with stop().
+  Trail& trail();
 
   // Why the engine stopped of itself; nothing while it runs. wait_stopped() returns it, or nothing after
   // `wait`.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/tenant_network.h"
 #include "failover/access/authorize.h"
 #include "failover/access/quota.h"
 #include "failover/operator.h"
@@ -56,6 +57,10 @@ std::string problems_with(const State& state, const VmSpec& spec) {
   if (state.vm_names.contains(spec.name)) return "name: a VM named " + spec.name + " exists, choose another";
   if (!spec.tenant.empty() && !state.directory.tenants.contains(spec.tenant))
     return "tenant: no tenant is named " + spec.tenant.value;
+  const std::string prefix = mac_prefix_of(spec.tenant);
+  for (const Nic& nic : spec.nics)
+    if (!spec.tenant.empty() && !nic.mac.starts_with(prefix))
+      return "nics: a MAC address of " + spec.tenant.value + " begins with " + prefix + ", not " + nic.mac;
   if (const std::string taken = shared_volume(state, spec); !taken.empty())
     return "disks: " + taken + " is another VM's";
   if (const std::string taken = taken_address(state, spec); !taken.empty())

@@ -24,6 +24,7 @@
 #include "hostd/domain_xml.h"
 #include "hostd/hypervisor.h"
 #include "hostd/lease_view.h"
+#include "hostd/packet_filter.h"
 #include "hostd/qemu_processes.h"
 #include "hostd/seed_disk.h"
 #include "hostd/storage.h"
@@ -50,6 +51,7 @@ struct AgentParts {
   std::function<void(wire::FromHost)> tell;
   std::string seed_folder;  // where QEMU finds its seed disks
   Custodian& custodian;
+  PacketFilter& filter;
 };
 
 VmId vm_of(const wire::Command& command);
@@ -86,6 +88,7 @@ class Agent {
   void watch_processes();  // one round; waits up to half a second for an end
   void survey();           // one round over libvirt's domains
   void enforce_policy();   // one round over libvirt's domains
+  void keep_apart();       // one round over the rules that keep guests apart on the network
   void tend_storage();     // one round over the pools and the guests' volumes; blocks on the storage
   // A fault stands until it is cleared; one that tells of something that was dealt with passes by itself.
   enum class Lasting { standing, passing };
@@ -196,7 +199,7 @@ class Agent {
   std::vector<DomainIdentity::Volume> volumes_of(const VmId& vm, Generation generation);
   void wait_for_closing(const VmId& vm);
   void close_volumes(const std::map<VmId, Generation>& running);
-  void tend_volumes(const VmId& vm, Generation generation, const std::vector<std::uint64_t>& written);
+  void tend_volumes(const VmId& vm, Generation generation, const std::vector<DiskUse>& uses);
   struct VolumeToChange {
     StoragePool* pool = nullptr;
     const Disk* disk = nullptr;

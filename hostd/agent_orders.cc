@@ -177,7 +177,8 @@ Status Agent::run(const wire::Command& command, const VmSpec& spec, const Prepar
     const std::lock_guard lock(mutex_);
     delivered_[spec.id] = command.generation;
   }
-  Status done = parts_.hypervisor.start_paused(prepared.xml, prepared.secrets);
+  Status done = parts_.filter.protect(spec);
+  if (done) done = parts_.hypervisor.start_paused(prepared.xml, prepared.secrets);
   if (done) done = check_running_policy(spec.id);
   if (done) done = check_time_and_lease(command);
   if (done && parts_.tombstones.record(spec.id).held != command.generation)

@@ -24,11 +24,11 @@ std::string listed(const std::vector<std::string>& words) {
   return text;
 }
 
-using Written = std::map<VmId, std::vector<std::uint64_t>>;
+using Uses = std::map<VmId, GuestUse>;
 
-Written written_by_guests(Hypervisor& hypervisor) {
+Uses uses_of_guests(Hypervisor& hypervisor) {
   if (!hypervisor.connected()) return {};
-  return hypervisor.written().value_or(Written());
+  return hypervisor.usage().value_or(Uses());
 }
 
 }  // namespace
@@ -52,9 +52,9 @@ void Agent::tend_storage() {
       if (guest.state != wire::DomainState::starting) running.emplace(vm, guest.generation);
   }
   close_volumes(running);
-  Written written = written_by_guests(parts_.hypervisor);
+  Uses uses = uses_of_guests(parts_.hypervisor);
   for (const auto& [vm, generation] : running)
-    if (guest(vm)) tend_volumes(vm, generation, written[vm]);
+    if (guest(vm)) tend_volumes(vm, generation, uses[vm].disks);
 }
 
 // Whoever takes a volume over fences everybody who has it open: all of this host's use of the cluster would
@@ -119,13 +119,13 @@ std::vector<DomainIdentity::Volume> Agent::volumes_of(const VmId& vm, Generation
   return tended.volumes;
 }
 
-void Agent::tend_volumes(const VmId& vm, Generation generation, const std::vector<std::uint64_t>& written) {
+void Agent::tend_volumes(const VmId& vm, Generation generation, const std::vector<DiskUse>& uses) {
   wire::VolumesSeen seen{vm, {}};
   const std::optional<Guest> known = guest(vm);
   const bool anew = known && known->state != wire::DomainState::running;  // fenced, perhaps
   std::size_t disk = 0;
   for (const auto& [pool_name, volume] : volumes_of(vm, generation)) {
-    const auto bytes = disk < written.size() ? std::optional(written[disk]) : std::nullopt;
+    const auto bytes = disk < uses.size() ? std::optional(uses[disk].written) : std::nullopt;
     ++disk;
     const auto pool = parts_.pools.find(pool_name);
     if (pool == parts_.pools.end()) continue;

@@ -280,6 +280,23 @@ void Agent::stop_stranger(const VmId& vm, Generation generation, const std::stri
       wire::DomainChanged{{vm, generation, wire::DomainState::gone, why}, wire::DomainCause::out_of_band});
 }
 
+// ---- The network ----
+
+void Agent::keep_apart() {
+  const auto guests = [this] {
+    const std::lock_guard lock(mutex_);
+    std::set<VmId> all;
+    for (const auto& [vm, guest] : guests_) all.insert(vm);
+    return all;
+  };
+  const Status apart = parts_.filter.look(guests);
+  if (!apart && apart.error().code == ErrorCode::conflict)
+    raise("network", "filter", {}, apart.error().message, Lasting::passing);
+  else if (!apart)
+    raise("network", "no_filter", {}, apart.error().message);
+  if (apart) clear("network", "no_filter", {});
+}
+
 // ---- Device policy ----
 
 void Agent::enforce_policy() {

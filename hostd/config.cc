@@ -51,6 +51,7 @@ void fields(V& v, HostFile& x) {
   v("manager", x.config.manager);
   v.optional("probe_address", x.config.probe_address);
   v.optional("libvirt_uri", x.config.libvirt_uri);
+  v.optional("packet_filter", x.config.packet_filter);
   v.optional("domain_type", x.config.domain_type);
   v("tls", x.config.tls);
   v.optional("officer", x.config.officer);

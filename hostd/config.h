@@ -32,6 +32,7 @@ struct HostConfig {
   std::vector<std::string> manager;  // "address:port", dialled in turn
   std::string probe_address;         // where peers probe this host, UDP; empty: it answers no probes
   std::string libvirt_uri = "qemu:///system";
+  bool packet_filter = true;        // false: the network keeps tenants' guests apart by itself
   std::string domain_type = "kvm";  // "qemu" emulates: for tests only
   net::TlsFiles tls;
   std::string

@@ -178,10 +178,11 @@ void add_disk_override(Node domain, const DomainPlan& plan) {
   if (override) set(domain, "xmlns:qemu", "http://libvirt.org/schemas/domain/qemu/1.0");
 }
 
-void add_interface(Node devices, const VmId& vm, const Nic& nic, std::size_t index) {
+void add_interface(Node devices, const VmSpec& spec, std::size_t index) {
   Node interface = add_typed(devices, "interface", "bridge");
-  set(add(interface, "source"), "bridge", nic.bridge);
-  set(add(interface, "mac"), "address", nic.mac.empty() ? derived_mac(vm, index) : nic.mac);
+  set(add(interface, "source"), "bridge", spec.nics[index].bridge);
+  set(add(interface, "mac"), "address", mac_of(spec, index));
+  set(add(interface, "target"), "dev", tap_name(spec.id, index));
   add_typed(interface, "model", "virtio");
 }
 
@@ -192,8 +193,7 @@ void add_devices(Node domain, const DomainPlan& plan) {
   for (std::size_t i = 0; i < plan.spec.disks.size(); ++i)
     add_disk(devices, plan.spec.disks[i], plan.disks[i], i);
   if (!plan.seed_path.empty()) add_seed(devices, plan);
-  for (std::size_t i = 0; i < plan.spec.nics.size(); ++i)
-    add_interface(devices, plan.spec.id, plan.spec.nics[i], i);
+  for (std::size_t i = 0; i < plan.spec.nics.size(); ++i) add_interface(devices, plan.spec, i);
   set(add(add_typed(devices, "serial", "pty"), "target"), "port", "0");
   Node console = add(add_typed(devices, "console", "pty"), "target");
   set(console, "type", "serial");
@@ -222,6 +222,18 @@ std::string derived_mac(const VmId& vm, std::size_t index) {
   std::snprintf(text, sizeof text, "52:%02x:%02x:%02x:%02x:%02x", static_cast<unsigned>(hash >> 32) & 0xff,
                 static_cast<unsigned>(hash >> 24) & 0xff, static_cast<unsigned>(hash >> 16) & 0xff,
                 static_cast<unsigned>(hash >> 8) & 0xff, static_cast<unsigned>(hash) & 0xff);
+  return text;
+}
+
+std::string mac_of(const VmSpec& spec, std::size_t index) {
+  const std::string& mac = spec.nics[index].mac;
+  return mac.empty() ? derived_mac(spec.id, index) : mac;
+}
+
+std::string tap_name(const VmId& vm, std::size_t index) {
+  char text[16];
+  std::snprintf(text, sizeof text, "bt%012llx",
+                static_cast<unsigned long long>(fnv1a(vm.value + "/" + std::to_string(index)) >> 16));
   return text;
 }
 

@@ -31,8 +31,11 @@ std::string domain_xml(const DomainPlan& plan);
 // The keys that the definition names by uuid: the hypervisor must know them while the guest is started.
 std::vector<DiskSecret> disk_secrets(const DomainPlan& plan);
 
-// Stable over every move: from the VM's id and the interface's place, locally administered.
+// Of an interface that is specified without one: stable over every move, locally administered.
 std::string derived_mac(const VmId& vm, std::size_t index);
+std::string mac_of(const VmSpec& spec, std::size_t index);
+// The host's end of an interface: "bt" and 12 digits, from the VM's id and the interface's place.
+std::string tap_name(const VmId& vm, std::size_t index);
 
 // What a definition says of itself; generation 0 without our metadata.
 struct DomainIdentity {

@@ -15,6 +15,7 @@
 #include "base/id.h"
 #include "base/result.h"
 #include "base/secret.h"
+#include "base/time.h"
 
 namespace bascule::hostd {
 
@@ -58,6 +59,21 @@ struct HypervisorEvents {
   std::function<void(bool connected, const std::string& why)> on_connection;
 };
 
+// What a guest has used since its QEMU began; but for its memory: bytes of the host's, now.
+struct DiskUse {
+  std::uint64_t reads = 0;
+  std::uint64_t writes = 0;
+  std::uint64_t read = 0;     // bytes
+  std::uint64_t written = 0;  // bytes
+};
+struct GuestUse {
+  Duration cpu{};  // of one CPU at work
+  std::uint64_t memory = 0;
+  std::vector<DiskUse> disks;  // in the order of its definition
+  std::uint64_t received = 0;  // bytes, from the network
+  std::uint64_t sent = 0;
+};
+
 class Hypervisor {
  public:
   virtual ~Hypervisor() = default;
@@ -72,9 +88,8 @@ class Hypervisor {
   virtual Status kill(const VmId& vm) = 0;      // returns when QEMU is gone
   virtual Status grow(const VmId& vm, std::size_t disk,
                       std::uint64_t bytes) = 0;  // seen by the guest at once
-  // What each guest has written to its disks since its QEMU began, in bytes, in the order of its definition.
   // Guests that are busy with another request aren't among them.
-  virtual Result<std::map<VmId, std::vector<std::uint64_t>>> written() = 0;
+  virtual Result<std::map<VmId, GuestUse>> usage() = 0;
   virtual Result<std::string> qmp(const VmId& vm, const std::string& command) = 0;  // JSON in, JSON out
   virtual Result<std::vector<std::string>> autostarted() = 0;  // names of persistent domains set to autostart
 };

@@ -155,10 +155,10 @@ Status FakeHypervisor::grow(const VmId& vm, std::size_t, std::uint64_t) {
   return {};
 }
 
-Result<std::map<VmId, std::vector<std::uint64_t>>> FakeHypervisor::written() {
+Result<std::map<VmId, GuestUse>> FakeHypervisor::usage() {
   std::unique_lock lock(mutex_);
   if (const Status status = ready(lock); !status) return failure(status.error());
-  std::map<VmId, std::vector<std::uint64_t>> all;
+  std::map<VmId, GuestUse> all;
   for (const auto& [vm, entry] : domains_) all[vm];
   return all;
 }

@@ -109,14 +109,32 @@ VmId id_of(virDomainPtr domain) {
   return VmId(uuid);
 }
 
-// Disk by disk; nothing where one isn't told.
-std::vector<std::uint64_t> written_to_disks(const virDomainStatsRecord& record) {
-  std::vector<std::uint64_t> written;
+// Nothing where it isn't told.
+std::optional<std::uint64_t> number_of(const virDomainStatsRecord& record, const std::string& name) {
+  unsigned long long number = 0;
+  if (virTypedParamsGetULLong(record.params, record.nparams, name.c_str(), &number) <= 0) return std::nullopt;
+  return number;
+}
+
+GuestUse use_of(const virDomainStatsRecord& record) {
+  GuestUse use;
+  use.cpu = std::chrono::nanoseconds(number_of(record, "cpu.time").value_or(0));
+  use.memory = number_of(record, "balloon.rss").value_or(0) * 1024;
   for (;;) {
-    unsigned long long bytes = 0;
-    const std::string name = "block." + std::to_string(written.size()) + ".wr.bytes";
-    if (virTypedParamsGetULLong(record.params, record.nparams, name.c_str(), &bytes) <= 0) return written;
-    written.push_back(bytes);
+    const std::string disk = "block." + std::to_string(use.disks.size());
+    const auto written = number_of(record, disk + ".wr.bytes");
+    if (!written) break;
+    use.disks.push_back({number_of(record, disk + ".rd.reqs").value_or(0),
+                         number_of(record, disk + ".wr.reqs").value_or(0),
+                         number_of(record, disk + ".rd.bytes").value_or(0), *written});
+  }
+  for (int nic = 0;; ++nic) {
+    const std::string name = "net." + std::to_string(nic);
+    // As the host sees its end of the wire: what the guest sent is received there.
+    const auto sent = number_of(record, name + ".rx.bytes");
+    if (!sent) return use;
+    use.sent += *sent;
+    use.received += number_of(record, name + ".tx.bytes").value_or(0);
   }
 }
 
@@ -197,16 +215,18 @@ class Libvirt final : public Hypervisor {
     });
   }
 
-  Result<std::map<VmId, std::vector<std::uint64_t>>> written() override {
+  Result<std::map<VmId, GuestUse>> usage() override {
     const Result<Use> use = take();
     if (!use) return failure(use.error());
     virDomainStatsRecordPtr* records = nullptr;
     const int count = virConnectGetAllDomainStats(
-        use->connection().get(), VIR_DOMAIN_STATS_BLOCK, &records,
-        VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE | VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
-    if (count < 0) return failure(last_error("asking what the guests have written", use->connection()));
-    std::map<VmId, std::vector<std::uint64_t>> all;
-    for (int i = 0; i < count; ++i) all[id_of(records[i]->dom)] = written_to_disks(*records[i]);
+        use->connection().get(),
+        VIR_DOMAIN_STATS_BLOCK | VIR_DOMAIN_STATS_CPU_TOTAL | VIR_DOMAIN_STATS_BALLOON |
+            VIR_DOMAIN_STATS_INTERFACE,
+        &records, VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE | VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
+    if (count < 0) return failure(last_error("asking what the guests use", use->connection()));
+    std::map<VmId, GuestUse> all;
+    for (int i = 0; i < count; ++i) all[id_of(records[i]->dom)] = use_of(*records[i]);
     virDomainStatsRecordListFree(records);
     return all;
   }

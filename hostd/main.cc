@@ -18,6 +18,7 @@
 #include "hostd/peer_probe.h"
 #include "hostd/pump.h"
 #include "hostd/session.h"
+#include "hostd/usage_meter.h"
 
 namespace {
 
@@ -28,6 +29,8 @@ constexpr const char* kExceptionFile = "/etc/bascule/allow-devices";
 constexpr Duration kSurveyEvery = 1s;
 constexpr Duration kPolicyEvery = 2s;
 constexpr Duration kStorageEvery = 1s;
+constexpr Duration kUsageEvery = 10s;
+constexpr Duration kApartEvery = 5s;
 constexpr std::size_t kWorkers = 16;
 constexpr std::size_t kWaitingOrders = 1024;
 constexpr std::size_t kLargestKey = 16 * 1024;
@@ -44,6 +47,25 @@ BootId read_boot_id() {
   return BootId(text);
 }
 
+Result<std::unique_ptr<Custodian>> open_custodian(const HostConfig& config) {
+  const Result<std::string> officer =
+      config.officer.empty() ? std::string() : read_whole(config.officer, kLargestKey);
+  if (!officer) return failure(officer.error());
+  return Custodian::open(config.state_dir + "/grants.json", *officer);
+}
+
+// Everything that must last is on disk, and a libvirtd that hangs must not keep us: guests run on.
+[[noreturn]] void end_at_signal() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  int signal = 0;
+  sigwait(&signals, &signal);
+  log(LogLevel::info, "hostd", "ending", {{"signal", signal}});
+  _exit(0);
+}
+
 int run(const HostConfig& config) {
   if (const Status clean = check_nothing_else_starts_guests(""); !clean) return fail(clean.error());
   const BootId boot = read_boot_id();
@@ -54,11 +76,11 @@ int run(const HostConfig& config) {
   const std::string seed_folder = config.run_dir + "/seeds";
   if (const Status made = prepare_seed_folder(seed_folder); !made) return fail(made.error());
 
-  const Result<std::string> officer =
-      config.officer.empty() ? std::string() : read_whole(config.officer, kLargestKey);
-  if (!officer) return fail(officer.error());
-  const auto custodian = Custodian::open(config.state_dir + "/grants.json", *officer);
+  const auto custodian = open_custodian(config);
   if (!custodian) return fail(custodian.error());
+  const auto filter =
+      config.packet_filter ? make_packet_filter(config.run_dir + "/filter") : make_open_filter();
+  if (!filter) return fail(filter.error());
 
   SystemClock clock;
   SystemRandom random;
@@ -70,11 +92,11 @@ int run(const HostConfig& config) {
   if (!probe) return fail(probe.error());
 
   Session session({config.manager, config.tls}, clock);
-  Agent agent(
-      {config.cluster, config.host, boot, config.capacity, config.domain_type},
-      {*libvirt, *processes, **tombstones, pools, clock, lease_reader(config.run_dir + "/lease.json"),
-       [] { return exception_in_force(kExceptionFile); },
-       [&session](wire::FromHost message) { session.say(std::move(message)); }, seed_folder, **custodian});
+  Agent agent({config.cluster, config.host, boot, config.capacity, config.domain_type},
+              {*libvirt, *processes, **tombstones, pools, clock, lease_reader(config.run_dir + "/lease.json"),
+               [] { return exception_in_force(kExceptionFile); },
+               [&session](wire::FromHost message) { session.say(std::move(message)); }, seed_folder,
+               **custodian, **filter});
   DeviceWatch devices(agent, UsbPorts(), kExceptionFile);
   Workers workers(kWorkers, kWaitingOrders);
   const Result<std::unique_ptr<Consoles>> consoles = Consoles::start(*libvirt, config.tls, clock);
@@ -94,23 +116,17 @@ int run(const HostConfig& config) {
                       }});
   Pump watch(0s, [&agent] { agent.watch_processes(); });
   Pump storage(kStorageEvery, [&agent] { agent.tend_storage(); });
+  Pump apart(kApartEvery, [&agent] { agent.keep_apart(); });
   Pump custody(kPolicyEvery, [&] {
     (*consoles)->look_again(agent);
     agent.watch_custody();
   });
+  UsageMeter usage(*libvirt, clock);
+  Pump measuring(kUsageEvery, [&usage] { usage.look(); });
   Pump ports(kPolicyEvery, [&devices] { devices.look(); });
-  session.start(agent, **probe, workers, consoles->get());
+  session.start(agent, **probe, workers, consoles->get(), &usage);
   log(LogLevel::info, "hostd", "running", {{"host", config.host}, {"boot", boot}});
-
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  int signal = 0;
-  sigwait(&signals, &signal);
-  log(LogLevel::info, "hostd", "ending", {{"signal", signal}});
-  // Everything that must last is on disk, and a libvirtd that hangs must not keep us: guests run on.
-  _exit(0);
+  end_at_signal();
 }
 
 }  // namespace

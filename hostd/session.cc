@@ -39,6 +39,7 @@ struct Session::Impl {
   PeerProbe* probe = nullptr;
   Workers* workers = nullptr;
   Consoles* consoles = nullptr;
+  UsageMeter* usage = nullptr;
   Workers console_workers{2, 64};  // of their own: a start must not wait for somebody's console
   std::thread thread;
 
@@ -84,11 +85,12 @@ Session::~Session() {
   if (impl_->thread.joinable()) impl_->thread.join();
 }
 
-void Session::start(Agent& agent, PeerProbe& probe, Workers& workers, Consoles* consoles) {
+void Session::start(Agent& agent, PeerProbe& probe, Workers& workers, Consoles* consoles, UsageMeter* usage) {
   impl_->agent = &agent;
   impl_->probe = &probe;
   impl_->workers = &workers;
   impl_->consoles = consoles;
+  impl_->usage = usage;
   impl_->thread = std::thread([this] { impl_->run(); });
 }
 
@@ -278,7 +280,7 @@ bool Session::Impl::beat() {
   last_heartbeat = clock.now();
   next_heartbeat = std::clamp(next_heartbeat + period, last_heartbeat, last_heartbeat + period);
   return send(wire::Heartbeat{++heartbeats, agent->clock(), agent->guard(), probe->sightings(),
-                              agent->take_servers()});
+                              agent->take_servers(), usage ? usage->take() : std::nullopt});
 }
 
 }  // namespace bascule::hostd

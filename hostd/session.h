@@ -15,6 +15,7 @@
 #include "hostd/agent.h"
 #include "hostd/consoles.h"
 #include "hostd/peer_probe.h"
+#include "hostd/usage_meter.h"
 #include "hostd/workers.h"
 
 namespace bascule::hostd {
@@ -31,8 +32,8 @@ class Session {
 
   // From any thread, never blocks: the agent's `tell`.
   void say(wire::FromHost message);
-  // `consoles` may be null: then this host opens none.
-  void start(Agent& agent, PeerProbe& probe, Workers& workers, Consoles* consoles);
+  // `consoles` and `usage` may be null: then this host opens none, and tells of none.
+  void start(Agent& agent, PeerProbe& probe, Workers& workers, Consoles* consoles, UsageMeter* usage);
 
  private:
   struct Impl;

@@ -25,11 +25,25 @@ struct HttpRequest {
   Peer peer;                                   // who, by certificate; on the client side unused
 };
 
+// The body of an answer that goes on, sent piece by piece (chunks: RFC 9112, 7.1). It holds its connection,
+// which ends with it; the client may leave at any time. All members may be called from any thread.
+class BodyStream {
+ public:
+  virtual ~BodyStream() = default;
+  // False when the connection is gone, or when more than 1 MiB waits to be sent: it is closed then.
+  virtual bool send(std::string bytes) = 0;
+  virtual void end() = 0;  // after what was sent
+  // Calls once on the server's thread, unless the connection is gone by then. The last asked for counts.
+  virtual void later(Duration after, std::function<void()> call) = 0;
+};
+
 struct HttpResponse {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
   std::map<std::string, std::string> headers;
+  // Of a server's answer whose body goes on instead: called once, on the server's thread.
+  std::function<void(std::shared_ptr<BodyStream>)> goes_on{};
 };
 
 // Whose an address is, as far as one can tell: an IPv4 address itself, of an IPv6 address its /64. What is no

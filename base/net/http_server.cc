@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/net/http.h"
+#include "base/net/http_body.h"
 #include "base/net/http_words.h"
 #include "base/net/problem.h"
 #include "base/net/websocket.h"
@@ -99,6 +100,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void call_handler();
   void replied(std::uint64_t turn, HttpResponse response);
   void answer(HttpResponse response, bool keep);
+  void hand_over(HttpResponse response);
   void end();
   void drain();
 
@@ -246,7 +248,19 @@ void Connection::call_handler() {
 void Connection::replied(std::uint64_t turn, HttpResponse response) {
   if (gone_ || turn != turn_ || !awaits_reply_) return;
   awaits_reply_ = false;
+  if (response.goes_on && !head_) return hand_over(std::move(response));
   answer(std::move(response), keep_);
+}
+
+void Connection::hand_over(HttpResponse response) {
+  deadline_.cancel();
+  gone_ = true;
+  Shared& shared = shared_;
+  const std::uint64_t id = id_;
+  const auto body = std::make_shared<BodySession>(
+      shared.loop, std::move(stream_), [&shared, id, address = address_] { shared.forget(id, address); });
+  shared.live[id] = [body] { body->abort(); };
+  body->begin(std::move(response));
 }
 
 void Connection::answer(HttpResponse response, bool keep) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/tenant_network.h"
 #include "failover/access/authorize.h"
 
 namespace bascule {
@@ -59,6 +60,10 @@ void create_tenant(Turn& turn, const CreateTenant& asked) {
                   "name: must be letters, digits, '-', '_' and '.', beginning with a letter or digit");
   if (tenants.contains(asked.tenant))
     return refuse(ErrorCode::conflict, "a tenant named " + asked.tenant.value + " exists");
+  for (const auto& [id, tenant] : tenants)
+    if (tag_of(id) == tag_of(asked.tenant))
+      return refuse(ErrorCode::conflict, "on the network it couldn't be told from " + id.value +
+                                             " (by chance): choose another name");
   if (tenants.size() >= kMostTenants) return refuse(ErrorCode::exhausted, "there are 10,000 tenants already");
   Tenant tenant;
   tenant.id = asked.tenant;

@@ -18,6 +18,8 @@ using namespace bascule::portal;
 
 constexpr std::size_t kMostBody = 64 * 1024;
 constexpr std::size_t kMostQueued = 1024 * 1024;  // of a console, for one end
+constexpr std::size_t kMostRequests = 256;        // to the manager, at once
+constexpr std::size_t kMostStreams = 4000;        // of events; each keeps a request waiting
 constexpr int kMostDials = 64;                    // for consoles, at once
 
 int fail(const Error& error) {
@@ -25,8 +27,9 @@ int fail(const Error& error) {
   return 1;
 }
 
-net::PoolOptions pool_options(const PortalConfig& config) {
+net::PoolOptions pool_options(const PortalConfig& config, std::size_t connections) {
   net::PoolOptions options;
+  options.connections = connections;
   options.client.address = config.manager.address;
   options.client.tls = config.tls;
   return options;
@@ -78,12 +81,15 @@ net::WebSocketPath consoles_through(net::WebSocketDialer& dialer, const std::str
 }
 
 int run(const PortalConfig& config, const sigset_t& ending) {
-  const auto manager = net::HttpPool::make(pool_options(config));
+  const auto manager = net::HttpPool::make(pool_options(config, kMostRequests));
   if (!manager) return fail(manager.error());
-  const auto dialer = net::WebSocketDialer::make(pool_options(config).client);
+  const auto dialer = net::WebSocketDialer::make(pool_options(config, 1).client);
   if (!dialer) return fail(dialer.error());
+  const auto listening = net::HttpPool::make(pool_options(config, kMostStreams));
+  if (!listening) return fail(listening.error());
   SystemRandom random;
-  Relay relay(**manager, random);
+  EventStreams streams(**listening);
+  Relay relay(**manager, streams, random);
   net::ServerOptions options = server_options(config);
   options.websockets[std::string(kConsolePath)] = consoles_through(**dialer, config.manager.address);
   const auto server =

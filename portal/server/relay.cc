@@ -86,6 +86,10 @@ net::HttpResponse clean_response(net::HttpResponse response) {
   return response;
 }
 
+net::HttpResponse clean_answer(Result<net::HttpResponse> answer, const std::string& id) {
+  return clean_response(answer ? std::move(*answer) : without_manager(answer.error(), id));
+}
+
 // One line when it is lost and one when it is back, however many ask meanwhile.
 void Relay::note_manager(bool answers, const std::string& why) {
   if (answered_.exchange(answers) == answers) return;
@@ -110,10 +114,11 @@ void Relay::handle(net::HttpRequest request, net::HttpReply reply) {
   }
   std::string& id = clean->headers["x-request-id"];
   if (!is_valid_uuid(id)) id = make_uuid(random_);
+  if (wants_stream(request)) return streams_.open(std::move(*clean), std::move(reply));
   manager_.request(std::move(*clean), kAnswerTime,
-                   [this, answer, id = id](Result<net::HttpResponse> response) {
+                   [this, reply = std::move(reply), id = id](Result<net::HttpResponse> response) {
                      note_manager(response.has_value(), response ? "" : response.error().message);
-                     answer(response ? std::move(*response) : without_manager(response.error(), id));
+                     reply(clean_answer(std::move(response), id));
                    });
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/net/http.h"
 #include "base/random.h"
+#include "portal/server/event_streams.h"
 
 namespace bascule::portal {
 
@@ -24,16 +25,20 @@ bool is_console(const std::string& target);                        // by its for
 // address that it came from, without the port.
 Result<net::HttpRequest> clean_request(const net::HttpRequest& request, const std::string& source);
 net::HttpResponse clean_response(net::HttpResponse response);
+// The manager's answer to request `id`, or a problem where there was none, as the internet gets it.
+net::HttpResponse clean_answer(Result<net::HttpResponse> answer, const std::string& id);
 
 class Relay {
  public:
-  // Both must outlive the server whose handler this is.
-  Relay(net::HttpPool& manager, Random& random) : manager_(manager), random_(random) {}
+  // All must outlive the server whose handler this is.
+  Relay(net::HttpPool& manager, EventStreams& streams, Random& random)
+      : manager_(manager), streams_(streams), random_(random) {}
 
   void handle(net::HttpRequest request, net::HttpReply reply);
 
  private:
   net::HttpPool& manager_;
+  EventStreams& streams_;
   void note_manager(bool answers, const std::string& why);
 
   Random& random_;  // of handle()'s thread

@@ -1,5 +1,7 @@
 """Whose a machine is: a reason before anybody of the provider works on it, and its tenant's users at the portal."""
+import json
 import subprocess
+import threading
 import time
 
 from bascule_lab import product
@@ -90,6 +92,69 @@ def test_a_tenants_user_takes_over_a_machine(lab):
     trail = anna("api", "GET", "/v1/audit?limit=1000")["items"]
     expect({entry["tenant"] for entry in trail} == {"acme"}, "her audit is her tenant's")
     expect({"open_access", "accept_delivery", "end_access"} <= {entry["what"] for entry in trail}, f"with all of it: {trail}")
+
+
+class Stream:
+    """Server-Sent Events of the portal, as a browser has them: every line with the moment at which it came."""
+
+    def __init__(self, lab, token, last=None):
+        headers = [f"Authorization: Bearer {token}", "Accept: text/event-stream"]
+        headers += [f"Last-Event-ID: {last}"] if last else []
+        self.program = subprocess.Popen(
+            ["curl", "-sN", "--cacert", lab.instance.pki / "ca.pem", *(word for each in headers for word in ("-H", each)),
+             f"https://{lab.instance.address('witness')}/v1/events"], stdout=subprocess.PIPE, text=True)
+        self.lines = []
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.program.stdout:
+            self.lines.append((time.time(), line.strip()))
+
+    def events(self):
+        return [json.loads(line.removeprefix("data: ")) for _, line in list(self.lines) if line.startswith('data: {"number"')]
+
+    def seen(self, what):
+        return what in [event["what"] for event in self.events()]
+
+    def at(self, line):
+        return next((when for when, each in list(self.lines) if each == line), None)
+
+
+def test_a_tenant_follows_her_machine(lab):
+    """One stream tells what happens to it, over the manager's absence and a bascule, and ends with her token; its use of
+    the host is measured where it runs."""
+    lab.commission()
+    lab.bascule("tenant", "create", "acme")
+    open_access(lab)
+    product.create_guest(lab.instance, "web-1", GUESTS["web-1"], tenant="acme")
+    lab.wait_for_answer("web-1")
+    anna = User(lab, "acme/anna")
+    anna.join(lab.bascule("tenant", "invite", "acme", "anna")["invitation"])
+    token = anna("token", "create", "watch", "--may", "see_machines")
+    stream = Stream(lab, token["token"])
+    lab.wait(lambda: stream.lines, 10, "the stream begins")
+    lab.verb("manager", "stop")
+    lab.wait(lambda: stream.at("event: unavailable"), 40, "it says that the manager is away")
+    lab.verb("manager", "start")
+    lab.wait(lambda: stream.at("event: available"), 20, "and that it is back")
+    lab.wait(lambda: anna("vm", "metrics", "web-1").get("now"), 60, "its use is measured")
+    now = anna("vm", "metrics", "web-1")["now"]
+    expect(now["memory_bytes"] > 50e6 and now["cpus"] > 0 and now["disk_writes"] > 0, f"what it uses: {now}")
+
+    old, before = lab.boot("web-1"), len(stream.events())
+    lab.verb("crash", lab.where("web-1@acme"))
+    lab.wait_for_new_boot("web-1", old, 90)
+    lab.wait(lambda: stream.seen("vm_running"), 10, "the stream tells of the switch")
+    expect(all(event["tenant"] == "acme" and "facts" not in event for event in stream.events()), "her own, without hosts")
+    lab.wait(lambda: anna("vm", "metrics", "web-1").get("now"), 60, "its use is measured at lyon")
+    again = Stream(lab, token["token"], last=stream.events()[before]["number"] - 1)
+    lab.wait(lambda: again.events()[-1:] == stream.events()[-1:], 10, "a second one takes up where the first was")
+    expect(again.events() == stream.events()[before:], f"the same events: {again.events()}")
+    ended = time.time()
+    anna("token", "end", token["id"])
+    lab.wait(lambda: stream.at("event: ended") and again.at("event: ended"), 5, "both end with the token")
+    lab.note(f"ended {stream.at('event: ended') - ended:.1f} s after the token, the command included")
+    lab.wait(lambda: stream.program.poll() is not None, 5, "and their connections")
 
 
 def test_the_portal_holds_nothing(lab):

@@ -87,17 +87,34 @@ def test_a_tenant_makes_a_machine(lab):
     opened = [entry for entry in anna("api", "GET", "/v1/audit?limit=1000")["items"] if entry["what"] == "open_console"]
     expect([entry["words"] or entry["facts"] for entry in opened], f"the console is in her audit: {opened}")
 
+    lab.bascule("tenant", "create", "other")
+    product.create_guest(lab.instance, "web-1", GUESTS["web-1"], tenant="other")
+    lab.wait_for_answer("web-1")
+    expect_apart(lab, shop)
     shop.ssh("echo kept > kept; sync")
     lab.verb("crash", lab.where("shop-1@acme"))
     lab.wait(lambda: anna("vm", "show", "shop-1")["site"] == "lyon", 90, "it is switched")
     lab.wait(lambda: shop.ssh("cat kept") == "kept", 120, "the same machine, with the same keys, at lyon")
+    expect_apart(lab, shop)
     anna("vm", "kill", "shop-1", "--reason", REASON)
     anna("vm", "delete", "shop-1")
+    lab.bascule("access", "open", "other", "--category", "maintenance", "--reason", REASON)
+    lab.bascule("vm", "kill", "other/web-1", "--reason", REASON)
+    lab.bascule("vm", "delete", "other/web-1")
     left = [path.name for path in lab.instance.metro.iterdir() if path.is_file()]
     expect(left == [], f"nothing of it is left: {left}")
     for host in ("paris-1", "paris-2", "lyon-1", "lyon-2"):
         seeds = lab.instance.machine_dir(host) / "run/bascule/seeds"
         expect(not seeds.exists() or not list(seeds.iterdir()), f"{host} keeps nothing of her settings")
+
+
+def expect_apart(lab, shop):
+    """The machine reaches the rest of the network, and not another tenant's machine, which the rest reaches."""
+    def reaches(address, port):
+        return shop.ssh(f"timeout 5 bash -c '</dev/tcp/{address}/{port}' && echo yes || echo no")
+    expect(reaches(lab.instance.address("witness"), 443) == "yes", "it reaches the portal")
+    expect(reaches(lab.instance.guest_address(GUESTS["web-1"]), 80) == "no", "it doesn't reach another tenant's machine")
+    lab.wait_for_answer("web-1")
 
 
 def let_alice_in(lab, anna, shop):

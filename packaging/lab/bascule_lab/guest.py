@@ -123,7 +123,7 @@ def vm_spec(instance, name, number, pool="metro", **changes):
     spec = {
         "name": name, "home": "paris", "memory_mib": 96, "vcpus": 1,
         "disks": [{"pool": pool, "volume": name if pool == "san" else f"{name}.raw", "size_mib": DISK_MIB}],
-        "nics": [{"bridge": "br0", "mac": f"52:54:00:1a:b0:{number:02x}"}],
+        "nics": [{"bridge": "br0", "addresses": [str(instance.guest_address(number))]}],
         "kernel": {"pool": "metro", "kernel": KERNEL, "initrd": INITRD,
                    "command_line": command_line(instance, name, number)},
     }

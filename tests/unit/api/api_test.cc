@@ -25,7 +25,12 @@ struct Desk {
       reply_later = reply;
       if (answer) reply(*answer);
     };
-    made.follow = [](std::uint64_t, Duration, std::function<void()> call) { call(); };
+    made.guest_metrics = [](const VmId&) { return Metrics::Series(); };
+    made.host_metrics = [](const HostId&) { return Metrics::Series(); };
+    made.recent = [](std::uint64_t, std::size_t, const TenantId&) -> std::optional<Trail::Page> {
+      return std::nullopt;
+    };
+    made.follow = [](std::uint64_t, const TenantId&, Duration, const std::function<void()>& call) { call(); };
     made.audit = [this](std::uint64_t after, std::size_t limit) -> Result<std::vector<AuditEntry>> {
       std::vector<AuditEntry> page;
       for (const AuditEntry& entry : audit)

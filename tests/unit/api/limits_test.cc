@@ -34,10 +34,10 @@ TEST_CASE("who fails to sign in waits, longer each time, by account and by netwo
 }
 
 TEST_CASE("requests that are held open have their number") {
-  Waits waits;
+  Waits waits(2, 8);
   std::vector<std::shared_ptr<Waits::Place>> held;
   for (int user = 0; user < 4; ++user)
-    for (int i = 0; i < Waits::kMostOfUser; ++i)
+    for (int i = 0; i < 2; ++i)
       held.push_back(waits.take(OperatorId("acme/" + std::to_string(user)), TenantId("acme")));
   for (const auto& place : held) CHECK(place);
   CHECK_FALSE(waits.take(OperatorId("acme/0"), TenantId("acme")));

@@ -128,7 +128,12 @@ class Office {
     made.submit = [this](EventBody body, const std::function<void(const Answer&)>& reply) {
       for (const Answer& answer : take(std::move(body))) reply(answer);
     };
-    made.follow = [](std::uint64_t, Duration, const std::function<void()>& call) { call(); };
+    made.guest_metrics = [](const VmId&) { return Metrics::Series(); };
+    made.host_metrics = [](const HostId&) { return Metrics::Series(); };
+    made.recent = [](std::uint64_t, std::size_t, const TenantId&) -> std::optional<Trail::Page> {
+      return std::nullopt;
+    };
+    made.follow = [](std::uint64_t, const TenantId&, Duration, const std::function<void()>& call) { call(); };
     made.audit = [this](std::uint64_t after, std::size_t limit) -> Result<std::vector<AuditEntry>> {
       const std::lock_guard lock(mutex_);
       std::vector<AuditEntry> page;

@@ -2,7 +2,7 @@
 
 #include "tests/unit/cluster/pump.h"
 
-using namespace test;
+using namespace ::test;
 
 namespace {
 

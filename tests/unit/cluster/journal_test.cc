@@ -15,7 +15,7 @@
 #include "tests/unit/cluster/pump.h"
 #include "tests/unit/hostd/temporary_folder.h"
 
-using namespace test;
+using namespace ::test;
 namespace fs = std::filesystem;
 
 namespace {

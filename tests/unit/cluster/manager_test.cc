@@ -2,7 +2,7 @@
 
 #include "tests/unit/cluster/pump.h"
 
-using namespace test;
+using namespace ::test;
 
 TEST_CASE("nothing is done before the decision behind it is stored") {
   Pump pump;

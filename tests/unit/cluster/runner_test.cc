@@ -6,7 +6,7 @@
 
 #include "tests/unit/cluster/pump.h"
 
-using namespace test;
+using namespace ::test;
 
 namespace {
 
@@ -84,7 +84,7 @@ struct Seen {
   }
 };
 
-struct World {
+struct Running {
   SystemClock clock;
   Sequence random;
   MemoryStore memory{clock};
@@ -92,7 +92,7 @@ struct World {
   Seen seen;
   std::optional<Runner> runner;
 
-  explicit World(RunnerOptions options = {}) {
+  explicit Running(RunnerOptions options = {}) {
     const auto inauguration = take_leadership(memory, ClusterId("demo"), {}, random);
     REQUIRE(inauguration.has_value());
     State state = begin(inauguration->records, two_sites(), inauguration->leadership.manager, clock.now());
@@ -110,20 +110,20 @@ struct World {
 }  // namespace
 
 TEST_CASE("a request is answered, its command sent, and readers see it by then") {
-  World world;
+  Running world;
   world.start();
   world.hosts_up();
   world.runner->submit(create_vm("web-1"), world.seen.reply());
   REQUIRE(world.seen.wait([&] { return world.commands() == 1; }));
   CHECK(world.runner->snapshot()->state.vms.size() == 1);
   CHECK(world.runner->snapshot()->audit_number > 0);
-  const auto recent = world.runner->recent(0, 100);
+  const auto recent = world.runner->trail().read(0, 100, {});
   REQUIRE(recent.has_value());
-  CHECK(recent->size() == world.runner->snapshot()->audit_number);
+  CHECK(recent->entries.size() == world.runner->snapshot()->audit_number);
 }
 
 TEST_CASE("while a commit stalls, nothing is acted on, reads go on and events are taken") {
-  World world;
+  Running world;
   world.start();
   world.hosts_up();
   REQUIRE(world.seen.wait([&] { return world.runner->snapshot()->state.hosts.size() == 2; }));
@@ -140,7 +140,7 @@ TEST_CASE("while a commit stalls, nothing is acted on, reads go on and events ar
 TEST_CASE("a request that is refused is answered at once, with the reason") {
   RunnerOptions options;
   options.most_requests = 1;
-  World world(options);
+  Running world(options);
   world.store.stall(true);
   world.start();
   world.hosts_up();
@@ -156,7 +156,7 @@ TEST_CASE("a request that is refused is answered at once, with the reason") {
 }
 
 TEST_CASE("what is open when the manager stops is answered as unknown") {
-  World world;
+  Running world;
   world.start();  // no host: the VM waits for a landing place
   world.runner->submit(create_vm("web-1"), world.seen.reply());
   world.runner->stop();
@@ -168,20 +168,23 @@ TEST_CASE("what is open when the manager stops is answered as unknown") {
 }
 
 TEST_CASE("followers are called when something new is audited, or when their time has passed") {
-  World world;
+  Running world;
   world.start();
-  world.runner->follow(world.runner->snapshot()->audit_number, 60s, world.seen.call());
+  const auto follow = [&](std::uint64_t after, Duration wait) {
+    world.runner->trail().follow(after, {}, world.clock.now() + wait, world.seen.call());
+  };
+  follow(world.runner->snapshot()->audit_number, 60s);
   CHECK(world.seen.calls == 0);
   world.hosts_up();
   REQUIRE(world.seen.wait([&] { return world.seen.calls == 1; }));
-  world.runner->follow(1'000'000, 10ms, world.seen.call());
+  follow(1'000'000, 10ms);
   REQUIRE(world.seen.wait([&] { return world.seen.calls == 2; }));
-  world.runner->follow(0, 60s, world.seen.call());
+  follow(0, 60s);
   CHECK(world.seen.calls == 3);
 }
 
 TEST_CASE("another manager's term ends the engine, with the reason") {
-  World world;
+  Running world;
   world.start();
   REQUIRE(take_leadership(world.memory, ClusterId("demo"), {}, world.random).has_value());
   world.hosts_up();

@@ -10,7 +10,7 @@
 #include "base/net/http.h"
 #include "tests/unit/cluster/pump.h"
 
-using namespace test;
+using namespace ::test;
 
 namespace {
 

@@ -1,6 +1,7 @@
 // What a tenant's own users make and look into: quotas, addresses, consoles.
 #include <doctest/doctest.h>
 
+#include "base/tenant_network.h"
 #include "tests/scenarios/world.h"
 
 using namespace bascule;
@@ -43,7 +44,7 @@ struct Tenancy : World {
     made.home = SiteId("paris");
     made.memory_mib = memory;
     made.disks = {{"metro", made.id.value, 1024}};
-    if (!address.empty()) made.nics = {{"br0", "", {address}}};
+    if (!address.empty()) made.nics = {{"br0", mac_prefix_of(kTenant) + "00:01", {address}}};
     return made;
   }
   // What the engine says to it; empty: done, or under way.
@@ -101,6 +102,27 @@ TEST_CASE_FIXTURE(Tenancy, "a quota is the staff's to give") {
   CHECK(said(request, SetQuota{request, kTenant, {9, 9, 9, 9}}) == "nothing of that name is yours");
   const Asked alice = asked();
   CHECK(said(alice, SetQuota{alice, TenantId("nobody"), {}}) == "no tenant nobody");
+}
+
+TEST_CASE_FIXTURE(Tenancy, "a tenant's machine has a MAC address of its tenant's") {
+  quota({9, 9000, 9, 90'000});
+  VmSpec forged = spec("a", 64, "198.18.64.9");
+  for (const char* mac : {"", "52:54:00:00:00:01", "56:00:00:01:00:01"}) {
+    forged.nics[0].mac = mac;
+    CHECK(create(forged).starts_with("nics: a MAC address of acme begins with 56:"));
+  }
+}
+
+TEST_CASE_FIXTURE(Tenancy, "no two tenants have the same tag on the network") {
+  const TenantId one("t5349"), two("t7818");
+  REQUIRE(tag_of(one) == tag_of(two));
+  CHECK(tag_of(TenantId()) == 0);
+  CHECK(mac_prefix_of(one) == "56:a0:17:21:");
+  Asked request = asked();
+  CHECK(said(request, CreateTenant{request, one}) == "");
+  request = asked();
+  CHECK(said(request, CreateTenant{request, two}) ==
+        "on the network it couldn't be told from t5349 (by chance): choose another name");
 }
 
 TEST_CASE_FIXTURE(Tenancy, "no address is given twice") {

@@ -39,6 +39,7 @@ struct Host {
   StoragePools pools;
   std::string officer_key;  // counts from the next boot()
   std::unique_ptr<Custodian> custodian;
+  std::unique_ptr<PacketFilter> filter = make_open_filter();
   std::mutex mutex;
   Result<wire::LeaseFile> lease = failure(ErrorCode::not_found, "no lease file");
   std::atomic<bool> devices_allowed{false};
@@ -70,7 +71,7 @@ struct Host {
                                              if (forward) forward(message);
                                              told.push_back(std::move(message));
                                            },
-                                           folder.path(), *custodian});
+                                           folder.path(), *custodian, *filter});
     hypervisor.subscribe({[this](const DomainEvent& event) { agent->on_domain(event); },
                           [this](bool connected, const std::string&) { agent->on_connection(connected); }});
     agent->adopt();

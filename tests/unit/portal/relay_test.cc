@@ -34,7 +34,8 @@ net::HttpRequest request_of(const std::string& method, const std::string& target
 
 net::HttpResponse handle(Manager& manager, net::HttpRequest request) {
   SystemRandom random;
-  Relay relay(manager, random);
+  EventStreams streams(manager);
+  Relay relay(manager, streams, random);
   net::HttpResponse answer;
   relay.handle(std::move(request), [&answer](net::HttpResponse response) { answer = std::move(response); });
   return answer;

@@ -1,0 +1,20 @@
+// How a tenant's machines are told apart on a shared network: a tag of the tenant, which is also part of
+// their MAC addresses, so that a host needs to know nothing of the others' machines.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/id.h"
+
+namespace bascule {
+
+// 24 bits, from the name alone; 0 for no tenant. No two tenants of a cluster have the same: a name whose tag
+// is taken is refused.
+std::uint32_t tag_of(const TenantId& tenant);
+
+// "56:12:34:56:": what MAC addresses of its machines begin with (locally administered: IEEE 802, 8.4); of the
+// provider's own "52:54:00:".
+std::string mac_prefix_of(const TenantId& tenant);
+
+}  // namespace bascule
