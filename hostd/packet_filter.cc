@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "base/durable_file.h"
+#include "base/log.h"
 #include "hostd/packet_rules.h"
 #include "hostd/program.h"
 #include "hostd/system_error.h"
@@ -36,6 +37,9 @@ class NftFilter final : public PacketFilter {
       rules_[VmId(file.path().stem())] = *rules;
     }
     if (error) return failure(ErrorCode::unavailable, "reading " + folder_ + ": " + error.message());
+    // A kernel that takes no rules is a fault, told by the first look: it must not end this daemon.
+    if (const Status set = run(packet_table(rules_)); !set)
+      log(LogLevel::error, "packet_filter", "not_set", {{"why", set.error().message}});
     return {};
   }
 

@@ -88,6 +88,7 @@ def test_a_tenant_makes_a_machine(lab):
     expect([entry["words"] or entry["facts"] for entry in opened], f"the console is in her audit: {opened}")
 
     lab.bascule("tenant", "create", "other")
+    lab.bascule("access", "open", "other", "--category", "maintenance", "--reason", REASON)
     product.create_guest(lab.instance, "web-1", GUESTS["web-1"], tenant="other")
     lab.wait_for_answer("web-1")
     expect_apart(lab, shop)
@@ -98,7 +99,6 @@ def test_a_tenant_makes_a_machine(lab):
     expect_apart(lab, shop)
     anna("vm", "kill", "shop-1", "--reason", REASON)
     anna("vm", "delete", "shop-1")
-    lab.bascule("access", "open", "other", "--category", "maintenance", "--reason", REASON)
     lab.bascule("vm", "kill", "other/web-1", "--reason", REASON)
     lab.bascule("vm", "delete", "other/web-1")
     left = [path.name for path in lab.instance.metro.iterdir() if path.is_file()]
