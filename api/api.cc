@@ -33,6 +33,12 @@ Problem with_status(int status, std::string message) {
   return problem;
 }
 
+// RFC 7240, 4.1.
+bool prefers_async(const Call& call) {
+  const auto prefer = call.request.headers.find("prefer");
+  return prefer != call.request.headers.end() && prefer->second.find("respond-async") != std::string::npos;
+}
+
 void answer_operation(const Call& call, const OperationView& operation) {
   if (operation.error) return call.refuse(problem_of(*operation.error));
   call.answer(200, json::encode_text(operation));
@@ -198,15 +204,17 @@ void Api::change(Call call, const std::string& what, EventBody event) {
   const std::shared_ptr<Waits::Place> place =
       shared->tenant.empty() ? nullptr : waits_.take(shared->by, shared->tenant);
   const auto begun =
-      operations_.begin(shared->id, what, shared->by,
-                        [shared, place](const OperationView& ended) { answer_operation(*shared, ended); });
+      operations_.begin(shared->id, what, shared->by, [shared, place](const OperationView& ended) {
+        if (place) place->release();
+        answer_operation(*shared, ended);
+      });
   if (begun == Operations::Begun::by_another)
     return shared->refuse(ErrorCode::conflict, "this X-Request-Id belongs to another request; use a new one");
   if (begun == Operations::Begun::refused)
     return shared->refuse(ErrorCode::exhausted,
                           "too many changes are running; nothing was done, try again later");
   // The answer may come at any time from here on; the reply ignores whatever comes second.
-  const bool may_wait = place || shared->tenant.empty();
+  const bool may_wait = (place || shared->tenant.empty()) && !prefers_async(*shared);
   const bool timed = timers_.post(may_wait ? options_.answer_time : 0s, [this, shared, place] {
     if (place) place->release();
     const auto operation = operations_.find(shared->id);

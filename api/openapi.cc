@@ -14,7 +14,8 @@ using json::Value;
 constexpr const char* kAbout =
     "Machines that are kept running on two sites. Every change is an operation: it answers 200 when it has "
     "ended "
-    "within 25 s, else 202, and `GET /v1/operations/{id}` follows it. Every error is a problem (RFC 9457), "
+    "within 25 s, else 202 (at once with `Prefer: respond-async`), and `GET /v1/operations/{id}` follows it. "
+    "Every error is a problem (RFC 9457), "
     "with all "
     "wrong fields and their paths. Fields are only ever added. Sign in by `POST /v1/sessions`, or send an "
     "API token: "
@@ -58,6 +59,10 @@ bool is_told(const Route& route) {
   return for_visitors && !route.description.name.empty();
 }
 
+bool is_change(const Route& route) {
+  return route.description.gives == gives<OperationView> && route.method != "GET";
+}
+
 Value parameters_of(const Route& route) {
   Value parameters = Value::array();
   std::string_view rest = route.pattern;
@@ -75,6 +80,11 @@ Value parameters_of(const Route& route) {
     parameters.push_back(
         {{"name", query.name}, {"in", "query"}, {"description", query.what}, {"schema", schema}});
   }
+  if (is_change(route))
+    parameters.push_back({{"name", "Prefer"},
+                          {"in", "header"},
+                          {"description", "don't wait for its end: answer 202 at once"},
+                          {"schema", {{"type", "string"}, {"enum", Value::array({"respond-async"})}}}});
   return parameters;
 }
 
@@ -95,7 +105,7 @@ Value responses_of(const Route& route, json::Schemas& schemas) {
   if (told.streams) contents.update(content("text/event-stream", {{"type", "string"}}));
   responses[std::to_string(told.status)] = {{"description", words_of(told.status)},
                                             {"content", std::move(contents)}};
-  if (told.gives == gives<OperationView> && route.method != "GET")
+  if (is_change(route))
     responses["202"] = {{"description", words_of(202)}, {"content", content("application/json", shape)}};
   for (const int status : refusals_of(route)) responses[std::to_string(status)] = refusal(status);
   responses["default"] = refusal(0);

@@ -1,14 +1,12 @@
 #include "api/waits.h"
 
-#include <utility>
-
 namespace bascule::api {
 
 Waits::Place::Place(Waits& waits, std::string user, std::string tenant)
     : waits_(&waits), user_(std::move(user)), tenant_(std::move(tenant)) {}
 
 void Waits::Place::release() {
-  if (Waits* const waits = std::exchange(waits_, nullptr)) waits->give_back(user_, tenant_);
+  if (Waits* const waits = waits_.exchange(nullptr)) waits->give_back(user_, tenant_);
 }
 
 std::shared_ptr<Waits::Place> Waits::take(const OperatorId& user, const TenantId& tenant) {

@@ -2,6 +2,7 @@
 // connection of its portal, so nobody may hold many. Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -26,7 +27,7 @@ class Waits {
     void release();
 
    private:
-    Waits* waits_;
+    std::atomic<Waits*> waits_;
     const std::string user_, tenant_;
   };
 

@@ -14,8 +14,9 @@ namespace {
 
 constexpr Duration kAnswerTime = 28s;  // above the manager's own, below the server's
 constexpr std::array<std::string_view, 4> kMethods{"GET", "POST", "PUT", "DELETE"};
-constexpr std::array<std::string_view, 6> kRequestHeaders{"authorization", "x-request-id",  "idempotency-key",
-                                                          "if-match",      "if-none-match", "last-event-id"};
+constexpr std::array<std::string_view, 7> kRequestHeaders{"authorization", "x-request-id",  "idempotency-key",
+                                                          "if-match",      "if-none-match", "last-event-id",
+                                                          "prefer"};
 constexpr std::array<std::string_view, 9> kResponseHeaders{
     "x-request-id",    "retry-after",         "etag",           "www-authenticate", "location", "link",
     "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"};

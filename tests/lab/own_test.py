@@ -1,8 +1,10 @@
 """A tenant's machine from its making to its end: an image, cloud-init, SSH, its console, a bascule, its deletion."""
+import itertools
 import json
 import os
 import select
 import subprocess
+import threading
 import time
 
 from bascule_lab import ceph, cloud_image, product
@@ -148,6 +150,45 @@ def test_a_generated_client_makes_a_machine(lab):
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     lab.note(done.stdout.strip())
     expect(done.returncode == 0, f"the generated client failed: {done.stdout[-2000:]}")
+
+
+def fuzz(lab, count, seed, tenant_count):
+    """Every operation of the API, as users of some tenants and as nobody, while the provider's staff come and go."""
+    tenants = [f"t{number}" for number in range(1, 1 + tenant_count)]
+    for tenant in tenants:
+        lab.bascule("tenant", "create", tenant)
+        lab.bascule("tenant", "quota", tenant, "--vms", "4", "--vcpus", "6", "--memory", "300M", "--storage", "8M")
+        User(lab, f"{tenant}/owner").join(lab.bascule("tenant", "invite", tenant, "owner")["invitation"])
+    order = [PROJECT / "tests/client/run", "--fuzz", f"https://{lab.instance.address('witness')}",
+             lab.instance.pki / "ca.pem", PASSWORD, str(count), str(seed), *tenants]
+    with subprocess.Popen(order, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as client:
+        said = []
+        reader = threading.Thread(target=lambda: said.append(client.stdout.read()))
+        reader.start()
+        for tenant in itertools.cycle(tenants):
+            if client.poll() is not None:
+                break
+            lab.bascule("access", "open", tenant, "--category", "maintenance", "--reason", REASON)
+        reader.join()
+    lab.note(said[0].strip()[:3000])
+    expect(client.returncode == 0, f"the API isn't as documented: {said[0][-4000:]}")
+    verified = lab.bascule("audit", "verify")
+    expect(verified["intact"], f"the audit is whole: {verified}")
+
+
+def test_the_api_is_as_documented(lab):
+    """3,000 requests, sensible and wild: no answer that isn't documented, nothing of another's, no error of ours."""
+    lab.commission()
+    fuzz(lab, 3000, 1, 4)
+
+
+def test_the_api_is_as_documented_at_length(lab):
+    """20,000 requests, among them each operation with each of its statuses."""
+    lab.commission()
+    fuzz(lab, 20_000, int(time.time()), 10)
+
+
+test_the_api_is_as_documented_at_length.slow = True
 
 
 def test_rbd_custody_travels(lab):

@@ -335,3 +335,30 @@ TEST_CASE("vm create sends what was asked for, and shows the VM") {
     CHECK(contains(body, part));
   CHECK(contains(desk.out.str(), "paris-1 at paris"));
 }
+
+TEST_CASE("what a machine uses is shown with units, and a day of it as a curve") {
+  Desk desk;
+  json::Value steps = json::Value::array();
+  const std::int64_t day = 1'800'000'000'000;
+  for (int i = 0; i < 288; ++i)
+    if (i < 96 || i >= 192)  // eight hours in which nobody could look
+      steps.push_back(
+          {{"at", day + i * 300'000}, {"cpus", i < 96 ? 0.5 : 1.0}, {"disk_written_bytes", 1536}});
+  const json::Value now{{"at", day}, {"cpus", 1.25}, {"memory_bytes", 3u << 30}, {"disk_reads", 7}};
+  desk.script.answer(json::text_of({{"now", now}, {"step_ms", 300'000}, {"steps", steps}}));
+  CHECK(desk.run({"vm", "metrics", "web-1"}) == 0);
+  CHECK(desk.script.asked[0].target == "/v1/vms/web-1/metrics");
+  const std::string shown = desk.out.str();
+  CHECK(contains(shown, "1.25"));
+  CHECK(contains(shown, "3.0 GiB"));
+  CHECK(contains(shown, "7/s"));
+  CHECK(contains(shown, "1.5 KiB/s"));
+  CHECK(contains(shown, "▄▄▄▄▄▄▄▄        ████████"));
+}
+
+TEST_CASE("a machine that doesn't run, and was never seen, uses nothing that is known") {
+  Desk desk;
+  desk.script.answer(R"({"step_ms": 300000, "steps": []})");
+  CHECK(desk.run({"host", "metrics", "paris-1"}) == 0);
+  CHECK(contains(desk.out.str(), "processors at work  -"));
+}

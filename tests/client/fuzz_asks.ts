@@ -1,0 +1,193 @@
+// What is asked: for each operation of the API a request that makes sense now, or one that the schema alone, or
+// nothing at all, allows.
+import fc from "fast-check";
+import { code_of, type Asked, type Person } from "./fuzz_people.js";
+
+export interface Operation {
+  name: string;
+  method: string;
+  path: string; // "/v1/vms/{id}"
+  body?: Schema;
+  statuses: string[];
+}
+// As much of JSON Schema as the API's description uses.
+export interface Schema {
+  $ref?: string;
+  type?: string;
+  enum?: unknown[];
+  anyOf?: Schema[];
+  properties?: Record<string, Schema>;
+  required?: string[];
+  items?: Schema;
+  minimum?: number;
+  maximum?: number;
+}
+
+export interface Dice {
+  operation: Operation;
+  who: number;
+  number: number;
+  how: number; // 0 to 99: sensible, by the schema, or wild
+  whose: number; // 0 to 99: one's own things, another's, or none's
+  token: number; // 0 to 99: one's own, none, a forged one
+  prefer: boolean;
+  text: string;
+  noise: unknown;
+  by_schema: unknown;
+}
+
+const REASON = "looking after our shop";
+const CHANGES = new Set(["create_vm", "change_vm", "delete_vm", "start_vm", "kill_vm"]);
+
+function by_schema(schema: Schema, find: (ref: string) => Schema): fc.Arbitrary<unknown> {
+  if (schema.$ref) return by_schema(find(schema.$ref), find);
+  if (schema.enum) return fc.constantFrom(...schema.enum);
+  if (schema.anyOf) return fc.oneof(...schema.anyOf.map((each) => by_schema(each, find)));
+  switch (schema.type) {
+    case "string":
+      return fc.oneof(fc.string({ maxLength: 40 }), fc.fullUnicodeString({ maxLength: 40 }), fc.constant(REASON));
+    case "integer":
+      return fc.oneof(fc.nat(70), fc.integer({ min: schema.minimum ?? -(2 ** 53), max: schema.maximum ?? 2 ** 53 }));
+    case "boolean":
+      return fc.boolean();
+    case "array":
+      return fc.array(by_schema(schema.items ?? {}, find), { maxLength: 4 });
+    case "object": {
+      const members = Object.entries(schema.properties ?? {}).map(([name, each]) => [name, by_schema(each, find)] as const);
+      return fc.record(Object.fromEntries(members), { requiredKeys: (schema.required ?? []) as never[] });
+    }
+    default:
+      return fc.constant(null);
+  }
+}
+
+export function dice_of(operations: Operation[], find: (ref: string) => Schema): fc.Arbitrary<Dice> {
+  const weighted = operations.map((operation) => ({
+    weight: CHANGES.has(operation.name) ? 3 : 2,
+    arbitrary: fc.record({
+      operation: fc.constant(operation),
+      who: fc.nat(999),
+      number: fc.nat(999),
+      how: fc.nat(99),
+      whose: fc.nat(99),
+      token: fc.nat(99),
+      prefer: fc.boolean(),
+      text: fc.oneof(fc.string({ maxLength: 300 }), fc.fullUnicodeString({ maxLength: 60 })),
+      noise: fc.jsonValue({ maxDepth: 3 }),
+      by_schema: operation.body ? by_schema(operation.body, find) : fc.constant(undefined),
+    }),
+  }));
+  return fc.oneof(...weighted);
+}
+
+// Of what makes sense: the body of an operation.
+function sensible(dice: Dice, person: Person, machine: string): unknown {
+  const n = dice.number;
+  const roles = ["operator", "viewer", "auditor"];
+  switch (dice.operation.name) {
+    case "create_vm":
+      return { name: machine, memory_mib: 64, size_mib: 1 + (n % 2), vcpus: 1 + (n % 2), start: n % 5 === 0, screen: n % 2 === 0 };
+    case "change_vm":
+      return n % 3 === 0 ? { keep: n % 2 === 0 } : { memory_mib: n % 40 === 1 ? 60_000 : 64 + (n % 2) * 16, reason: REASON };
+    case "kill_vm":
+      return { reason: n % 4 === 0 ? "" : REASON };
+    case "open_console":
+      return { reason: n % 2 === 0 ? REASON : "" };
+    case "grow_volume":
+      return { pool: "metro", volume: machine, size_mib: 4 };
+    case "take_snapshot":
+      return { name: `s${n % 3}` };
+    case "invite_user":
+      return { name: `u${n % 6}`, roles: [roles[n % 3]] };
+    case "change_user":
+      return { roles: [roles[n % 3]], disabled: n % 2 === 0 };
+    case "create_token":
+      return { name: `watch-${n}`, days: 1 + (n % 300), permissions: n % 2 === 0 ? ["see_machines"] : [] };
+    case "open_session":
+      return { user: person.name, password: person.password, code: person.secret ? code_of(person.secret) : "" };
+    case "change_password":
+      return { password: person.password, new_password: person.password };
+    case "set_password":
+      return { user: `${person.tenant}/nobody`, invitation: "bst_0", password: person.password };
+    case "set_rules":
+      return { password_length: 12 + (n % 8) };
+    case "set_second_factor":
+      return { secret: person.secret, code: person.secret ? code_of(person.secret) : "000000" };
+    case "remove_second_factor":
+      return { code: person.secret ? code_of(person.secret) : "000000" };
+    default:
+      return {};
+  }
+}
+
+function spoiled(body: unknown, dice: Dice): string {
+  if (dice.number % 7 === 0) return dice.text; // no JSON, mostly
+  if (dice.number % 7 === 1) return JSON.stringify(dice.noise);
+  const members = { ...(body as Record<string, unknown>) };
+  const names = Object.keys(members);
+  const name = names[dice.number % Math.max(names.length, 1)] ?? "reason";
+  if (dice.number % 7 < 4) members[name] = dice.noise;
+  else if (dice.number % 7 === 4) delete members[name];
+  else members[dice.text] = dice.noise;
+  return JSON.stringify(members);
+}
+
+function thing(dice: Dice, person: Person, others: Person, machine: string, foreign: string, parameter: string): string {
+  const mine = dice.whose < 85;
+  if (dice.whose >= 95) return encodeURIComponent(dice.text || "x").replace(/[.]/g, "%2E");
+  if (parameter === "snapshot") return `s${dice.number % 3}`;
+  const owner = mine ? person : others;
+  const family = dice.operation.path.split("/")[2];
+  const of = (list: string[]): string => list[dice.number % Math.max(list.length, 1)] ?? "00000000-0000-4000-8000-000000000000";
+  if (family === "vms") return mine ? machine : foreign;
+  if (family === "users") return mine ? `u${dice.number % 6}` : `${owner.tenant}%2Fu${dice.number % 6}`;
+  if (family === "access") return of(owner.accesses);
+  if (family === "tokens") return of(owner.tokens);
+  if (family === "operations") return of(owner.operations);
+  return of([]);
+}
+
+// What of this operation has whom as its asker, so that nobody is locked out who is needed.
+export function asker(dice: Dice, people: Person[]): Person {
+  const own = /^\/v1\/(me|sessions|passwords)/.test(dice.operation.path);
+  const owners = ["set_rules", "invite_user", "change_user", "remove_user"].includes(dice.operation.name) && dice.who % 4 !== 0;
+  const fitting = people.filter((person) => (own ? person.role === "scratch" : owners ? person.role === "owner" : person.role !== "scratch"));
+  return fitting[dice.who % fitting.length] as Person;
+}
+
+export function ask_of(dice: Dice, person: Person, other: Person): Asked {
+  const machine = `${person.tenant}-m${dice.number % 5}`;
+  const foreign = `${other.tenant}/${other.tenant}-m${dice.number % 6}`;
+  const path = dice.operation.path.replace(/\{(\w+)\}/g, (_all, name: string) =>
+    thing(dice, person, other, machine, encodeURIComponent(foreign), name),
+  );
+  const asked: Asked = { method: dice.operation.method, path, token: person.token, prefer: dice.operation.name === "stop_vm" ? dice.number % 8 > 0 : dice.prefer };
+  if (dice.token >= 97) asked.token = dice.token === 97 ? "bst_forged" : "";
+  if (dice.operation.body) {
+    const good = sensible(dice, person, machine);
+    if (dice.how < 75) asked.body = JSON.stringify(good);
+    else if (dice.how < 85) asked.body = JSON.stringify(dice.by_schema);
+    else asked.body = spoiled(good, dice);
+    // Whose account was tried often enough would be locked out, too.
+    if (dice.operation.name === "open_session" && dice.how >= 75) asked.body = asked.body.replace(person.name, `${person.tenant}/nobody`);
+    // Who demanded a second factor of everybody would lock them out, and so would another's password.
+    if (dice.operation.name === "set_rules") asked.body = asked.body.replace(/"second_factor":true/, '"second_factor":false');
+  }
+  if (dice.operation.method === "GET" && dice.how >= 60) asked.path += query_of(dice);
+  return asked;
+}
+
+function query_of(dice: Dice): string {
+  const n = dice.number;
+  switch (dice.operation.name) {
+    case "list_vms":
+      return dice.how < 90 ? `?limit=${1 + (n % 5)}` : `?limit=${encodeURIComponent(dice.text)}`;
+    case "list_audit":
+    case "follow_events":
+      return dice.how < 90 ? `?after=${n}` : `?after=${encodeURIComponent(dice.text)}&limit=-1`;
+    case "show_operation":
+      return dice.how < 80 ? "?wait=1" : `?wait=${n + 26}`;
+    default:
+      return `?${encodeURIComponent(dice.text)}=1`;
+  }
+}
