@@ -54,7 +54,6 @@ std::string problems_with(const State& state, const VmSpec& spec) {
   if (!text.empty()) return text;
   if (spec.id.empty()) return "id: is missing";
   if (state.vms.contains(spec.id)) return "id: a VM with this id exists";
-  if (state.vm_names.contains(spec.name)) return "name: a VM named " + spec.name + " exists, choose another";
   if (!spec.tenant.empty() && !state.directory.tenants.contains(spec.tenant))
     return "tenant: no tenant is named " + spec.tenant.value;
   const std::string prefix = mac_prefix_of(spec.tenant);
@@ -131,6 +130,10 @@ Vm* named(Turn& turn, const Asked& asked, const std::string& what, const VmId& i
 }
 
 void create_vm(Turn& turn, const CreateVm& asked) {
+  if (turn.state.vm_names.contains(asked.spec.name))
+    return turn.refuse(
+        asked.asked, "create_vm", subject_of(asked.spec.id),
+        {ErrorCode::conflict, "name: a VM named " + asked.spec.name + " exists, choose another"});
   const std::string problem = problems_with(turn.state, asked.spec);
   if (!problem.empty())
     return turn.refuse(asked.asked, "create_vm", subject_of(asked.spec.id), {ErrorCode::invalid, problem});

@@ -1,7 +1,7 @@
 // What is asked: for each operation of the API a request that makes sense now, or one that the schema alone, or
 // nothing at all, allows.
 import fc from "fast-check";
-import { code_of, type Asked, type Person } from "./fuzz_people.js";
+import { code_of, type Asked, type Disk, type Person } from "./fuzz_people.js";
 
 export interface Operation {
   name: string;
@@ -80,6 +80,11 @@ export function dice_of(operations: Operation[], find: (ref: string) => Schema):
   return fc.oneof(...weighted);
 }
 
+function volume_of(person: Person, machine: string): Partial<Disk> {
+  const disk = person.disks.get(machine);
+  return disk ? { pool: disk.pool, volume: disk.volume } : {};
+}
+
 // Of what makes sense: the body of an operation.
 function sensible(dice: Dice, person: Person, machine: string): unknown {
   const n = dice.number;
@@ -94,11 +99,11 @@ function sensible(dice: Dice, person: Person, machine: string): unknown {
     case "open_console":
       return { reason: n % 2 === 0 ? REASON : "" };
     case "grow_volume":
-      return { pool: "metro", volume: machine, size_mib: 4 };
+      return { pool: "metro", volume: machine, ...volume_of(person, machine), size_mib: n % 2 === 0 ? 60_000 : 4 };
     case "take_snapshot":
       return { name: `s${n % 3}` };
     case "invite_user":
-      return { name: `u${n % 6}`, roles: [roles[n % 3]] };
+      return { name: n % 12 === 0 ? "viewer" : `u${n % 6}`, roles: [roles[n % 3]] };
     case "change_user":
       return { roles: [roles[n % 3]], disabled: n % 2 === 0 };
     case "create_token":
@@ -140,6 +145,7 @@ function thing(dice: Dice, person: Person, others: Person, machine: string, fore
   const family = dice.operation.path.split("/")[2];
   const of = (list: string[]): string => list[dice.number % Math.max(list.length, 1)] ?? "00000000-0000-4000-8000-000000000000";
   if (family === "vms") return mine ? machine : foreign;
+  if (family === "users" && mine && dice.number % 12 === 0) return "owner"; // the last one
   if (family === "users") return mine ? `u${dice.number % 6}` : `${owner.tenant}%2Fu${dice.number % 6}`;
   if (family === "access") return of(owner.accesses);
   if (family === "tokens") return of(owner.tokens);
@@ -150,7 +156,7 @@ function thing(dice: Dice, person: Person, others: Person, machine: string, fore
 // What of this operation has whom as its asker, so that nobody is locked out who is needed.
 export function asker(dice: Dice, people: Person[]): Person {
   const own = /^\/v1\/(me|sessions|passwords)/.test(dice.operation.path);
-  const owners = ["set_rules", "invite_user", "change_user", "remove_user"].includes(dice.operation.name) && dice.who % 4 !== 0;
+  const owners = ["set_rules", "invite_user", "change_user", "remove_user"].includes(dice.operation.name) && dice.number % 4 !== 0;
   const fitting = people.filter((person) => (own ? person.role === "scratch" : owners ? person.role === "owner" : person.role !== "scratch"));
   return fitting[dice.who % fitting.length] as Person;
 }
@@ -162,6 +168,7 @@ export function ask_of(dice: Dice, person: Person, other: Person): Asked {
     thing(dice, person, other, machine, encodeURIComponent(foreign), name),
   );
   const asked: Asked = { method: dice.operation.method, path, token: person.token, prefer: dice.operation.name === "stop_vm" ? dice.number % 8 > 0 : dice.prefer };
+  if (dice.token >= 90 && dice.token < 97 && person.watch_token) asked.token = person.watch_token;
   if (dice.token >= 97) asked.token = dice.token === 97 ? "bst_forged" : "";
   if (dice.operation.body) {
     const good = sensible(dice, person, machine);

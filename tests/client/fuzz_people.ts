@@ -20,9 +20,16 @@ export interface Asked {
   prefer?: boolean;
 }
 
+export interface Disk {
+  pool: string;
+  volume: string;
+}
+
 export class Person {
   token = "";
   password: string;
+  disks = new Map<string, Disk>(); // by machine, of those that they have seen
+  watch_token = ""; // that may see machines
   secret = ""; // of the second factor
   tokens: string[] = []; // ids of API tokens
   operations: string[] = []; // ids
