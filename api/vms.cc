@@ -155,6 +155,27 @@ void stop_or_kill(Api& api, Call call, wire::StopHow how) {
   api.change(std::move(call), kill ? "kill_vm" : "stop_vm", std::move(event));
 }
 
+struct RebootBody {
+  bool hard = false;  // its power is cut, whatever its guest does
+  std::string reason;
+};
+template <class V>
+void fields(V& v, RebootBody& x) {
+  v.optional("hard", x.hard);
+  v.optional("reason", x.reason);
+}
+
+void reboot_vm(Api& api, Call call) {
+  const SnapshotPointer snapshot = api.snapshot();
+  const Vm* vm = vm_of(call, *snapshot);
+  if (!vm) return;
+  const auto body = body_of<RebootBody>(call);
+  if (!body || !accept_reason(call, body->reason, body->hard)) return;
+  const auto how = body->hard ? wire::StopHow::kill : wire::StopHow::shutdown;
+  StopVmAsked event{call.asked(body->reason), vm->record.spec.id, how, true};
+  api.change(std::move(call), "reboot_vm", std::move(event));
+}
+
 void stop_vm(Api& api, Call call) { stop_or_kill(api, std::move(call), wire::StopHow::shutdown); }
 void kill_vm(Api& api, Call call) { stop_or_kill(api, std::move(call), wire::StopHow::kill); }
 
@@ -190,6 +211,18 @@ std::vector<Route> running_routes() {
        Reach::machine,
        stop_vm,
        {"stop_vm", "Ask its guest to shut down", takes<ReasonBody>, gives<OperationView>, 200, {}, {409}}},
+      {"POST",
+       "/v1/vms/{id}/reboot",
+       for_both(P::run_machines),
+       Reach::machine,
+       reboot_vm,
+       {"reboot_vm",
+        "Shut it down and start it again; `hard` cuts its power and needs a reason",
+        takes<RebootBody>,
+        gives<OperationView>,
+        200,
+        {},
+        {409}}},
       {"POST",
        "/v1/vms/{id}/kill",
        for_both(P::run_machines),

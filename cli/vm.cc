@@ -262,6 +262,30 @@ void add_change(CLI::App& vm, Session& session, const std::string& name, const s
   if (reason_needed) reason->required();
 }
 
+struct RebootOptions {
+  std::string vm, reason;
+  bool hard = false;
+};
+
+int reboot(Session& session, const RebootOptions& options) {
+  const json::Value body{{"hard", options.hard}, {"reason", options.reason}};
+  const auto done = session.change("POST", "/v1/vms/" + segment(options.vm) + "/reboot", json::text_of(body));
+  return session.show(done,
+                      [&](const std::string&) { session.out << harmless(options.vm) << " runs again\n"; });
+}
+
+void add_reboot_command(CLI::App& vm, Session& session) {
+  const auto options = std::make_shared<RebootOptions>();
+  CLI::App& command =
+      add_command(vm, session, "reboot", "Shut the guest down, and start it again",
+                  "  bascule vm reboot web-1\n  bascule vm reboot web-1 --hard --reason \"hangs since noon\"",
+                  [&session, options] { return reboot(session, *options); });
+  command.add_option("vm", options->vm, "Name or id of the VM")->required()->type_name("VM");
+  auto* reason =
+      command.add_option("--reason", options->reason, "Why; goes into the audit")->type_name("TEXT");
+  command.add_flag("--hard", options->hard, "Cut its power, without asking its guest")->needs(reason);
+}
+
 struct ChangeOptions {
   std::string vm, name, memory, keep, reason;
   std::uint32_t vcpus = 0;
@@ -366,6 +390,7 @@ void add_vm_commands(CLI::App& app, Session& session) {
              false);
   add_change(vm, session, "start", "Start a VM", "is started", false);
   add_change(vm, session, "stop", "Ask the guest to shut down, and wait for it", "is stopped", false);
+  add_reboot_command(vm, session);
   add_change(vm, session, "kill", "Stop a VM at once, without asking its guest", "is stopped", true);
   add_change(vm, session, "delete", "Delete a stopped VM", "is deleted", false);
   add_change_command(vm, session);

@@ -122,6 +122,7 @@ struct StopVmAsked {
   Asked asked;
   VmId vm;
   wire::StopHow how = wire::StopHow::shutdown;
+  bool again = false;  // and then it is started again: a reboot
 };
 struct DeleteVm {
   static constexpr std::string_view kType = "delete_vm";
@@ -310,6 +311,7 @@ void fields(V& v, StopVmAsked& x) {
   v("asked", x.asked);
   v("vm", x.vm);
   v("how", x.how);
+  v.optional("again", x.again);
 }
 template <class V>
 void fields(V& v, DeleteVm& x) {

@@ -92,19 +92,26 @@ void begin_start(Turn& turn, Vm& vm, const Asked& asked) {
   advance(turn, vm);
 }
 
-void kill(Turn& turn, Vm& vm, const Asked& asked) {
+// The audit's word for it.
+std::string word_for(const StopVmAsked& asked) {
+  if (asked.again) return "reboot_vm";
+  return asked.how == wire::StopHow::kill ? "kill_vm" : "stop_vm";
+}
+
+void kill(Turn& turn, Vm& vm, const StopVmAsked& asked) {
   turn.answer_waiting(vm, Error{ErrorCode::conflict, "it was stopped by another request meanwhile"});
-  vm.record.wanted_running = false;
-  vm.live.request = asked.request;
+  vm.record.wanted_running = asked.again;
+  vm.live.request = asked.asked.request;
   turn.forget_command(vm);
   turn.set_phase(vm, VmPhase::stopping, Reason::requested, "an operator cut its power");
-  turn.log(asked, "kill_vm", subject_of(vm), Reason::requested);
+  turn.log(asked.asked, word_for(asked), subject_of(vm), Reason::requested);
   advance(turn, vm);
 }
 
-void shut_down(Turn& turn, Vm& vm, const Asked& asked) {
+void shut_down(Turn& turn, Vm& vm, const StopVmAsked& asked) {
   const auto refuse = [&](ErrorCode code, std::string words) {
-    turn.refuse(asked, "stop_vm", subject_of(vm), {code, vm.record.spec.name + " " + std::move(words)});
+    turn.refuse(asked.asked, word_for(asked), subject_of(vm),
+                {code, vm.record.spec.name + " " + std::move(words)});
   };
   if (vm.record.phase != VmPhase::running)
     return refuse(ErrorCode::conflict,
@@ -113,10 +120,10 @@ void shut_down(Turn& turn, Vm& vm, const Asked& asked) {
   if (!host || !host->live.session)
     return refuse(ErrorCode::unavailable, "runs on " + vm.record.placement.owner->value +
                                               ", which has no session with the manager: try again later");
-  vm.record.wanted_running = false;
-  vm.live.request = asked.request;
+  vm.record.wanted_running = asked.again;
+  vm.live.request = asked.asked.request;
   turn.set_phase(vm, VmPhase::stopping, Reason::requested, "an operator asked to shut it down");
-  turn.log(asked, "stop_vm", subject_of(vm), Reason::requested);
+  turn.log(asked.asked, word_for(asked), subject_of(vm), Reason::requested);
   turn.command(vm, CommandKind::stop, {host->record.id, *host->record.boot_id},
                vm.record.placement.generation);
 }
@@ -194,14 +201,16 @@ void start_vm(Turn& turn, const StartVmAsked& asked) {
 }
 
 void stop_vm(Turn& turn, const StopVmAsked& asked) {
-  Vm* vm = named(turn, asked.asked, "stop_vm", asked.vm);
+  const std::string what = word_for(asked);
+  Vm* vm = named(turn, asked.asked, what, asked.vm);
   if (!vm) return;
   const VmPhase phase = vm->record.phase;
   const auto refuse = [&](std::string words) {
-    turn.refuse(asked.asked, "stop_vm", subject_of(asked.vm),
+    turn.refuse(asked.asked, what, subject_of(asked.vm),
                 {ErrorCode::conflict, vm->record.spec.name + " " + std::move(words)});
   };
   if (phase == VmPhase::deleting) return refuse("is being deleted");
+  if (asked.again && phase != VmPhase::running) return refuse("doesn't run: start it instead");
   if (vm->record.failback) return refuse("is being carried home: wait until the plan is done");
   if (phase == VmPhase::stopped) {
     vm->record.wanted_running = false;
@@ -218,8 +227,8 @@ void stop_vm(Turn& turn, const StopVmAsked& asked) {
     turn.answer(asked.asked.request, asked.vm.value);
     return advance(turn, *vm);
   }
-  if (asked.how == wire::StopHow::kill) return kill(turn, *vm, asked.asked);
-  shut_down(turn, *vm, asked.asked);
+  if (asked.how == wire::StopHow::kill) return kill(turn, *vm, asked);
+  shut_down(turn, *vm, asked);
 }
 
 void change_vm(Turn& turn, const ChangeVm& asked) {

@@ -85,8 +85,11 @@ def test_a_tenants_user_takes_over_a_machine(lab):
     anna("token", "end", made["id"])
     anna.refused("sign in", "vm", "list", token=made["token"])
 
-    old = lab.boot("web-1")
-    lab.verb("crash", lab.where("web-1@acme"))
+    where, old = lab.where("web-1@acme"), lab.boot("web-1")
+    anna("vm", "reboot", "web-1")
+    old = lab.wait_for_new_boot("web-1", old, 60)
+    expect(lab.where("web-1@acme") == where, "it was rebooted where it is")
+    lab.verb("crash", where)
     lab.wait_for_new_boot("web-1", old, 90)
     lab.wait(lambda: anna("vm", "show", "web-1")["site"] == "lyon", 10, "she sees where it runs")
     trail = anna("api", "GET", "/v1/audit?limit=1000")["items"]

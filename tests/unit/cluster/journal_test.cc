@@ -193,7 +193,7 @@ std::vector<EventBody> one_of_each() {
           Tick{},
           create_vm("web-1"),
           StartVmAsked{asked, vm},
-          StopVmAsked{asked, vm, wire::StopHow::kill},
+          StopVmAsked{asked, vm, wire::StopHow::kill, true},
           DeleteVm{asked, vm},
           ChangeVolumesAsked{asked, vm, wire::TakeSnapshot{"daily"}},
           ChangeVm{asked, vm, "web-2", 128, 2, true},

@@ -194,6 +194,47 @@ TEST_CASE("a start that is answered without a word about the volumes is accounte
   CHECK(world.state.vms.at(id).record.lost > Duration(0));
 }
 
+TEST_CASE("a reboot is a stop and a start where it runs, and is answered when it runs again") {
+  World world;
+  four_hosts(world);
+  const VmId id = world.create("web-1", "paris");
+  world.run(5s);
+  const VmRecord before = world.state.vms.at(id).record;
+  Asked request = world.asked("alice");
+  SUBCASE("by its guest") { world.send(StopVmAsked{request, id, wire::StopHow::shutdown, true}); }
+  SUBCASE("by its power") { world.send(StopVmAsked{request, id, wire::StopHow::kill, true}); }
+  CHECK_FALSE(world.answers.contains(request.request.value));
+  CHECK(world.state.vms.at(id).record.phase == VmPhase::stopping);
+  world.run(10s);
+  const VmRecord& after = world.state.vms.at(id).record;
+  CHECK(after.phase == VmPhase::running);
+  CHECK(after.placement.owner == before.placement.owner);
+  CHECK(after.placement.generation == Generation(before.placement.generation.value + 1));
+  REQUIRE(world.answers.contains(request.request.value));
+  CHECK_FALSE(world.answers.at(request.request.value).error);
+}
+
+TEST_CASE("what doesn't run isn't rebooted, and what is away is rebooted there") {
+  World world;
+  four_hosts(world);
+  const VmId id = world.create("web-1", "paris");
+  world.run(5s);
+  world.crash(*world.state.vms.at(id).record.placement.owner);
+  world.run(60s);
+  REQUIRE(world.state.vms.at(id).record.away);
+  Asked request = world.asked("alice");
+  world.send(StopVmAsked{request, id, wire::StopHow::kill, true});
+  world.run(10s);
+  CHECK(world.state.vms.at(id).record.phase == VmPhase::running);
+  CHECK(world.state.vms.at(id).record.away);
+  world.send(StopVmAsked{world.asked("alice"), id});
+  world.run(10s);
+  request = world.asked("alice");
+  world.send(StopVmAsked{request, id, wire::StopHow::shutdown, true});
+  REQUIRE(world.answers.at(request.request.value).error);
+  CHECK(world.answers.at(request.request.value).error->message == "web-1 doesn't run: start it instead");
+}
+
 TEST_CASE("what was stopped long before its site was lost has lost nothing since") {
   World world;
   world.mirrored = true;
