@@ -85,7 +85,10 @@ Bytes ipv6(const std::string& from, unsigned char next, const Bytes& payload) {
   append(bytes, v6_bytes("ff02::1"));
   return append(bytes, payload);
 }
-Bytes udp(unsigned char source_port) { return {0, source_port, 0, 68, 0, 8, 0, 0}; }
+Bytes udp(unsigned source_port) {
+  const auto high = static_cast<unsigned char>(source_port >> 8);
+  return {high, static_cast<unsigned char>(source_port & 0xff), 0, 68, 0, 8, 0, 0};
+}
 Bytes arp(const std::string& mac, const std::string& address) {
   Bytes bytes{0, 1, 8, 0, 6, 4, 0, 1};
   append(bytes, mac_bytes(mac));
@@ -277,10 +280,19 @@ TEST_CASE("a tenant's guest is no router, no DHCP server, and speaks no other pr
   in_own_network([](Bridge& b) {
     const std::string mac = b.mac(b.shop);
     CHECK_FALSE(b.passes(b.shop_end, b.back_end, frame(mac, ETHERTYPE_IP, ipv4("198.18.64.5", 17, udp(67)))));
-    Bytes router{134, 0, 0, 0};
-    router.resize(16);
-    CHECK_FALSE(
-        b.passes(b.shop_end, b.back_end, frame(mac, ETHERTYPE_IPV6, ipv6("2001:db8::5", 58, router))));
+    const auto says = [&](unsigned char next, const Bytes& payload) {
+      return b.passes(b.shop_end, b.back_end, frame(mac, ETHERTYPE_IPV6, ipv6("2001:db8::5", next, payload)));
+    };
+    CHECK(says(17, udp(546)));
+    CHECK_FALSE(says(17, udp(547)));
+    for (const unsigned char type : {134, 137}) {  // router advertisement, redirect
+      Bytes message{type, 0, 0, 0};
+      message.resize(40);
+      CHECK_FALSE(says(58, message));
+    }
+    Bytes tagged{0, 7, 8, 0};  // VLAN 7, then IPv4
+    append(tagged, ipv4("198.18.64.5", 17, udp(68)));
+    CHECK_FALSE(b.passes(b.shop_end, b.back_end, frame(mac, ETHERTYPE_VLAN, tagged)));
     CHECK_FALSE(b.passes(b.shop_end, b.back_end, frame(mac, 0x88b5, Bytes(46))));
   });
 }
