@@ -164,7 +164,7 @@ export function asker(dice: Dice, people: Person[]): Person {
 }
 
 export function ask_of(dice: Dice, person: Person, other: Person): Asked {
-  const machine = `${person.tenant}-m${dice.number % 5}`;
+  const machine = `${person.tenant}-m${dice.number % 4}`;
   const foreign = `${other.tenant}/${other.tenant}-m${dice.number % 6}`;
   const path = dice.operation.path.replace(/\{(\w+)\}/g, (_all, name: string) =>
     thing(dice, person, other, machine, encodeURIComponent(foreign), name),
