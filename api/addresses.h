@@ -11,8 +11,8 @@
 
 namespace bascule::api {
 
-// A MAC of the range that QEMU's guests use; kept with the specification, so that it is stable over every
-// move. Empty when all that the UUID gives are taken.
+// A MAC of the tenant's, or of the range that QEMU's guests use; kept with the specification, so that it is
+// stable over every move. Empty when all that the UUID gives are taken.
 std::string make_mac(const std::string& uuid, const TenantId& tenant, const std::set<std::string>& taken);
 std::set<std::string> macs_of(const State& state);
 

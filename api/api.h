@@ -51,7 +51,7 @@ struct Services {
   // As of Trail: the audit's newest entries, and a call when there are more.
   std::function<std::optional<Trail::Page>(std::uint64_t after, std::size_t limit, const TenantId& tenant)>
       recent;
-  std::function<void(std::uint64_t after, const TenantId& tenant, Duration wait, std::function<void()> call)>
+  std::function<bool(std::uint64_t after, const TenantId& tenant, Duration wait, std::function<void()> call)>
       follow;
   std::function<Result<std::vector<AuditEntry>>(std::uint64_t after, std::size_t limit)> audit;
   std::function<Result<std::uint64_t>()> verify_audit;

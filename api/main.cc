@@ -56,10 +56,10 @@ CourierConfig courier_config(const ManagerConfig& config) {
 }
 
 HostSessionsOptions session_options(const ManagerConfig& config, const Leadership& leadership,
-                                    Metrics& metrics) {
+                                    Metrics& metrics, const Runner& runner) {
   HostSessionsOptions options;
-  options.measured = [&metrics](const HostId& host, const wire::Usage& usage) {
-    metrics.note(host, usage, SystemClock().wall());
+  options.measured = [&metrics, &runner](const HostId& host, const wire::Usage& usage) {
+    metrics.note(host, own_guests(runner.snapshot()->state, host, usage), SystemClock().wall());
   };
   options.address = config.listen.address;
   options.port = config.listen.host_port;
@@ -186,7 +186,8 @@ int run(const ManagerConfig& config) {
                 clock, [&post](const ChannelStatus& status) { (void)post(changed(status)); });
   Consoles consoles(clock);
   Metrics metrics;
-  const auto sessions = HostSessions::start(session_options(config, leadership, metrics), clock, post);
+  const auto sessions =
+      HostSessions::start(session_options(config, leadership, metrics, runner), clock, post);
   if (!sessions) return fail(sessions.error());
   consoles.connect(
       [&](const Copy& host, const wire::OpenStream& order) { return (*sessions)->open_stream(host, order); },

@@ -6,7 +6,7 @@
 namespace bascule::api {
 namespace {
 
-constexpr std::size_t kPortalConnections = 8192;  // several portals, each with a pool, and their consoles
+constexpr std::size_t kPortalConnections = 16'384;  // several portals, each with a pool, and their consoles
 constexpr std::size_t kPortalBody = 64 * 1024;
 
 }  // namespace
@@ -24,7 +24,7 @@ Services services_of(Runner& runner, Store& store, const Notary& notary, Console
   };
   services.follow = [&runner](std::uint64_t after, const TenantId& tenant, Duration wait,
                               std::function<void()> call) {
-    runner.trail().follow(after, tenant, SystemClock().now() + wait, std::move(call));
+    return runner.trail().follow(after, tenant, SystemClock().now() + wait, std::move(call));
   };
   services.audit = [&runner, &store](std::uint64_t after,
                                      std::size_t limit) -> Result<std::vector<AuditEntry>> {

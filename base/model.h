@@ -75,7 +75,7 @@ void fields(V& v, Disk& x) {
 
 struct Nic {
   std::string bridge;
-  std::string mac;                          // "52:54:00:…", stable over every move
+  std::string mac;                          // base/tenant_network.h; stable over every move
   std::vector<std::string> addresses = {};  // numeric, that were given to the guest; empty: not known
   bool operator==(const Nic&) const = default;
 };

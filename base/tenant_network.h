@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "base/id.h"
 
@@ -16,5 +17,6 @@ std::uint32_t tag_of(const TenantId& tenant);
 // "56:12:34:56:": what MAC addresses of its machines begin with (locally administered: IEEE 802, 8.4); of the
 // provider's own "52:54:00:".
 std::string mac_prefix_of(const TenantId& tenant);
+inline constexpr std::string_view kTenantMac = "56:";
 
 }  // namespace bascule

@@ -1,5 +1,7 @@
 #include "cluster/metrics.h"
 
+#include <utility>
+
 namespace bascule {
 namespace {
 
@@ -42,6 +44,14 @@ Rates unlisted(const std::array<float, 8>& means) {
 std::int64_t step_of(WallTime wall) { return wall.unix_ms / kStepTime; }
 
 }  // namespace
+
+wire::Usage own_guests(const State& state, const HostId& host, wire::Usage usage) {
+  std::erase_if(usage.guests, [&](const wire::GuestCounters& guest) {
+    const auto vm = state.vms.find(guest.vm);
+    return vm == state.vms.end() || vm->second.record.placement.owner != host;
+  });
+  return usage;
+}
 
 void Metrics::note(const HostId& host, const wire::Usage& usage, WallTime wall) {
   const std::lock_guard lock(mutex_);

@@ -14,6 +14,7 @@
 
 #include "base/time.h"
 #include "base/wire_usage.h"
+#include "failover/state.h"
 
 namespace bascule {
 
@@ -33,6 +34,9 @@ struct Measured {
   WallTime at;  // when the time that it stands for began
   Rates rates;
 };
+
+// Of the guests only those that are placed on that host: it has no say about others.
+wire::Usage own_guests(const State& state, const HostId& host, wire::Usage usage);
 
 class Metrics {
  public:

@@ -49,19 +49,21 @@ std::optional<Trail::Page> Trail::read(std::uint64_t after, std::size_t limit, c
   return page;
 }
 
-void Trail::follow(std::uint64_t after, const TenantId& tenant, Instant until, std::function<void()> call) {
+bool Trail::follow(std::uint64_t after, const TenantId& tenant, Instant until, std::function<void()> call) {
   {
     const std::lock_guard lock(mutex_);
     const bool ready =
         !reaches(after) ||
         std::any_of(entries_.begin() + static_cast<std::ptrdiff_t>(index_after(after)), entries_.end(),
                     [&](const AuditEntry& entry) { return concerns(entry, tenant); });
-    if (!ready && !ended_ && followers_.size() < limits_.followers) {
+    if (!ready && !ended_) {
+      if (followers_.size() >= limits_.followers) return false;
       followers_.push_back({tenant, until, std::move(call)});
-      return;
+      return true;
     }
   }
   call();
+  return true;
 }
 
 void Trail::expire(Instant now) {

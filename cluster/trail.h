@@ -35,9 +35,10 @@ class Trail {
   // older than what is kept: read_audit() has it.
   std::optional<Page> read(std::uint64_t after, std::size_t limit, const TenantId& tenant) const;
 
-  // Calls when there is something to read, or at `until`; at once when too many follow, or when it may be
-  // older than what is kept.
-  void follow(std::uint64_t after, const TenantId& tenant, Instant until, std::function<void()> call);
+  // Calls when there is something to read, or at `until`; at once when it may be older than what is kept.
+  // False, and never calls, when too many follow.
+  [[nodiscard]] bool follow(std::uint64_t after, const TenantId& tenant, Instant until,
+                            std::function<void()> call);
   void expire(Instant now);
   void end();  // calls all, and whoever comes later at once
 

@@ -58,7 +58,9 @@ std::string problems_with(const State& state, const VmSpec& spec) {
     return "tenant: no tenant is named " + spec.tenant.value;
   const std::string prefix = mac_prefix_of(spec.tenant);
   for (const Nic& nic : spec.nics)
-    if (!spec.tenant.empty() && !nic.mac.starts_with(prefix))
+    if (spec.tenant.empty() && nic.mac.starts_with(kTenantMac))
+      return "nics: MAC addresses that begin with 56: are for tenants' machines";
+    else if (!spec.tenant.empty() && !nic.mac.starts_with(prefix))
       return "nics: a MAC address of " + spec.tenant.value + " begins with " + prefix + ", not " + nic.mac;
   if (const std::string taken = shared_volume(state, spec); !taken.empty())
     return "disks: " + taken + " is another VM's";
@@ -100,7 +102,7 @@ std::string word_for(const StopVmAsked& asked) {
 
 void kill(Turn& turn, Vm& vm, const StopVmAsked& asked) {
   turn.answer_waiting(vm, Error{ErrorCode::conflict, "it was stopped by another request meanwhile"});
-  vm.record.wanted_running = asked.again;
+  vm.record.wanted_running = vm.live.again = asked.again;
   vm.live.request = asked.asked.request;
   turn.forget_command(vm);
   turn.set_phase(vm, VmPhase::stopping, Reason::requested, "an operator cut its power");
@@ -115,12 +117,12 @@ void shut_down(Turn& turn, Vm& vm, const StopVmAsked& asked) {
   };
   if (vm.record.phase != VmPhase::running)
     return refuse(ErrorCode::conflict,
-                  fmt::format("is {}: wait, or cut its power with --kill", name_of(vm.record.phase)));
+                  fmt::format("is {}: wait, or cut its power: `bascule vm kill`", name_of(vm.record.phase)));
   const Host* host = turn.find_host(*vm.record.placement.owner);
   if (!host || !host->live.session)
     return refuse(ErrorCode::unavailable, "runs on " + vm.record.placement.owner->value +
                                               ", which has no session with the manager: try again later");
-  vm.record.wanted_running = asked.again;
+  vm.record.wanted_running = vm.live.again = asked.again;
   vm.live.request = asked.asked.request;
   turn.set_phase(vm, VmPhase::stopping, Reason::requested, "an operator asked to shut it down");
   turn.log(asked.asked, word_for(asked), subject_of(vm), Reason::requested);
@@ -210,7 +212,12 @@ void stop_vm(Turn& turn, const StopVmAsked& asked) {
                 {ErrorCode::conflict, vm->record.spec.name + " " + std::move(words)});
   };
   if (phase == VmPhase::deleting) return refuse("is being deleted");
-  if (asked.again && phase != VmPhase::running) return refuse("doesn't run: start it instead");
+  if (asked.again) {
+    if (phase != VmPhase::running) return refuse("doesn't run: start it instead");
+    const Host* owner = turn.find_host(*vm->record.placement.owner);
+    if (turn.state.cluster.recovering || !owner || !is_usable(*owner))
+      return refuse("could not be started again where it is now");
+  }
   if (vm->record.failback) return refuse("is being carried home: wait until the plan is done");
   if (phase == VmPhase::stopped) {
     vm->record.wanted_running = false;

@@ -89,6 +89,9 @@ void wait_until_startable(Turn& turn, Vm& vm, const PlacementChoice& choice) {
 }
 
 void no_place(Turn& turn, Vm& vm, const PlacementChoice& choice) {
+  if (vm.live.again)
+    turn.answer_waiting(vm,
+                        Error{ErrorCode::exhausted, choice.explanation + "; it starts when there is room"});
   if (vm.live.request) {
     vm.record.wanted_running = false;
     turn.set_phase(vm, VmPhase::stopped, Reason::no_capacity, choice.explanation);
@@ -129,7 +132,7 @@ void land(Turn& turn, Vm& vm, StartElsewhere permit) {
     turn.set_phase(vm, VmPhase::stopped, Reason::not_protected,
                    "not protected: it stays stopped until its host is cleared, or an operator starts it");
     turn.log("leave_stopped", vm, Reason::not_protected, record.explanation);
-    return;
+    return turn.answer_waiting(vm, Error{ErrorCode::conflict, record.explanation});
   }
   PlacementWish wish{landing_sites(turn.state, record, owner), vm.live.avoid, {}};
   const PlacementChoice choice = place(turn.state, record.spec, wish);
@@ -185,6 +188,11 @@ void drain_recovery(Turn& turn) {
         vm->record.incident = owner->record.incident;
       recover(turn, *vm, Reason::fencing_started, fmt::format("its host {} is lost", owner->record.id.value));
     } else {
+      const bool reboots = vm->record.phase == VmPhase::stopping && vm->record.wanted_running;
+      if (reboots && owner_lost && vm->record.spec.protected_ && !vm->record.failback) {
+        vm->record.incident = owner->record.incident;
+        turn.touch(*vm);
+      }
       advance(turn, *vm);
     }
   }

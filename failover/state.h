@@ -239,6 +239,7 @@ struct VmLive {
   std::optional<ActionId> action;  // outstanding command
   std::optional<Instant> action_deadline;
   std::optional<RequestId> request;       // to answer when the operation ends
+  bool again = false;                     // it is of a reboot: whatever comes of it, the VM is to run
   std::vector<Instant> restarts;          // within restart_window
   std::map<HostId, std::string> avoid;    // refused or failed to start it lately, and why
   bool refused_for_now = false;           // one of them for what may pass, as storage that doesn't answer

@@ -99,6 +99,7 @@ void fields(V& v, VmLive& x) {
   v.optional("action", x.action);
   v.optional("action_deadline", x.action_deadline);
   v.optional("request", x.request);
+  v.optional("again", x.again);
   v("restarts", x.restarts);
   v("avoid", x.avoid);
   v.optional("refused_for_now", x.refused_for_now);

@@ -258,6 +258,7 @@ void Turn::answer_waiting(Vm& vm, std::optional<Error> error) {
   if (!vm.live.request) return;
   actions.push_back(Answer{*vm.live.request, std::move(error), vm.record.spec.id.value});
   vm.live.request.reset();
+  vm.live.again = false;
 }
 
 void Turn::close() {

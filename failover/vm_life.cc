@@ -102,6 +102,7 @@ void start_failed(Turn& turn, Vm& vm, const Copy& from, const Error& error) {
   turn.log("start_failed", vm, Reason::start_failed, words);
   vm.live.avoid[from.host] = error.message;
   turn.forget_command(vm);
+  if (vm.live.again) turn.answer_waiting(vm, Error{error.code, words + "; it is tried again, and elsewhere"});
   if (vm.record.failback) refuse_item(turn, vm, words);
   const bool never_ran = vm.record.ran.value == 0;
   if (never_ran && error.code == ErrorCode::invalid)  // no other host would read the order otherwise
@@ -126,9 +127,9 @@ void stop_answered(Turn& turn, Vm& vm, const wire::CommandReply& reply) {
   turn.set_phase(vm, VmPhase::running, Reason::requested, "its guest did not obey the shutdown");
   turn.log("stop_failed", vm, Reason::requested, reply.error->message);
   turn.answer_waiting(
-      vm, Error{reply.error->code,
-                fmt::format("{} did not shut down: {}. To cut its power: `bascule vm stop {} --kill`",
-                            vm.record.spec.name, reply.error->message, vm.record.spec.name)});
+      vm,
+      Error{reply.error->code, fmt::format("{} did not shut down: {}. To cut its power: `bascule vm kill {}`",
+                                           vm.record.spec.name, reply.error->message, vm.record.spec.name)});
 }
 
 void forbid_answered(Turn& turn, Vm& vm, const PendingAction& command, const Copy& from,

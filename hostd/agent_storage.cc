@@ -28,7 +28,7 @@ using Uses = std::map<VmId, GuestUse>;
 
 Uses uses_of_guests(Hypervisor& hypervisor) {
   if (!hypervisor.connected()) return {};
-  return hypervisor.usage().value_or(Uses());
+  return hypervisor.usage(Hypervisor::Uses::disks).value_or(Uses());
 }
 
 }  // namespace

@@ -88,8 +88,9 @@ class Hypervisor {
   virtual Status kill(const VmId& vm) = 0;      // returns when QEMU is gone
   virtual Status grow(const VmId& vm, std::size_t disk,
                       std::uint64_t bytes) = 0;  // seen by the guest at once
-  // Guests that are busy with another request aren't among them.
-  virtual Result<std::map<VmId, GuestUse>> usage() = 0;
+  // Of the disks alone, or of everything. Guests that are busy with another request aren't among them.
+  enum class Uses { disks, all };
+  virtual Result<std::map<VmId, GuestUse>> usage(Uses what) = 0;
   virtual Result<std::string> qmp(const VmId& vm, const std::string& command) = 0;  // JSON in, JSON out
   virtual Result<std::vector<std::string>> autostarted() = 0;  // names of persistent domains set to autostart
 };

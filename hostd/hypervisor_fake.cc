@@ -155,7 +155,7 @@ Status FakeHypervisor::grow(const VmId& vm, std::size_t, std::uint64_t) {
   return {};
 }
 
-Result<std::map<VmId, GuestUse>> FakeHypervisor::usage() {
+Result<std::map<VmId, GuestUse>> FakeHypervisor::usage(Uses) {
   std::unique_lock lock(mutex_);
   if (const Status status = ready(lock); !status) return failure(status.error());
   std::map<VmId, GuestUse> all;

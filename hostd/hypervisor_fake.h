@@ -44,7 +44,7 @@ class FakeHypervisor final : public Hypervisor {
   Status shutdown(const VmId& vm) override;
   Status kill(const VmId& vm) override;
   Status grow(const VmId& vm, std::size_t disk, std::uint64_t bytes) override;  // of disks it knows nothing
-  Result<std::map<VmId, GuestUse>> usage() override;                            // none
+  Result<std::map<VmId, GuestUse>> usage(Uses what) override;                   // none
   Result<std::string> qmp(const VmId& vm, const std::string& command) override;
   Result<std::vector<std::string>> autostarted() override;
 

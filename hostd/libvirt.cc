@@ -116,7 +116,12 @@ std::optional<std::uint64_t> number_of(const virDomainStatsRecord& record, const
   return number;
 }
 
-GuestUse use_of(const virDomainStatsRecord& record) {
+constexpr unsigned kDiskStats = VIR_DOMAIN_STATS_BLOCK;
+constexpr unsigned kAllStats = VIR_DOMAIN_STATS_BLOCK | VIR_DOMAIN_STATS_CPU_TOTAL |
+                               VIR_DOMAIN_STATS_BALLOON | VIR_DOMAIN_STATS_INTERFACE;
+
+// Nothing of a guest that can't be asked now: of that libvirt tells only how many disks it has.
+std::optional<GuestUse> use_of(const virDomainStatsRecord& record) {
   GuestUse use;
   use.cpu = std::chrono::nanoseconds(number_of(record, "cpu.time").value_or(0));
   use.memory = number_of(record, "balloon.rss").value_or(0) * 1024;
@@ -128,6 +133,10 @@ GuestUse use_of(const virDomainStatsRecord& record) {
                          number_of(record, disk + ".wr.reqs").value_or(0),
                          number_of(record, disk + ".rd.bytes").value_or(0), *written});
   }
+  unsigned disks = 0;
+  if (virTypedParamsGetUInt(record.params, record.nparams, "block.count", &disks) > 0 &&
+      use.disks.size() < disks)
+    return std::nullopt;
   for (int nic = 0;; ++nic) {
     const std::string name = "net." + std::to_string(nic);
     // As the host sees its end of the wire: what the guest sent is received there.
@@ -215,18 +224,17 @@ class Libvirt final : public Hypervisor {
     });
   }
 
-  Result<std::map<VmId, GuestUse>> usage() override {
+  Result<std::map<VmId, GuestUse>> usage(Uses what) override {
     const Result<Use> use = take();
     if (!use) return failure(use.error());
     virDomainStatsRecordPtr* records = nullptr;
     const int count = virConnectGetAllDomainStats(
-        use->connection().get(),
-        VIR_DOMAIN_STATS_BLOCK | VIR_DOMAIN_STATS_CPU_TOTAL | VIR_DOMAIN_STATS_BALLOON |
-            VIR_DOMAIN_STATS_INTERFACE,
-        &records, VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE | VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
+        use->connection().get(), what == Uses::disks ? kDiskStats : kAllStats, &records,
+        VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE | VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT);
     if (count < 0) return failure(last_error("asking what the guests use", use->connection()));
     std::map<VmId, GuestUse> all;
-    for (int i = 0; i < count; ++i) all[id_of(records[i]->dom)] = use_of(*records[i]);
+    for (int i = 0; i < count; ++i)
+      if (auto told = use_of(*records[i])) all[id_of(records[i]->dom)] = std::move(*told);
     virDomainStatsRecordListFree(records);
     return all;
   }

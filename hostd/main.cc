@@ -78,6 +78,7 @@ int run(const HostConfig& config) {
 
   const auto custodian = open_custodian(config);
   if (!custodian) return fail(custodian.error());
+  if (!config.packet_filter) remove_packet_filter();
   const auto filter =
       config.packet_filter ? make_packet_filter(config.run_dir + "/filter") : make_open_filter();
   if (!filter) return fail(filter.error());

@@ -46,10 +46,11 @@ class NftFilter final : public PacketFilter {
   Status protect(const VmSpec& spec) override {
     const std::lock_guard lock(mutex_);
     const std::string rules = packet_rules(spec);
+    for (const Nic& nic : spec.nics)
+      if (const Status deaf = learn_nothing_of_link_local(nic.bridge); !deaf) return deaf;
     if (const Status set = run(packet_table_with(rules)); !set) return set;
-    if (const Status kept = write_durably(file_of(spec.id), rules); !kept) return kept;
     rules_[spec.id] = rules;
-    return {};
+    return write_durably(file_of(spec.id), rules);
   }
 
   Status look(const std::function<std::set<VmId>()>& guests) override {
@@ -75,6 +76,19 @@ class NftFilter final : public PacketFilter {
              fs::remove(file_of(entry.first), ignored);
              return true;
            }) > 0;
+  }
+
+  // Frames for 01:80:c2:00:00:0x (IEEE 802.1Q, 8.6.3) pass no filter, and by the address of their sender
+  // would draw to the guest what is for another.
+  static Status learn_nothing_of_link_local(const std::string& bridge) {
+    const auto code =
+        run_program({"ip", "link", "set", "dev", bridge, "type", "bridge", "no_linklocal_learn", "1"});
+    if (!code) return failure(code.error().within("keeping guests apart"));
+    if (*code == 0) return {};
+    return failure(ErrorCode::unavailable,
+                   "\"" + bridge +
+                       "\" is no bridge of this host on which guests can be kept apart; "
+                       "what ip(8) says is in the log");
   }
 
   static int listed() {
@@ -111,6 +125,10 @@ Result<std::unique_ptr<PacketFilter>> make_packet_filter(std::string folder) {
   auto filter = std::make_unique<NftFilter>(std::move(folder));
   if (const Status opened = filter->open(); !opened) return failure(opened.error());
   return std::unique_ptr<PacketFilter>(std::move(filter));
+}
+
+void remove_packet_filter() {
+  (void)run_program({"nft", "add table bridge bascule; delete table bridge bascule"});
 }
 
 std::unique_ptr<PacketFilter> make_open_filter() { return std::make_unique<OpenFilter>(); }

@@ -27,6 +27,9 @@ class PacketFilter {
 // `folder`: its own; made if there is none.
 Result<std::unique_ptr<PacketFilter>> make_packet_filter(std::string folder);
 
+// What an earlier life of this daemon set, when it had one.
+void remove_packet_filter();
+
 // That lets everything pass: where the network keeps guests apart by itself, and in tests.
 std::unique_ptr<PacketFilter> make_open_filter();
 

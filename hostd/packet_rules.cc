@@ -16,6 +16,8 @@ namespace bascule::hostd {
 namespace {
 
 constexpr const char* kTable = "bridge bascule";
+constexpr std::uint32_t kMark = 0xb5000000;  // and the tag: of packets of tenants' guests of this host
+constexpr std::uint32_t kMarkMask = 0xff000000;
 
 // Two base chains look up the interface; what a guest sends goes through the one, what reaches it through the
 // other. Flooded packets are looked at once for each guest that they would reach.
@@ -99,22 +101,27 @@ void add_sending(std::string& script, const std::string& tap, const std::string&
                  std::uint32_t tag) {
   Chain from(script, "from_" + tap);
   from.add("ether saddr != {} drop", mac);
-  from.add("meta mark set {:#x}", tag);
+  from.add("meta mark set {:#x}", tag == 0 ? 0 : kMark | tag);
   if (tag != 0) {
     from.add("ether type != {{ ip, ip6, arp }} drop");
     from.add("ether type ip udp sport 67 drop");
+    from.add("ether type ip udp dport 68 drop");
     from.add("ether type ip6 udp sport 547 drop");
+    from.add("ether type ip6 udp dport 546 drop");
     from.add("icmpv6 type {{ nd-router-advert, nd-redirect }} drop");
   }
   from.add("ether type arp arp saddr ether != {} drop", mac);
   if (own.known()) check_addresses(from, own);
 }
 
-void add_hearing(std::string& script, const std::string& tap, const TenantId& tenant, std::uint32_t tag) {
+// A bridge that doesn't know where somebody is sends what is for them to everybody.
+void add_hearing(std::string& script, const std::string& tap, const std::string& mac, const TenantId& tenant,
+                 std::uint32_t tag) {
   Chain to(script, "to_" + tap);
   if (tag == 0) return;
-  to.add("meta mark {:#x} accept", tag);
-  to.add("meta mark != 0 drop");
+  to.add("ether daddr & 01:00:00:00:00:00 == 00:00:00:00:00:00 ether daddr != {} drop", mac);
+  to.add("meta mark {:#x} accept", kMark | tag);
+  to.add("meta mark & {:#x} == {:#x} drop", kMarkMask, kMark);
   to.add(
       "ether saddr & ff:00:00:00:00:00 == 56:00:00:00:00:00 ether saddr & ff:ff:ff:ff:00:00 != {}00:00 drop",
       mac_prefix_of(tenant));
@@ -136,7 +143,7 @@ std::string packet_rules(const VmSpec& spec) {
     const std::string tap = tap_name(spec.id, i);
     const std::string mac = mac_of(spec, i);
     add_sending(script, tap, mac, addresses_of(spec.nics[i], mac), tag);
-    add_hearing(script, tap, spec.tenant, tag);
+    add_hearing(script, tap, mac, spec.tenant, tag);
     script += fmt::format("add element {0} from {{ \"{1}\" : goto from_{1} }}\n", kTable, tap);
     script += fmt::format("add element {0} to {{ \"{1}\" : goto to_{1} }}\n", kTable, tap);
   }

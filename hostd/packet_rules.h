@@ -4,7 +4,9 @@
 // guest says IPv4, ARP and IPv6 alone, is no DHCP server and no router, and hears nothing of other tenants'
 // guests: those of this host are known by the mark that their packets get, those of other hosts by their MAC
 // addresses, which carry the tenant's tag (base/tenant_network.h) and can't be forged, as each host sees to.
-// What comes from elsewhere, such as the network's router, passes.
+// What comes from elsewhere, such as the network's router, passes if it is for the guest or for everybody.
+// A fragment of IPv6 that ends before its transport header passes unseen: receivers refuse it (RFC
+// 8200, 4.5).
 #pragma once
 
 #include <map>

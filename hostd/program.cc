@@ -11,7 +11,7 @@
 namespace bascule::hostd {
 namespace {
 
-constexpr std::size_t kLongestAnswer = 1024 * 1024;
+constexpr std::size_t kLongestAnswer = 16 * 1024 * 1024;
 
 int wait_for(pid_t child) {
   int status = 0;

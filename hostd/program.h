@@ -8,7 +8,7 @@
 
 namespace bascule::hostd {
 
-// Its exit code, -1 if a signal ended it; what it prints, up to 1 MiB, goes into `answer`, if there is one.
+// Its exit code, -1 if a signal ended it; what it prints, up to 16 MiB, goes into `answer`, if there is one.
 // `unavailable`: it can't be run.
 Result<int> run_program(std::vector<std::string> words, std::string* answer = nullptr);
 

@@ -1,5 +1,7 @@
 #include "hostd/usage_meter.h"
 
+#include <utility>
+
 #include "hostd/host_usage.h"
 
 namespace bascule::hostd {
@@ -25,7 +27,8 @@ wire::Counters counters_of(const GuestUse& use) {
 void UsageMeter::look() {
   wire::Usage usage;
   if (hypervisor_.connected())
-    for (const auto& [vm, use] : hypervisor_.usage().value_or(std::map<VmId, GuestUse>()))
+    for (const auto& [vm, use] :
+         hypervisor_.usage(Hypervisor::Uses::all).value_or(std::map<VmId, GuestUse>()))
       usage.guests.push_back({vm, counters_of(use)});
   usage.host = host_usage("");
   usage.clock = clock_.now().since_start;

@@ -3,6 +3,7 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/chunk_encode.hpp>
 #include <boost/beast/http/write.hpp>
+#include <utility>
 
 #include "base/net/http_words.h"
 
@@ -52,7 +53,7 @@ void BodySession::watch() {
 bool BodySession::send(std::string bytes) {
   const std::lock_guard lock(mutex_);
   if (shut_ || bytes.empty()) return !shut_;
-  if (queued_bytes_ + bytes.size() > kMostWaiting) {
+  if (queued_bytes_ > 0 && queued_bytes_ + bytes.size() > kMostWaiting) {
     shut_ = true;
     loop_->post([self = shared_from_this()] { self->abort(); });
     return false;

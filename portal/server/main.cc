@@ -19,7 +19,7 @@ using namespace bascule::portal;
 constexpr std::size_t kMostBody = 64 * 1024;
 constexpr std::size_t kMostQueued = 1024 * 1024;  // of a console, for one end
 constexpr std::size_t kMostRequests = 256;        // to the manager, at once
-constexpr std::size_t kMostStreams = 4000;        // of events; each keeps a request waiting
+constexpr std::size_t kMostStreams = 2000;        // of events; each keeps a request waiting
 constexpr int kMostDials = 64;                    // for consoles, at once
 
 int fail(const Error& error) {

@@ -93,7 +93,7 @@ function sensible(dice: Dice, person: Person, machine: string): unknown {
     case "create_vm":
       return { name: machine, memory_mib: 64, size_mib: 1 + (n % 2), vcpus: 1 + (n % 2), start: n % 5 === 0, screen: n % 2 === 0 };
     case "change_vm":
-      return n % 3 === 0 ? { keep: n % 2 === 0 } : { memory_mib: n % 40 === 1 ? 60_000 : 64 + (n % 2) * 16, reason: REASON };
+      return n % 3 === 0 ? { keep: n % 2 === 0 } : { memory_mib: n % 10 === 1 ? 60_000 : 64 + (n % 2) * 16, reason: REASON };
     case "reboot_vm":
       return n % 3 === 0 ? {} : { hard: true, reason: REASON };
     case "kill_vm":

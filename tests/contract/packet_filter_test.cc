@@ -85,9 +85,9 @@ Bytes ipv6(const std::string& from, unsigned char next, const Bytes& payload) {
   append(bytes, v6_bytes("ff02::1"));
   return append(bytes, payload);
 }
-Bytes udp(unsigned source_port) {
-  const auto high = static_cast<unsigned char>(source_port >> 8);
-  return {high, static_cast<unsigned char>(source_port & 0xff), 0, 68, 0, 8, 0, 0};
+Bytes udp(unsigned from, unsigned to = 4000) {
+  const auto byte = [](unsigned value) { return static_cast<unsigned char>(value & 0xff); };
+  return {byte(from >> 8), byte(from), byte(to >> 8), byte(to), 0, 8, 0, 0};
 }
 Bytes arp(const std::string& mac, const std::string& address) {
   Bytes bytes{0, 1, 8, 0, 6, 4, 0, 1};
@@ -219,7 +219,7 @@ void in_own_network(const std::function<void(Bridge&)>& work) {
 }
 
 Bytes ip_from(const std::string& mac, const std::string& address) {
-  return frame(mac, ETHERTYPE_IP, ipv4(address, 17, udp(68)));
+  return frame(mac, ETHERTYPE_IP, ipv4(address, 17, udp(4000)));
 }
 
 }  // namespace
@@ -248,6 +248,22 @@ TEST_CASE("no guest is heard by another tenant's, be it on this host or on anoth
   });
 }
 
+TEST_CASE("a guest hears nothing that is for another, nor draws it to itself") {
+  in_own_network([](Bridge& b) {
+    const std::string router = "02:00:00:00:00:07";
+    const auto for_rival = [&](unsigned number) {
+      return frame(router, ETHERTYPE_IP, ipv4("192.0.2.7", 17, udp(number)), b.mac(b.rival));
+    };
+    // The bridge has not heard of the rival yet: it sends to everybody.
+    CHECK_FALSE(b.passes(b.rest_of_network, b.shop_end, for_rival(1)));
+    CHECK(b.passes(b.rest_of_network, b.rival_end, for_rival(2)));
+    for (const char* link_local : {"01:80:c2:00:00:0e", "01:80:c2:00:00:00", "01:80:c2:00:00:03"})
+      b.shop_end.send(frame(b.mac(b.rival), 0x88cc, Bytes(46), link_local));
+    CHECK_FALSE(b.passes(b.rest_of_network, b.shop_end, for_rival(3)));
+    CHECK(b.passes(b.rest_of_network, b.rival_end, for_rival(4)));
+  });
+}
+
 TEST_CASE("a guest sends with no MAC address but its own") {
   in_own_network([](Bridge& b) {
     for (const std::string& mac : {b.mac(b.back), b.mac(b.rival), std::string("02:00:00:00:00:09")})
@@ -263,16 +279,16 @@ TEST_CASE("a guest sends with no IP address but its own, nor says that another's
     const std::string mac = b.mac(b.shop);
     CHECK_FALSE(b.passes(b.shop_end, b.back_end, ip_from(mac, "198.18.64.6")));
     CHECK_FALSE(b.passes(b.shop_end, b.back_end, frame(mac, ETHERTYPE_ARP, arp(mac, "198.18.64.6"))));
-    CHECK(b.passes(b.shop_end, b.back_end, frame(mac, ETHERTYPE_IPV6, ipv6("2001:db8::5", 17, udp(68)))));
+    CHECK(b.passes(b.shop_end, b.back_end, frame(mac, ETHERTYPE_IPV6, ipv6("2001:db8::5", 17, udp(4000)))));
     CHECK_FALSE(
-        b.passes(b.shop_end, b.back_end, frame(mac, ETHERTYPE_IPV6, ipv6("2001:db8::6", 17, udp(68)))));
+        b.passes(b.shop_end, b.back_end, frame(mac, ETHERTYPE_IPV6, ipv6("2001:db8::6", 17, udp(4000)))));
     CHECK(b.passes(b.shop_end, b.back_end,
                    frame(mac, ETHERTYPE_IPV6, ipv6("2001:db8::5", 58, advert("2001:db8::5")))));
     CHECK_FALSE(b.passes(b.shop_end, b.back_end,
                          frame(mac, ETHERTYPE_IPV6, ipv6("2001:db8::5", 58, advert("2001:db8::6")))));
     // One that was given none says nothing by it.
-    CHECK_FALSE(
-        b.passes(b.back_end, b.shop_end, frame(b.mac(b.back), ETHERTYPE_IPV6, ipv6("fe80::1", 17, udp(68)))));
+    CHECK_FALSE(b.passes(b.back_end, b.shop_end,
+                         frame(b.mac(b.back), ETHERTYPE_IPV6, ipv6("fe80::1", 17, udp(4000)))));
   });
 }
 
@@ -280,18 +296,22 @@ TEST_CASE("a tenant's guest is no router, no DHCP server, and speaks no other pr
   in_own_network([](Bridge& b) {
     const std::string mac = b.mac(b.shop);
     CHECK_FALSE(b.passes(b.shop_end, b.back_end, frame(mac, ETHERTYPE_IP, ipv4("198.18.64.5", 17, udp(67)))));
+    CHECK_FALSE(
+        b.passes(b.shop_end, b.back_end, frame(mac, ETHERTYPE_IP, ipv4("198.18.64.5", 17, udp(1067, 68)))));
+    CHECK(b.passes(b.shop_end, b.back_end, frame(mac, ETHERTYPE_IP, ipv4("0.0.0.0", 17, udp(68, 67)))));
     const auto says = [&](unsigned char next, const Bytes& payload) {
       return b.passes(b.shop_end, b.back_end, frame(mac, ETHERTYPE_IPV6, ipv6("2001:db8::5", next, payload)));
     };
     CHECK(says(17, udp(546)));
     CHECK_FALSE(says(17, udp(547)));
+    CHECK_FALSE(says(17, udp(1547, 546)));
     for (const unsigned char type : {134, 137}) {  // router advertisement, redirect
       Bytes message{type, 0, 0, 0};
       message.resize(40);
       CHECK_FALSE(says(58, message));
     }
     Bytes tagged{0, 7, 8, 0};  // VLAN 7, then IPv4
-    append(tagged, ipv4("198.18.64.5", 17, udp(68)));
+    append(tagged, ipv4("198.18.64.5", 17, udp(4000)));
     CHECK_FALSE(b.passes(b.shop_end, b.back_end, frame(mac, ETHERTYPE_VLAN, tagged)));
     CHECK_FALSE(b.passes(b.shop_end, b.back_end, frame(mac, 0x88b5, Bytes(46))));
   });

@@ -157,7 +157,7 @@ def fuzz(lab, count, seed, tenant_count):
     tenants = [f"t{number}" for number in range(1, 1 + tenant_count)]
     for tenant in tenants:
         lab.bascule("tenant", "create", tenant)
-        lab.bascule("tenant", "quota", tenant, "--vms", "4", "--vcpus", "6", "--memory", "300M", "--storage", "8M")
+        lab.bascule("tenant", "quota", tenant, "--vms", "3", "--vcpus", "6", "--memory", "300M", "--storage", "8M")
         User(lab, f"{tenant}/owner").join(lab.bascule("tenant", "invite", tenant, "owner")["invitation"])
     order = [PROJECT / "tests/client/run", "--fuzz", f"https://{lab.instance.address('witness')}",
              lab.instance.pki / "ca.pem", PASSWORD, str(count), str(seed), *tenants]

@@ -30,7 +30,10 @@ struct Desk {
     made.recent = [](std::uint64_t, std::size_t, const TenantId&) -> std::optional<Trail::Page> {
       return std::nullopt;
     };
-    made.follow = [](std::uint64_t, const TenantId&, Duration, const std::function<void()>& call) { call(); };
+    made.follow = [](std::uint64_t, const TenantId&, Duration, const std::function<void()>& call) {
+      call();
+      return true;
+    };
     made.audit = [this](std::uint64_t after, std::size_t limit) -> Result<std::vector<AuditEntry>> {
       std::vector<AuditEntry> page;
       for (const AuditEntry& entry : audit)

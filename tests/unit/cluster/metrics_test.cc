@@ -45,6 +45,19 @@ TEST_CASE_FIXTURE(Meter, "two looks are a rate, one is none") {
   CHECK(metrics.of_guest(VmId("another"), {at}).steps.empty());
 }
 
+TEST_CASE("a host has no say about machines that are placed elsewhere") {
+  State state;
+  for (const char* id : {"vm-1", "vm-2"}) {
+    state.vms[VmId(id)].record.spec.id = VmId(id);
+    state.vms[VmId(id)].record.placement.owner = HostId(id == std::string("vm-1") ? "paris-1" : "lyon-1");
+  }
+  wire::Usage usage;
+  for (const char* id : {"vm-1", "vm-2", "vm-3"}) usage.guests.push_back({VmId(id), {}});
+  const wire::Usage own = own_guests(state, HostId("paris-1"), usage);
+  REQUIRE(own.guests.size() == 1);
+  CHECK(own.guests[0].vm == VmId("vm-1"));
+}
+
 TEST_CASE_FIXTURE(Meter, "a step is the mean of its looks") {
   look(0s, 0);
   look(10s, 0);  // 1 CPU

@@ -171,7 +171,7 @@ TEST_CASE("followers are called when something new is audited, or when their tim
   Running world;
   world.start();
   const auto follow = [&](std::uint64_t after, Duration wait) {
-    world.runner->trail().follow(after, {}, world.clock.now() + wait, world.seen.call());
+    CHECK(world.runner->trail().follow(after, {}, world.clock.now() + wait, world.seen.call()));
   };
   follow(world.runner->snapshot()->audit_number, 60s);
   CHECK(world.seen.calls == 0);

@@ -235,6 +235,25 @@ TEST_CASE("what doesn't run isn't rebooted, and what is away is rebooted there")
   CHECK(world.answers.at(request.request.value).error->message == "web-1 doesn't run: start it instead");
 }
 
+TEST_CASE("a reboot that loses its host leaves a machine that is to run, and says so") {
+  World world;
+  world.add_site("paris");
+  world.add_host("paris-1", "paris");
+  world.start();
+  world.run(5s);
+  const VmId id = world.create("web-1", "paris");
+  world.run(5s);
+  Asked request = world.asked("alice");
+  world.crash(HostId("paris-1"));
+  world.send(StopVmAsked{request, id, wire::StopHow::shutdown, true});
+  world.run(90s);
+  const VmRecord& record = world.state.vms.at(id).record;
+  CHECK(record.wanted_running);
+  CHECK(record.phase == VmPhase::recovering);
+  REQUIRE(world.answers.contains(request.request.value));
+  CHECK(world.answers.at(request.request.value).error->code == ErrorCode::exhausted);
+}
+
 TEST_CASE("what was stopped long before its site was lost has lost nothing since") {
   World world;
   world.mirrored = true;
