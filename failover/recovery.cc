@@ -107,6 +107,8 @@ void no_place(Turn& turn, Vm& vm, const PlacementChoice& choice) {
   if (vm.record.phase == VmPhase::recovering && vm.record.reason == reason) return;  // said already
   const Instant settled = turn.state.started + turn.policy.connect_grace;
   if (turn.now < settled) {  // after a manager's start the hosts are still coming
+    if (vm.record.phase != VmPhase::recovering)
+      turn.set_phase(vm, VmPhase::recovering, vm.record.reason, vm.record.explanation);
     vm.live.action_deadline = settled;
     return turn.watch(vm);
   }

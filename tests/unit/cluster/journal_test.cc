@@ -337,9 +337,9 @@ TEST_CASE("a last line that was cut off is left out; what can't be read is said"
   replace_contents(segment, whole + "{\"type\":\"step\"}\n");
   REQUIRE_FALSE(replayed(segment).has_value());
   CHECK(replayed(segment).error().code == ErrorCode::corrupt);
-  const std::string format = "\"format\":1";
+  const std::string format = "\"format\":" + std::to_string(kJournalFormat);
   std::string newer = whole;
-  replace_contents(segment, newer.replace(newer.find(format), format.size(), "\"format\":2"));
+  replace_contents(segment, newer.replace(newer.find(format), format.size(), "\"format\":9"));
   CHECK(replayed(segment).error().code == ErrorCode::invalid);
   CHECK(replayed(segment.string() + "x").error().code == ErrorCode::not_found);
 }

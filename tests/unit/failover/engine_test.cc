@@ -237,14 +237,13 @@ TEST_CASE("what doesn't run isn't rebooted, and what is away is rebooted there")
 
 TEST_CASE("a reboot that loses its host leaves a machine that is to run, and says so") {
   World world;
-  world.add_site("paris");
-  world.add_host("paris-1", "paris");
-  world.start();
-  world.run(5s);
-  const VmId id = world.create("web-1", "paris");
-  world.run(5s);
-  Asked request = world.asked("alice");
-  world.crash(HostId("paris-1"));
+  four_hosts(world);
+  const VmId id = world.create("web-1", "paris", 3000);
+  for (const char* site : {"paris", "lyon", "lyon"})  // no room is left for another of that size
+    world.create(std::string("full-") + std::to_string(world.state.vms.size()), site, 3000);
+  world.run(10s);
+  const Asked request = world.asked("alice");
+  world.crash(*world.state.vms.at(id).record.placement.owner);
   world.send(StopVmAsked{request, id, wire::StopHow::shutdown, true});
   world.run(90s);
   const VmRecord& record = world.state.vms.at(id).record;
