@@ -116,7 +116,7 @@ async function play(person: Person, all: Dice[], people: Person[]): Promise<void
     judge(dice, person, asked, reply);
     remember(dice, person, reply);
     // Whose session the fuzz ended signs in again, unless it failed at that too often: then nobody may for a while.
-    if (reply.status === 401 && asked.token === person.token && person.role === "scratch") await person.sign_in();
+    if (reply.status === 401 && asked.token === person.token) await person.sign_in();
     // As a well-behaved client: no faster than one is let.
     const left = Number(reply.headers.get("ratelimit-remaining") ?? "100");
     const told = Math.min(Number(reply.headers.get("retry-after") ?? "1"), 2); // sign-ins that failed wait for longer
@@ -129,7 +129,8 @@ async function get<T>(person: Person, path: string): Promise<T> {
   for (;;) {
     const reply = await person.ask({ method: "GET", path, token: person.token });
     if (reply.status === 200) return reply.json as T;
-    if (reply.status !== 429) throw new Error(`${person.name}: ${path}: ${reply.status} ${reply.text}`);
+    if (reply.status === 401) await person.sign_in();
+    else if (reply.status !== 429) throw new Error(`${person.name}: ${path}: ${reply.status} ${reply.text}`);
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
 }
