@@ -1,4 +1,6 @@
 // What machines and hosts use now, and used in the last 24 hours.
+#include <cmath>
+
 #include "api/body.h"
 #include "api/routes.h"
 #include "api/views.h"
@@ -8,7 +10,7 @@ namespace {
 
 MeasuredView view_of(const Measured& measured) {
   const Rates& rates = measured.rates;
-  const auto whole = [](double value) { return static_cast<std::uint64_t>(value + 0.5); };
+  const auto whole = [](double value) { return static_cast<std::uint64_t>(std::llround(value)); };
   return {measured.at,         rates.cpus,        whole(rates.memory),  whole(rates.reads),
           whole(rates.writes), whole(rates.read), whole(rates.written), whole(rates.received),
           whole(rates.sent)};

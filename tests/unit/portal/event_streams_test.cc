@@ -75,6 +75,9 @@ struct Stream {
     REQUIRE(answer.goes_on != nullptr);
     answer.goes_on(listener);
   }
+  ~Stream() {
+    listener->next = nullptr;
+  }  // as a connection that ends: it would hold the stream, which holds it
   Batches manager;
   net::HttpResponse answer;
   std::shared_ptr<Listener> listener = std::make_shared<Listener>();
