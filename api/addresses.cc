@@ -27,8 +27,10 @@ std::string make_mac(const std::string& uuid, const TenantId& tenant, const std:
   const std::string prefix = mac_prefix_of(tenant);
   for (std::size_t i = 0; i + 6 <= digits.size(); ++i) {
     std::string mac = prefix;
-    for (std::size_t j = 0; mac.size() < kMacSize; j += 2) mac += digits.substr(i + j, 2) + ":";
-    mac.resize(kMacSize);
+    for (std::size_t j = i; mac.size() < kMacSize; ++j) {
+      mac += digits[j];
+      if (mac.size() % 3 == 2 && mac.size() < kMacSize) mac += ":";
+    }
     if (!taken.contains(mac)) return mac;
   }
   return "";

@@ -59,7 +59,7 @@ std::string problems_with(const State& state, const VmSpec& spec) {
   const std::string prefix = mac_prefix_of(spec.tenant);
   for (const Nic& nic : spec.nics)
     if (spec.tenant.empty() && nic.mac.starts_with(kTenantMac))
-      return "nics: MAC addresses that begin with 56: are for tenants' machines";
+      return "nics: MAC addresses that begin with 56:b5: are for tenants' machines";
     else if (!spec.tenant.empty() && !nic.mac.starts_with(prefix))
       return "nics: a MAC address of " + spec.tenant.value + " begins with " + prefix + ", not " + nic.mac;
   if (const std::string taken = shared_volume(state, spec); !taken.empty())

@@ -122,9 +122,8 @@ void add_hearing(std::string& script, const std::string& tap, const std::string&
   to.add("ether daddr & 01:00:00:00:00:00 == 00:00:00:00:00:00 ether daddr != {} drop", mac);
   to.add("meta mark {:#x} accept", kMark | tag);
   to.add("meta mark & {:#x} == {:#x} drop", kMarkMask, kMark);
-  to.add(
-      "ether saddr & ff:00:00:00:00:00 == 56:00:00:00:00:00 ether saddr & ff:ff:ff:ff:00:00 != {}00:00 drop",
-      mac_prefix_of(tenant));
+  to.add("ether saddr & ff:ff:00:00:00:00 == {}00:00:00:00 ether saddr & ff:ff:ff:ff:f0:00 != {}0:00 drop",
+         kTenantMac, mac_prefix_of(tenant));
 }
 
 int count_of(const std::string& script, std::string_view begin) {
