@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "tests/unit/api/example_state.h"
+#include "tests/unit/api/quiet_services.h"
 
 using namespace bascule;
 using namespace bascule::api;
@@ -18,21 +19,12 @@ struct Desk {
       : notice_routes(routes), api(services(), {answer_time}) {}
 
   Services services() {
-    Services made;
+    Services made = services_with_nothing_new();
     made.snapshot = [this] { return std::make_shared<const Snapshot>(snapshot); };
     made.submit = [this](EventBody event, std::function<void(const Answer&)> reply) {
       asked.push_back(event);
       reply_later = reply;
       if (answer) reply(*answer);
-    };
-    made.guest_metrics = [](const VmId&) { return Metrics::Series(); };
-    made.host_metrics = [](const HostId&) { return Metrics::Series(); };
-    made.recent = [](std::uint64_t, std::size_t, const TenantId&) -> std::optional<Trail::Page> {
-      return std::nullopt;
-    };
-    made.follow = [](std::uint64_t, const TenantId&, Duration, const std::function<void()>& call) {
-      call();
-      return true;
     };
     made.audit = [this](std::uint64_t after, std::size_t limit) -> Result<std::vector<AuditEntry>> {
       std::vector<AuditEntry> page;

@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "failover/step.h"
 #include "tests/unit/api/example_state.h"
+#include "tests/unit/api/quiet_services.h"
 
 namespace bascule::api {
 
@@ -120,22 +121,13 @@ class Office {
   }
 
   Services services() {
-    Services made;
+    Services made = services_with_nothing_new();
     made.snapshot = [this] {
       const std::lock_guard lock(mutex_);
       return std::make_shared<const Snapshot>(snapshot_);
     };
     made.submit = [this](EventBody body, const std::function<void(const Answer&)>& reply) {
       for (const Answer& answer : take(std::move(body))) reply(answer);
-    };
-    made.guest_metrics = [](const VmId&) { return Metrics::Series(); };
-    made.host_metrics = [](const HostId&) { return Metrics::Series(); };
-    made.recent = [](std::uint64_t, std::size_t, const TenantId&) -> std::optional<Trail::Page> {
-      return std::nullopt;
-    };
-    made.follow = [](std::uint64_t, const TenantId&, Duration, const std::function<void()>& call) {
-      call();
-      return true;
     };
     made.audit = [this](std::uint64_t after, std::size_t limit) -> Result<std::vector<AuditEntry>> {
       const std::lock_guard lock(mutex_);
