@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "api/conditions.h"
 #include "api/password.h"
 #include "api/represent.h"
 #include "api/routes.h"
@@ -19,6 +20,8 @@ constexpr std::size_t kMostTimers = 20'000;
 
 constexpr std::size_t kMostHashes = 64;  // some 0.1 s each
 constexpr std::string_view kBearer = "Bearer ";
+constexpr const char* kTaken =
+    "this Idempotency-Key, or X-Request-Id, belongs to another request; use a new one";
 
 // A portal says whom it speaks for.
 std::string source_of(const net::HttpRequest& request, Door door) {
@@ -42,6 +45,25 @@ bool prefers_async(const Call& call) {
 void answer_operation(const Call& call, const OperationView& operation) {
   if (operation.error) return call.refuse(problem_of(*operation.error));
   call.answer(200, json::encode_text(operation));
+}
+
+void answer_again(const Route& route, const Call& call, const KeptRequest& kept) {
+  if (kept.digest != call.digest) return call.refuse(ErrorCode::conflict, kTaken);
+  if (!kept.ended)
+    return call.refuse(
+        ErrorCode::unknown_outcome,
+        "the manager was restarted while this was being done: look at what it was to change, then "
+        "ask with another Idempotency-Key if need be");
+  answer_operation(call, {kept.id, kept.error ? OperationState::failed : OperationState::done,
+                          std::string(route.description.name), kept.subject, kept.by, kept.error});
+}
+
+// For the operation's end.
+Operations::Waiter answer_of(std::shared_ptr<const Call> call, std::shared_ptr<Waits::Place> place) {
+  return [call = std::move(call), place = std::move(place)](const OperationView& ended) {
+    if (place) place->release();
+    answer_operation(*call, ended);
+  };
 }
 
 }  // namespace
@@ -164,7 +186,10 @@ void Api::handle(net::HttpRequest request, net::HttpReply reply, Door door) {
   call.path = std::move(matched.parameters);
   call.query = std::move(target->query);
   call.request = std::move(request);
-  if (door == Door::operators || recognize(call)) admit(*matched.route, std::move(call), door);
+  if (door != Door::operators && !recognize(call)) return;
+  if (!read_conditions(*matched.route, call)) return;
+  if (call.digest.empty() || call.by.empty()) return admit(*matched.route, std::move(call), door);
+  admit_once(*matched.route, std::move(call), door);
 }
 
 void Api::admit(const Route& route, Call call, Door door) {
@@ -185,6 +210,7 @@ void Api::admit(const Route& route, Call call, Door door) {
 
 // Shown only once it is stored that it was looked at; refused at once, and stored beside it.
 void Api::note(const Route& route, Call call, const Vm* vm, std::optional<Error> refused) {
+  call.digest.clear();  // of the request itself, not of this note of it
   NoteAccess event{call.asked(""), std::string(route.method) + " " + std::string(route.pattern), "api",
                    refused ? refused->message : ""};
   if (vm) event.subject = "vm/" + vm->record.spec.id.value;
@@ -199,30 +225,48 @@ void Api::note(const Route& route, Call call, const Vm* vm, std::optional<Error>
   });
 }
 
+void Api::admit_once(const Route& route, Call call, Door door) {
+  const auto shared = std::make_shared<const Call>(std::move(call));
+  const auto place = place_to_wait(*shared);
+  const auto begun = operations_.attach(shared->id, shared->digest, shared->by, answer_of(shared, place));
+  if (begun) return answer_when_ended(shared, place, *begun);
+  if (place) place->release();
+  read_later(*shared, [this, &route, shared, door] {
+    const auto kept = services_.request(shared->id);
+    if (!kept) return shared->refuse(problem_of(kept.error()));
+    if (*kept) return answer_again(route, *shared, **kept);
+    admit(route, *shared, door);
+  });
+}
+
+std::shared_ptr<Waits::Place> Api::place_to_wait(const Call& call) {
+  return call.tenant.empty() ? nullptr : waits_.take(call.by, call.tenant);
+}
+
 void Api::change(Call call, const std::string& what, EventBody event) {
   const auto shared = std::make_shared<const Call>(std::move(call));
-  const std::shared_ptr<Waits::Place> place =
-      shared->tenant.empty() ? nullptr : waits_.take(shared->by, shared->tenant);
+  const auto place = place_to_wait(*shared);
   const auto begun =
-      operations_.begin(shared->id, what, shared->by, [shared, place](const OperationView& ended) {
-        if (place) place->release();
-        answer_operation(*shared, ended);
-      });
-  if (begun == Operations::Begun::by_another)
-    return shared->refuse(ErrorCode::conflict, "this X-Request-Id belongs to another request; use a new one");
-  if (begun == Operations::Begun::refused)
-    return shared->refuse(ErrorCode::exhausted,
-                          "too many changes are running; nothing was done, try again later");
-  // The answer may come at any time from here on; the reply ignores whatever comes second.
-  const bool may_wait = (place || shared->tenant.empty()) && !prefers_async(*shared);
-  const bool timed = timers_.post(may_wait ? options_.answer_time : 0s, [this, shared, place] {
-    if (place) place->release();
-    const auto operation = operations_.find(shared->id);
-    if (operation) shared->answer(202, json::encode_text(*operation));
-  });
-  if (!timed) log(LogLevel::warning, "api", "timers_full", {{"request", shared->id}});
+      operations_.begin(shared->id, what, digest_of(shared->request), shared->by, answer_of(shared, place));
+  answer_when_ended(shared, place, begun);
   if (begun == Operations::Begun::now)
     services_.submit(std::move(event), [this](const Answer& answer) { operations_.finish(answer); });
+}
+
+void Api::answer_when_ended(const std::shared_ptr<const Call>& call,
+                            const std::shared_ptr<Waits::Place>& place, Operations::Begun begun) {
+  if (begun == Operations::Begun::by_another) return call->refuse(ErrorCode::conflict, kTaken);
+  if (begun == Operations::Begun::refused)
+    return call->refuse(ErrorCode::exhausted,
+                        "too many changes are running; nothing was done, try again later");
+  // The answer may come at any time from here on; the reply ignores whatever comes second.
+  const bool may_wait = (place || call->tenant.empty()) && !prefers_async(*call);
+  const bool timed = timers_.post(may_wait ? options_.answer_time : 0s, [this, call, place] {
+    if (place) place->release();
+    const auto operation = operations_.find(call->id);
+    if (operation) call->answer(202, json::encode_text(*operation));
+  });
+  if (!timed) log(LogLevel::warning, "api", "timers_full", {{"request", call->id}});
 }
 
 void Api::submit(Call call, EventBody event, std::function<void(const Call&, const Answer&)> done) {

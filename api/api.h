@@ -31,6 +31,7 @@
 #include "cluster/consoles.h"
 #include "cluster/metrics.h"
 #include "cluster/notary.h"
+#include "cluster/request_log.h"
 #include "cluster/snapshot.h"
 #include "cluster/trail.h"
 #include "failover/access/authorize.h"
@@ -43,7 +44,8 @@ struct Vm;
 
 namespace bascule::api {
 
-// What the API needs of the rest. All may be called from any thread; only the audit readers may block.
+// What the API needs of the rest. All may be called from any thread; only those that read the
+// audit and requests may block.
 struct Services {
   std::function<SnapshotPointer()> snapshot;
   // Replies exactly once, from any thread.
@@ -55,6 +57,8 @@ struct Services {
       follow;
   std::function<Result<std::vector<AuditEntry>>(std::uint64_t after, std::size_t limit)> audit;
   std::function<Result<std::uint64_t>()> verify_audit;
+  // What became of a request that came with a key, if it is kept.
+  std::function<Result<std::optional<KeptRequest>>(const RequestId& id)> request;
   std::function<Result<AuditExport>(std::uint64_t after, std::size_t limit)> export_audit;
   // A ticket for somebody who was found to be allowed to use that console.
   std::function<Result<Secret>(const Principal& who, Consoles::Wanted wanted)> console;
@@ -85,10 +89,12 @@ struct Call {
   TenantId tenant{};   // of that user; empty: one of the provider's staff, or nobody yet
   std::string source;  // the address that the request came from
   std::map<std::string, std::string> headers{};  // of every answer
+  std::string digest{};                          // where the outcome is kept: see Asked
+  std::optional<std::uint64_t> settings{};       // of the machine, as the asker saw them
   net::HttpReply reply;
 
   Principal who() const { return {by, token}; }
-  Asked asked(std::string reason) const { return {id, by, std::move(reason), token}; }
+  Asked asked(std::string reason) const { return {id, by, std::move(reason), token, digest, settings}; }
 
   void answer(int status, std::string json) const;
   void answer(int status, std::string body, std::string type, std::map<std::string, std::string> more) const;
@@ -159,6 +165,12 @@ class Api {
   // Lets the call through to its handler if whoever speaks may do what the route needs.
   void admit(const Route& route, Call call, Door door);
   void note(const Route& route, Call call, const Vm* vm, std::optional<Error> refused);
+  // Admits a request that came with a key, or tells again what became of it.
+  void admit_once(const Route& route, Call call, Door door);
+  std::shared_ptr<Waits::Place> place_to_wait(const Call& call);
+  // Answers the call when its operation has ended, or as it stands after a while; refuses it if it is none.
+  void answer_when_ended(const std::shared_ptr<const Call>& call, const std::shared_ptr<Waits::Place>& place,
+                         Operations::Begun begun);
 
   const Services services_;
   const ApiOptions options_;
@@ -181,9 +193,9 @@ class Api {
   Worker timers_;
 };
 
-// The listener for operators, or for portals. `api` and `consoles` must outlive it.
+// The listener for operators, or for portals; `options` say where, and by what certificates. `api` and
+// `consoles` must outlive it.
 Result<std::unique_ptr<net::Server>> serve(Api& api, Consoles& consoles, Door door,
-                                           const std::string& address, std::uint16_t port,
-                                           const net::TlsFiles& tls);
+                                           net::ServerOptions options);
 
 }  // namespace bascule::api

@@ -148,10 +148,18 @@ Result<std::vector<std::unique_ptr<net::Server>>> open_doors(Api& api, Consoles&
   const std::pair<Door, std::uint16_t> doors[] = {{Door::portal, listen.portal_port},
                                                   {Door::operators, listen.api_port}};
   for (const auto& [door, port] : doors) {
-    auto server = serve(api, consoles, door, listen.address, port, config.tls);
+    net::ServerOptions options;
+    options.address = listen.address;
+    options.port = port;
+    options.tls = config.tls;
+    if (door == Door::operators) options.cards = config.cards;
+    auto server = serve(api, consoles, door, std::move(options));
     if (!server) return failure(server.error());
     servers.push_back(*std::move(server));
   }
+  if (!config.cards)
+    log(LogLevel::warning, "manager", "staff_without_cards",
+        {{"why", "manager.toml has no [cards]: keys in files let the provider's staff in"}});
   if (config.staff.empty())
     log(LogLevel::warning, "manager", "nobody_may_anything", {{"why", "manager.toml has no [[staff]]"}});
   return servers;

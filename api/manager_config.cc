@@ -79,6 +79,8 @@ void check_config(const ManagerConfig& config, const ConfigProblem& problem) {
   check_hosts(config, problem);
   check_staff(config, problem);
   check_journal(config.journal, problem);
+  if (config.cards)
+    for (const std::string& text : problems_of(*config.cards)) pass_on(problem, "cards.", text);
   for (const std::string& text : problems_of(config.policy.policy)) pass_on(problem, "", text);
   if (config.offer)
     for (const std::string& text : problems_of(*config.offer)) pass_on(problem, "offer.", text);

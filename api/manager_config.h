@@ -108,6 +108,8 @@ struct ManagerConfig {
   Language language = Language::en;
   ListenConfig listen;
   net::TlsFiles tls;
+  std::optional<net::CardRules>
+      cards;  // absent: staff come with certificates of the internal CA, OU=operator
   PolicyConfig policy;
   JournalConfig journal;
   std::vector<SiteConfig> site;
@@ -124,6 +126,7 @@ void fields(V& v, ManagerConfig& x) {
   v.optional("language", x.language);
   v("listen", x.listen);
   v("tls", x.tls);
+  v.optional("cards", x.cards);
   v.optional("policy", x.policy);
   v.optional("journal", x.journal);
   v("site", x.site);

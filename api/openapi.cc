@@ -3,6 +3,7 @@
 #include <set>
 
 #include "api/body.h"
+#include "api/conditions.h"
 #include "api/routes.h"
 #include "api/views.h"
 
@@ -15,6 +16,9 @@ constexpr const char* kAbout =
     "Machines that are kept running on two sites. Every change is an operation: it answers 200 when it has "
     "ended "
     "within 25 s, else 202 (at once with `Prefer: respond-async`), and `GET /v1/operations/{id}` follows it. "
+    "One that came with an `Idempotency-Key` and is repeated within 24 h isn't done twice; with `If-Match` "
+    "and "
+    "the `ETag` of `GET /v1/vms/{id}` it is done only if the machine's settings are still the same. "
     "Every error is a problem (RFC 9457), "
     "with all "
     "wrong fields and their paths. Fields are only ever added. Sign in by `POST /v1/sessions`, or send an "
@@ -39,6 +43,8 @@ const char* words_of(int status) {
       return "There is no such thing, or it isn't yours";
     case 409:
       return "The present state forbids it";
+    case 412:
+      return "The machine has been changed since";
     case 422:
       return "A rule of the house forbids it";
     default:
@@ -59,8 +65,8 @@ bool is_told(const Route& route) {
   return for_visitors && !route.description.name.empty();
 }
 
-bool is_change(const Route& route) {
-  return route.description.gives == gives<OperationView> && route.method != "GET";
+Value header(const char* name, const char* what, Value schema) {
+  return {{"name", name}, {"in", "header"}, {"description", what}, {"schema", std::move(schema)}};
 }
 
 Value parameters_of(const Route& route) {
@@ -80,11 +86,17 @@ Value parameters_of(const Route& route) {
     parameters.push_back(
         {{"name", query.name}, {"in", "query"}, {"description", query.what}, {"schema", schema}});
   }
-  if (is_change(route))
-    parameters.push_back({{"name", "Prefer"},
-                          {"in", "header"},
-                          {"description", "don't wait for its end: answer 202 at once"},
-                          {"schema", {{"type", "string"}, {"enum", Value::array({"respond-async"})}}}});
+  if (!is_change(route)) return parameters;
+  parameters.push_back(header("Prefer", "don't wait for its end: answer 202 at once",
+                              {{"type", "string"}, {"enum", Value::array({"respond-async"})}}));
+  parameters.push_back(
+      header("Idempotency-Key",
+             "of your own choice: within 24 h the same request isn't done twice, its outcome is "
+             "told again",
+             {{"type", "string"}, {"minLength", 1}, {"maxLength", 255}, {"pattern", "^[!-~]+$"}}));
+  if (route.reach == Reach::machine)
+    parameters.push_back(header("If-Match", "only if the machine's settings still have this ETag",
+                                {{"type", "string"}, {"pattern", R"(^("\d{1,19}"|\*)$)"}}));
   return parameters;
 }
 
@@ -93,6 +105,8 @@ std::set<int> refusals_of(const Route& route) {
   if (route.description.takes || !route.description.queries.empty()) statuses.insert(400);
   if (!is_public(route)) statuses.insert(401);
   if (route.admits.tenant) statuses.insert(403);
+  if (is_change(route)) statuses.insert({400, 409});  // of its headers
+  if (is_change(route) && route.reach == Reach::machine) statuses.insert(412);
   if (route.pattern.find('{') != std::string_view::npos) statuses.insert(404);
   return statuses;
 }

@@ -15,23 +15,29 @@ bool Operations::make_room() {
   return true;
 }
 
-Operations::Begun Operations::begin(const RequestId& id, const std::string& what, const OperatorId& by,
-                                    Waiter waiter) {
+Operations::Begun Operations::begin(const RequestId& id, const std::string& what, const std::string& digest,
+                                    const OperatorId& by, Waiter waiter) {
+  if (const auto before = attach(id, digest, by, waiter)) return *before;
+  const std::lock_guard lock(mutex_);
+  if (operations_.contains(id) || !make_room()) return Begun::refused;
+  Operation operation;
+  operation.view = {id, OperationState::running, what, "", by, std::nullopt};
+  operation.digest = digest;
+  operation.waiters.push_back(std::move(waiter));
+  operations_.emplace(id, std::move(operation));
+  order_.push_back(id);
+  return Begun::now;
+}
+
+std::optional<Operations::Begun> Operations::attach(const RequestId& id, const std::string& digest,
+                                                    const OperatorId& by, Waiter waiter) {
   OperationView ended;
   {
     const std::lock_guard lock(mutex_);
     const auto found = operations_.find(id);
-    if (found == operations_.end()) {
-      if (!make_room()) return Begun::refused;
-      Operation operation;
-      operation.view = {id, OperationState::running, what, "", by, std::nullopt};
-      operation.waiters.push_back(std::move(waiter));
-      operations_.emplace(id, std::move(operation));
-      order_.push_back(id);
-      return Begun::now;
-    }
+    if (found == operations_.end()) return std::nullopt;
     Operation& operation = found->second;
-    if (operation.view.by != by || operation.view.what != what) return Begun::by_another;
+    if (operation.view.by != by || operation.digest != digest) return Begun::by_another;
     if (operation.view.state == OperationState::running) {
       if (operation.waiters.size() >= kMostWaiters) return Begun::refused;
       operation.waiters.push_back(std::move(waiter));

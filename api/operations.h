@@ -1,8 +1,8 @@
 // Operations: every change that was asked for, by its request id, from the asking to the engine's Answer.
 //
-// The asker waits a bounded time; after it the operation goes on and can be read by its id. A request id that
-// is repeated by the same operator attaches to the operation that it began, so a lost answer costs nothing.
-// Kept in memory: the latest kMost. Thread-safe.
+// The asker waits a bounded time; after it the operation goes on and can be read by its id. A request that is
+// repeated by the same operator, the same in all and with its id, attaches to the operation that it began, so
+// a lost answer costs nothing. Kept in memory: the latest kMost. Thread-safe.
 #pragma once
 
 #include <deque>
@@ -24,7 +24,12 @@ class Operations {
 
   enum class Begun { now, before, by_another, refused };  // refused: kMost are running
   // `waiter` is kept in the first two cases, and called at once when the operation has ended already.
-  Begun begin(const RequestId& id, const std::string& what, const OperatorId& by, Waiter waiter);
+  // `digest` is of all that was asked.
+  Begun begin(const RequestId& id, const std::string& what, const std::string& digest, const OperatorId& by,
+              Waiter waiter);
+  // The same for an operation that has begun; nothing when it isn't known.
+  std::optional<Begun> attach(const RequestId& id, const std::string& digest, const OperatorId& by,
+                              Waiter waiter);
   void finish(const Answer& answer);
   std::optional<OperationView> find(const RequestId& id) const;
   // Calls back when the operation ends, at once when it has; false when it isn't known or too many wait.
@@ -33,6 +38,7 @@ class Operations {
  private:
   struct Operation {
     OperationView view;
+    std::string digest;
     std::vector<Waiter> waiters;
   };
   bool make_room();  // with the mutex held

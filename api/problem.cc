@@ -11,6 +11,8 @@ std::string title_of(ErrorCode code) {
       return "There is no such thing";
     case ErrorCode::conflict:
       return "The present state forbids it";
+    case ErrorCode::changed:
+      return "It has been changed since";
     case ErrorCode::denied:
       return "Not allowed";
     case ErrorCode::reason_required:
@@ -45,6 +47,8 @@ int status_of(ErrorCode code) {
       return 404;
     case ErrorCode::conflict:
       return 409;
+    case ErrorCode::changed:
+      return 412;
     case ErrorCode::denied:
     case ErrorCode::reason_required:
       return 403;

@@ -32,6 +32,7 @@ std::vector<Route> self_routes();     // of a tenant's user about themselves: to
 std::vector<Route> user_routes();     // the users of a tenant
 std::vector<Route> event_routes();
 std::vector<Route> metric_routes();
+std::vector<Route> report_routes();
 std::vector<Route> trail_routes();  // status, explain, audit, incidents, operations, notices
 
 }  // namespace bascule::api

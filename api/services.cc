@@ -32,6 +32,7 @@ Services services_of(Runner& runner, Store& store, const Notary& notary, Console
     return read_audit(store, after, limit);
   };
   services.verify_audit = [&store] { return verify_chain(store); };
+  services.request = [&store](const RequestId& id) { return read_request(store, id); };
   services.export_audit = [&store](std::uint64_t after, std::size_t limit) {
     return export_audit(store, after, limit);
   };
@@ -47,14 +48,9 @@ Services services_of(Runner& runner, Store& store, const Notary& notary, Console
 }
 
 Result<std::unique_ptr<net::Server>> serve(Api& api, Consoles& consoles, Door door,
-                                           const std::string& address, std::uint16_t port,
-                                           const net::TlsFiles& tls) {
-  net::ServerOptions options;
-  options.address = address;
-  options.port = port;
-  options.tls = tls;
+                                           net::ServerOptions options) {
   options.websockets[std::string(kConsolePath)] = consoles.door();
-  options.admit_role = door == Door::portal ? "portal" : "operator";
+  options.admit_role = door == Door::portal ? "portal" : options.cards ? "" : "operator";
   if (door == Door::portal) {
     if (hash_of_nobody().empty())
       return failure(ErrorCode::exhausted, "there is no memory to check passwords");

@@ -3,6 +3,7 @@
 
 #include "api/addresses.h"
 #include "api/body.h"
+#include "api/conditions.h"
 #include "api/represent.h"
 #include "api/routes.h"
 
@@ -75,7 +76,9 @@ void list_vms(Api& api, Call call) {
 void show_vm(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
   const Vm* vm = vm_of(call, *snapshot);
-  if (vm) call.answer(200, json::encode_text(view_for(call, *snapshot, *vm)));
+  if (!vm) return;
+  call.headers["etag"] = etag_of(vm->record.settings);
+  call.answer(200, json::encode_text(view_for(call, *snapshot, *vm)));
 }
 
 void create_vm(Api& api, Call call) {

@@ -27,6 +27,7 @@ constexpr auto enum_names(ErrorCode) {
   return std::array{EnumName<C>{C::invalid, "invalid"},
                     EnumName<C>{C::not_found, "not_found"},
                     EnumName<C>{C::conflict, "conflict"},
+                    EnumName<C>{C::changed, "changed"},
                     EnumName<C>{C::denied, "denied"},
                     EnumName<C>{C::reason_required, "reason_required"},
                     EnumName<C>{C::unauthenticated, "unauthenticated"},

@@ -15,6 +15,8 @@ std::string_view to_string(ErrorCode code) {
       return "not_found";
     case ErrorCode::conflict:
       return "conflict";
+    case ErrorCode::changed:
+      return "changed";
     case ErrorCode::denied:
       return "denied";
     case ErrorCode::reason_required:

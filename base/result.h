@@ -14,6 +14,7 @@ enum class ErrorCode {
   invalid,          // the request itself is wrong; repeating it won't help
   not_found,        // the named thing doesn't exist
   conflict,         // the thing's present state, or a newer writer, forbids it
+  changed,          // the thing isn't as the caller last saw it
   denied,           // the caller may not do this
   reason_required,  // the caller may, once they have said why (an access session)
   unauthenticated,  // nobody knows who the caller is: sign in

@@ -50,6 +50,7 @@ void build(CLI::App& app, Session& session) {
   add_sign_in_commands(app, session);
   add_user_commands(app, session);
   add_trail_commands(app, session);
+  add_report_commands(app, session);
   add_api_command(app, session);
 }
 

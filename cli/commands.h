@@ -30,6 +30,7 @@ void add_sign_in_commands(CLI::App& app, Session& session);  // sign-in, sign-ou
 void add_user_commands(CLI::App& app, Session& session);
 void add_api_command(CLI::App& app, Session& session);
 void add_trail_commands(CLI::App& app, Session& session);  // events, explain, incidents, notify, and audit
+void add_report_commands(CLI::App& app, Session& session);
 void add_audit_commands(CLI::App& app, Session& session);
 
 // A group of commands ("vm"), and one command with its examples; `run` gives the exit code.

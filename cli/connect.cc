@@ -12,14 +12,18 @@ namespace {
 
 struct TlsConfig {
   std::string ca;
-  std::string certificate;
+  std::string certificate;  // a file, or a PKCS#11 URI
   std::string key;
+  std::string module;    // of PKCS#11; empty: those that p11-kit knows
+  std::string pin_file;  // empty: the PIN is asked for
 };
 template <class V>
 void fields(V& v, TlsConfig& x) {
   v("ca", x.ca);
   v("certificate", x.certificate);
   v("key", x.key);
+  v.optional("module", x.module);
+  v.optional("pin_file", x.pin_file);
 }
 
 struct ClientConfig {
@@ -46,6 +50,15 @@ void check_config(const ClientConfig& config, const ConfigProblem& problem) {
     problem("tenant_key", "goes with `tenant_pin`, and the other way round");
   if (!config.manager.empty() && !config.tls) problem("tls", "is needed with `manager`: your certificate");
   if (!config.portal.empty() && config.tls) problem("tls", "is for operators; with `portal` you sign in");
+}
+
+std::shared_ptr<const net::TokenAccess> token_access(const TlsConfig& tls, const AskSecret& ask) {
+  const auto pin = [ask, file = tls.pin_file]() -> std::optional<Secret> {
+    if (file.empty()) return ask("PIN of your card:");
+    auto kept = read_secret_file(file);
+    return kept ? std::optional(*std::move(kept)) : std::nullopt;
+  };
+  return std::make_shared<const net::TokenAccess>(net::TokenAccess{tls.module, pin});
 }
 
 // Adds the token to each request.
@@ -85,7 +98,7 @@ std::string config_path(const std::string& option) {
 
 std::string token_path(const std::string& config) { return config + ".token"; }
 
-Outcome<net::ClientOptions> client_options(const Globals& globals) {
+Outcome<net::ClientOptions> client_options(const Globals& globals, const AskSecret& ask) {
   const auto config = load_config<ClientConfig>(config_path(globals.config));
   if (!config)
     return tl::unexpected(
@@ -96,7 +109,8 @@ Outcome<net::ClientOptions> client_options(const Globals& globals) {
   const bool is_operator = !config->manager.empty();
   options.address = is_operator ? config->manager : config->portal;
   if (is_operator) {
-    options.tls = {config->tls->ca, config->tls->certificate, config->tls->key};
+    options.tls = {config->tls->ca, config->tls->certificate, config->tls->key,
+                   token_access(*config->tls, ask)};
   } else {
     options.tls.ca = config->ca;
     options.expect_role.clear();
@@ -104,9 +118,9 @@ Outcome<net::ClientOptions> client_options(const Globals& globals) {
   return options;
 }
 
-Outcome<std::unique_ptr<net::HttpClient>> connect(const Globals& globals) {
+Outcome<std::unique_ptr<net::HttpClient>> connect(const Globals& globals, const AskSecret& ask) {
   const std::string path = config_path(globals.config);
-  const auto options = client_options(globals);
+  const auto options = client_options(globals, ask);
   if (!options) return tl::unexpected(options.error());
   auto client = net::HttpClient::make(*options);
   if (!client) return tl::unexpected(Failure{kUsage, client.error().message, "See `tls` in " + path + "."});

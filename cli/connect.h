@@ -14,10 +14,11 @@ std::string config_path(const std::string& option);
 // Where `bascule sign-in` keeps what it was given: beside the configuration. $BASCULE_TOKEN counts before it.
 std::string token_path(const std::string& config);
 
-Outcome<std::unique_ptr<net::HttpClient>> connect(const Globals& globals);
+// Asks for the PIN of a smart card, where the configuration names one.
+Outcome<std::unique_ptr<net::HttpClient>> connect(const Globals& globals, const AskSecret& ask);
 
 // Where and how the configuration says to connect; without the token.
-Outcome<net::ClientOptions> client_options(const Globals& globals);
+Outcome<net::ClientOptions> client_options(const Globals& globals, const AskSecret& ask);
 
 // The tenant's key and its pin, as the configuration names them.
 Outcome<TenantKeys> tenant_keys(const Globals& globals);

@@ -163,7 +163,7 @@ Outcome<std::optional<Grant>> grant_in(const std::string& path) {
 }
 
 int open_console(Session& session, const ConsoleOptions& options) {
-  const auto to = client_options(session.globals);
+  const auto to = client_options(session.globals, session.asker());
   if (!to) return session.report(to.error());
   const bool granted = !options.grant.empty();
   const auto grant = granted ? grant_in(options.grant) : own_grant(session, options);

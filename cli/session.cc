@@ -69,7 +69,7 @@ Session::~Session() = default;
 
 Outcome<net::HttpResponse> Session::send(const net::HttpRequest& request, Duration time) {
   if (!client_) {
-    auto connected = connect_(globals);
+    auto connected = connect_(globals, asker());
     if (!connected) return tl::unexpected(connected.error());
     client_ = std::move(*connected);
   }
@@ -195,6 +195,16 @@ std::optional<Secret> Session::ask_secret(const std::string& question) {
   }
   if (!read || line.empty()) return std::nullopt;
   return Secret(std::move(line));
+}
+
+AskSecret Session::asker() {
+  return [this](const std::string& question) -> std::optional<Secret> {
+    const auto before = answered_.find(question);
+    if (before != answered_.end()) return before->second;
+    auto answer = ask_secret(question);
+    if (answer) answered_[question] = *answer;
+    return answer;
+  };
 }
 
 bool Session::confirmed(const std::string& question, const std::string& answer) {

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <iosfwd>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -46,8 +47,10 @@ struct Terminal {
   bool progress = false;     // standard error is a terminal
 };
 
+// One line that isn't shown while it is typed; nothing at the end of the input.
+using AskSecret = std::function<std::optional<Secret>(const std::string& question)>;
 // Makes the connection of the first request; tests give their own.
-using Connect = std::function<Outcome<std::unique_ptr<net::HttpClient>>(const Globals&)>;
+using Connect = std::function<Outcome<std::unique_ptr<net::HttpClient>>(const Globals&, const AskSecret&)>;
 
 class Session {
  public:
@@ -78,8 +81,10 @@ class Session {
   int print_json(const std::string& body);
   // Prints `body` as JSON if --json was given, otherwise calls `print`; a failure is reported.
   int show(const Outcome<std::string>& body, const std::function<void(const std::string&)>& print);
-  // One line that isn't shown while it is typed; nothing at the end of the input.
+  // See AskSecret.
   std::optional<Secret> ask_secret(const std::string& question);
+  // The same, but what was answered once isn't asked again.
+  AskSecret asker();
   // Asks a question that only the exact answer confirms. False without a terminal.
   bool confirmed(const std::string& question, const std::string& answer);
 
@@ -94,6 +99,7 @@ class Session {
   std::istream& in_;
   Connect connect_;
   std::unique_ptr<net::HttpClient> client_;
+  std::map<std::string, Secret> answered_;  // by its question
   SystemRandom random_;
   SystemClock clock_;
 };

@@ -21,11 +21,13 @@ inline constexpr std::string_view kUsers = "user/";              // + tenant/nam
 inline constexpr std::string_view kTokens = "token/";            // + hash
 inline constexpr std::string_view kAudit = "audit/";             // + number, 20 digits: sorts as it grows
 inline constexpr std::string_view kCheckpoints = "checkpoint/";  // + number of the last entry, 20 digits
+inline constexpr std::string_view kRequests = "request/";        // + id
 inline constexpr std::string_view kOutbox = "outbox/";           // + number, 20 digits
 
 inline std::string host(const HostId& id) { return std::string(kHosts) + id.value; }
 inline std::string vm(const VmId& id) { return std::string(kVms) + id.value; }
 inline std::string incident(const IncidentId& id) { return std::string(kIncidents) + id.value; }
+inline std::string request(const RequestId& id) { return std::string(kRequests) + id.value; }
 inline std::string plan(const PlanId& id) { return std::string(kPlans) + id.value; }
 
 inline std::string twenty_digits(std::uint64_t number) {

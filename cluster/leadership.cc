@@ -88,6 +88,7 @@ Result<Inauguration> take_leadership(Store& store, const ClusterId& cluster, con
        {"recovering", record.recovering}});
   return Inauguration{{cluster, record.epoch, record.term, marker.manager},
                       std::move(loaded->records),
+                      std::move(loaded->requests),
                       std::move(marker),
                       *revision};
 }

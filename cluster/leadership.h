@@ -7,6 +7,7 @@
 #include "base/time.h"
 #include "base/wire.h"
 #include "cluster/records.h"
+#include "cluster/request_log.h"
 #include "cluster/store.h"
 #include "failover/action.h"
 #include "failover/policy.h"
@@ -26,6 +27,7 @@ struct Leadership {
 struct Inauguration {
   Leadership leadership;
   Records records;  // with the new term, epoch and longest lapse
+  std::vector<RequestLog::Known> requests;
   CommitMarker marker;
   Revision revision;  // of the commit that took the term
 };

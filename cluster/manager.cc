@@ -28,9 +28,10 @@ struct Manager::Batch {
     std::optional<std::uint64_t> notice;  // this is an outbox record
   };
   Touched touched;
-  std::vector<Operation> operations;  // beside the touched records
+  std::vector<Operation> operations;            // beside the touched records
+  std::map<std::string, KeptRequest> requests;  // by key
 
-  std::size_t size() const { return touched.size() + operations.size(); }
+  std::size_t size() const { return touched.size() + operations.size() + requests.size(); }
 };
 
 Manager::Manager(State state, Policy policy, const Inauguration& inauguration)
@@ -42,6 +43,7 @@ Manager::Manager(State state, Policy policy, const Inauguration& inauguration)
       audit_(marker_.audit),
       last_notice_(marker_.last_notice),
       recovering_(inauguration.records.cluster.recovering),
+      requests_(inauguration.requests),
       last_step_(state_.started) {}
 
 bool Manager::accept(Event event, Instant arrived) {
@@ -82,6 +84,12 @@ void Manager::step_one(Event event, Instant at, Batch& batch, Effects& effects) 
   Outcome outcome = step(std::move(state_), event, last_step_, policy_);
   state_ = std::move(outcome.next);
   batch.touched.merge(outcome.touched);
+  requests_.note(event, outcome.actions, batch.requests);
+  if (std::holds_alternative<Tick>(event.body))
+    for (std::string& key : requests_.drop(event.wall)) {
+      batch.requests.erase(key);
+      batch.operations.push_back({std::move(key), std::nullopt, std::nullopt, std::nullopt});
+    }
   for (const AuditRecord& record : outcome.audit) {
     SealedEntry sealed = seal(audit_, event.wall, record);
     batch.operations.push_back(
@@ -125,6 +133,8 @@ void Manager::seal_touched(Batch& batch) {
   for (const std::string& key : batch.touched)
     operations.push_back({key, encode_record(state_, key), std::nullopt, std::nullopt});
   std::move(batch.operations.begin(), batch.operations.end(), std::back_inserter(operations));
+  for (const auto& [key, request] : batch.requests)
+    operations.push_back({key, encode_text_of(request), std::nullopt, std::nullopt});
   batch.operations = std::move(operations);
   if (recovering_ && !state_.cluster.recovering && batch.touched.contains(std::string(keys::kCluster))) {
     recovering_ = false;

@@ -118,6 +118,7 @@ class Manager {
   AuditHead audit_;      // as of the last step, like the number of the last notice
   std::uint64_t last_notice_;
   bool recovering_;  // kRecoveringKey may stand in the store
+  RequestLog requests_;
   std::deque<Stepped> events_;
   Instant last_step_;
   std::optional<Instant> last_tick_;

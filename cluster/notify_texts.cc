@@ -134,6 +134,14 @@ constexpr std::array kEnglish = {
           "Bascule {cluster}: host {host} was proved dead and SPEAKS: VMs may run TWICE. Next: cut its power "
           "and "
           "network now, check its BMC"},
+    Words{N::access_alert, S::warning, "Access out of the ordinary",
+          "{detail}.\n\n"
+          "Next: ask whose account it is; `bascule audit list` and `bascule report access` have each of it.",
+          "Bascule {cluster}: ACCESS out of the ordinary: {detail}. Next: ask them, bascule report access"},
+    Words{N::access_report, S::info, "Access to what is tenants', last week",
+          "{detail}\n\n"
+          "Next: nothing, if that is as it should be; `bascule report access` has each of it.",
+          ""},
     Words{N::test, S::info, "Test",
           "This is a test of Bascule's notices, asked for by an operator. {detail}\n\n"
           "Next: nothing. If you got it by mail and by SMS, both channels work.",
@@ -259,6 +267,15 @@ constexpr std::array kFrench = {
         "Bascule {cluster} : hôte {host} prouvé mort, il PARLE : VM peut-être EN DOUBLE. À faire : couper "
         "son "
         "énergie et son réseau, vérifier le BMC"},
+    Words{N::access_alert, S::warning, "Accès inhabituels",
+          "{detail}.\n\n"
+          "À faire : demander à la personne ; `bascule audit list` et `bascule report access` donnent le "
+          "détail.",
+          "Bascule {cluster} : ACCÈS inhabituels : {detail}. À faire : demander, bascule report access"},
+    Words{N::access_report, S::info, "Accès aux biens des clients, semaine passée",
+          "{detail}\n\n"
+          "À faire : rien, si tout est normal ; `bascule report access` donne le détail.",
+          ""},
     Words{N::test, S::info, "Essai",
           "Ceci est un essai des avis de Bascule, demandé par un opérateur. {detail}\n\n"
           "À faire : rien. Si vous l’avez reçu par mail et par SMS, les deux canaux marchent.",

@@ -35,6 +35,8 @@ constexpr auto enum_names(Language) {
 //   failback_done      vms, site, n
 //   failback_refused   vms, detail
 //   out_of_band        vms, host, detail
+//   access_alert       detail: who, what and how often
+//   access_report      detail: lines; by mail alone
 //   evidence_contradicted  host, detail: it was proved dead and speaks
 struct NoticeFacts {
   std::string cluster;

@@ -72,6 +72,13 @@ Status load_cluster(Store& store, Loaded& loaded) {
   return {};
 }
 
+Status load_requests(Store& store, Loaded& loaded) {
+  std::vector<KeptRequest> kept;
+  const Status added = add_all(store, keys::kRequests, kept);
+  for (KeptRequest& request : kept) loaded.requests.push_back({request.began, std::move(request.id)});
+  return added;
+}
+
 template <class Map, class Id>
 const auto* find(const Map& map, const Id& id) {
   const auto found = map.find(id);
@@ -93,6 +100,7 @@ Result<Loaded> load(Store& store) {
   if (status) status = add_all(store, keys::kAccess, loaded.records.access);
   if (status) status = add_all(store, keys::kUsers, loaded.records.users);
   if (status) status = add_all(store, keys::kTokens, loaded.records.tokens);
+  if (status) status = load_requests(store, loaded);
   if (!status) return failure(status.error());
   return loaded;
 }
@@ -132,6 +140,7 @@ KeyValue pair_of(const HostRecord& record) { return {keys::host(record.id), json
 KeyValue pair_of(const VmRecord& record) { return {keys::vm(record.spec.id), json::encode_text(record)}; }
 std::string encode_text_of(const ClusterRecord& record) { return json::encode_text(record); }
 std::string encode_text_of(const CommitMarker& marker) { return json::encode_text(marker); }
+std::string encode_text_of(const KeptRequest& record) { return json::encode_text(record); }
 std::string encode_text_of(const OutboxRecord& record) { return json::encode_text(record); }
 
 Result<CommitMarker> decode_marker(std::string_view text) {

@@ -9,6 +9,7 @@
 #include "base/fields.h"
 #include "base/result.h"
 #include "cluster/audit.h"
+#include "cluster/request_log.h"
 #include "cluster/store.h"
 #include "failover/action.h"
 #include "failover/step.h"
@@ -58,7 +59,8 @@ void fields(V& v, CommitMarker& x) {
 // All that a manager finds when it comes.
 struct Loaded {
   Records records;
-  bool fresh = false;  // there was no cluster record: a new database
+  std::vector<RequestLog::Known> requests;  // that are kept
+  bool fresh = false;                       // there was no cluster record: a new database
   CommitMarker marker;
   std::optional<Revision> marker_revision;  // nothing: never written
   Term term;                                // under kTermKey
@@ -74,6 +76,7 @@ KeyValue pair_of(const HostRecord& record);
 KeyValue pair_of(const VmRecord& record);
 std::string encode_text_of(const ClusterRecord& record);
 std::string encode_text_of(const CommitMarker& marker);
+std::string encode_text_of(const KeptRequest& record);
 std::string encode_text_of(const OutboxRecord& record);
 Result<CommitMarker> decode_marker(std::string_view text);
 Result<OutboxRecord> decode_outbox(std::string_view text);

@@ -67,6 +67,8 @@ enum class NoticeKind {
   failback_refused,
   out_of_band,
   evidence_contradicted,
+  access_alert,   // somebody was refused, or looked, more often than is usual
+  access_report,  // of the week
   test,
 };
 constexpr auto enum_names(NoticeKind) {
@@ -89,6 +91,8 @@ constexpr auto enum_names(NoticeKind) {
                     EnumName<N>{N::failback_refused, "failback_refused"},
                     EnumName<N>{N::out_of_band, "out_of_band"},
                     EnumName<N>{N::evidence_contradicted, "evidence_contradicted"},
+                    EnumName<N>{N::access_alert, "access_alert"},
+                    EnumName<N>{N::access_report, "access_report"},
                     EnumName<N>{N::test, "test"}};
 }
 

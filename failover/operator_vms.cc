@@ -264,7 +264,7 @@ void change_vm(Turn& turn, const ChangeVm& asked) {
   turn.state.vm_names[next.name] = asked.vm;
   vm->record.spec = next;
   if (asked.keep) vm->record.keep = *asked.keep;
-  turn.touch(*vm);
+  turn.settings_changed(*vm);
   turn.log(asked.asked, "change_vm", subject_of(asked.vm), Reason::requested, "",
            {{"name", next.name},
             {"memory_mib", std::to_string(next.memory_mib)},

@@ -196,6 +196,7 @@ struct VmRecord {
   std::optional<PlanId> failback;  // being carried home by this plan
   bool delivered = false;          // accepted by its tenant, who alone gets inside from then on
   bool keep = false;               // it can't be deleted before somebody takes this back
+  std::uint64_t settings = 0;      // grows with each change of spec, delivered and keep
   // Of volumes that each site has a copy of
   bool has_copies = false;                         // there are such, as its hosts said last
   Generation ran;                                  // the last that was seen running
@@ -220,6 +221,7 @@ void fields(V& v, VmRecord& x) {
   v.optional("failback", x.failback);
   v.optional("delivered", x.delivered);
   v.optional("keep", x.keep);
+  v.optional("settings", x.settings);
   v.optional("has_copies", x.has_copies);
   v.optional("ran", x.ran);
   v.optional("accounted", x.accounted);
@@ -383,6 +385,7 @@ struct ClusterRecord {
   std::uint64_t next_number = 1;  // of incidents, plans, actions
   bool recovering = false;   // the database was restored: nothing is started or fenced until all reported
   Duration longest_lapse{};  // largest manager_lapse that any predecessor granted
+  AccessWeek access_week{};
 };
 template <class V>
 void fields(V& v, ClusterRecord& x) {
@@ -393,6 +396,7 @@ void fields(V& v, ClusterRecord& x) {
   v("next_number", x.next_number);
   v("recovering", x.recovering);
   v("longest_lapse_ms", x.longest_lapse);
+  v.optional("access_week", x.access_week);
 }
 
 struct State {
@@ -405,11 +409,12 @@ struct State {
   std::map<PlanId, FailbackPlan> plans;
   Directory directory;  // people, tenants, open access sessions
   std::map<AccessId, Instant> access_ends;
-  std::map<std::string, std::string> channels;  // dead notice channels and why
-  std::vector<Instant> fences;                  // of the brake's window
-  std::vector<HostId> kept;                     // as the hosts were told last: see storage_servers.h
-  Instant started;                              // of this manager
-  Instant last_step;                            // to notice a stall of our own
+  std::map<std::string, AccessWatch> access_watches;  // by kind and person
+  std::map<std::string, std::string> channels;        // dead notice channels and why
+  std::vector<Instant> fences;                        // of the brake's window
+  std::vector<HostId> kept;                           // as the hosts were told last: see storage_servers.h
+  Instant started;                                    // of this manager
+  Instant last_step;                                  // to notice a stall of our own
   std::set<std::pair<Instant, HostId>>
       host_deadlines;  // indexes: next deadline of each host and VM, kept by step()
   std::set<std::pair<Instant, VmId>> vm_deadlines;

@@ -169,6 +169,14 @@ void recovery_field(V& v, std::set<std::tuple<int, std::string, VmId>>& x) {
 }
 
 template <class V>
+void fields(V& v, AccessWatch& x) {
+  v("since", x.since);
+  v("count", x.count);
+  set_field(v, "subjects", x.subjects);
+  v.optional("told", x.told);
+}
+
+template <class V>
 void fields(V& v, State& x) {
   v("cluster", x.cluster);
   v("manager", x.manager);
@@ -179,6 +187,7 @@ void fields(V& v, State& x) {
   v("plans", x.plans);
   v("directory", x.directory);
   v("access_ends", x.access_ends);
+  v.optional("access_watches", x.access_watches);
   v("channels", x.channels);
   v("fences", x.fences);
   v.optional("kept", x.kept);

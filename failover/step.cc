@@ -6,6 +6,7 @@
 #include "failover/access/people.h"
 #include "failover/access/quota.h"
 #include "failover/access/users.h"
+#include "failover/access/watch.h"
 #include "failover/drill.h"
 #include "failover/failback.h"
 #include "failover/fault_detector.h"
@@ -108,6 +109,22 @@ bool is_denied(Turn& turn, const Body& body) {
         why_denied(turn.state.directory, {body.asked.by, body.asked.token}, need.permission, need.scope);
     if (!why) return false;
     turn.refuse(body.asked, "access", need.subject, std::move(*why));
+    watch_refused(turn, body.asked.by, need.subject);
+    return true;
+  } else {
+    return false;
+  }
+}
+
+// Whoever decided by what they saw is asked to look again.
+template <class Body>
+bool is_outdated(Turn& turn, const Body& body) {
+  if constexpr (requires { body.asked.settings, body.vm; }) {
+    const Vm* vm = turn.find_vm(body.vm);
+    if (!body.asked.settings || !vm || vm->record.settings == *body.asked.settings) return false;
+    turn.refuse(body.asked, "access", subject_of(*vm),
+                {ErrorCode::changed, name_in_tenant(vm->record.spec) +
+                                         " has been changed since: look at it again, its ETag is another"});
     return true;
   } else {
     return false;
@@ -154,6 +171,7 @@ void on(Turn& turn, const Tick&) {
     if (Vm* vm = turn.find_vm(id)) vm_due(turn, *vm);
   digest_if_due(turn);
   expire_plans(turn);
+  watch_time(turn);
   expire_access(turn);
   expire_tokens(turn);
 }
@@ -163,7 +181,7 @@ void on(Turn& turn, const Tick&) {
 Outcome step(State state, const Event& event, Instant now, const Policy& policy) {
   Turn turn(state, policy, now, event.wall);
   const auto hear = [&turn](const auto& body) {
-    if (!is_denied(turn, body)) on(turn, body);
+    if (!is_denied(turn, body) && !is_outdated(turn, body)) on(turn, body);
   };
   std::visit(hear, event.body);
   drain_recovery(turn);

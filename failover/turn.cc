@@ -151,6 +151,11 @@ void Turn::set_may_run(Vm& vm, std::vector<Copy> may_run) {
   touch(vm);
 }
 
+void Turn::settings_changed(Vm& vm) {
+  ++vm.record.settings;
+  touch(vm);
+}
+
 void Turn::erase_vm(const VmId& id) {
   Vm& vm = *find_vm(id);
   forget_command(vm);

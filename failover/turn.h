@@ -45,6 +45,7 @@ class Turn {
   void set_phase(Vm& vm, VmPhase phase, Reason reason, std::string explanation);
   // The only way to change may_run; keeps vms_by_host and the hosts' committed memory.
   void set_may_run(Vm& vm, std::vector<Copy> may_run);
+  void settings_changed(Vm& vm);  // those that people see and set
   void erase_vm(const VmId& id);
 
   using Facts = std::map<std::string, std::string>;

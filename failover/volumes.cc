@@ -240,11 +240,11 @@ void volumes_changed(Turn& turn, Vm& vm, const wire::CommandReply& reply) {
   const auto* grow = std::get_if<wire::Grow>(&done->change);
   if (Disk* disk = grow && !reply.error ? disk_of(vm, *grow) : nullptr) {
     disk->size_mib = grow->size_mib;
-    turn.touch(vm);
+    turn.settings_changed(vm);
   }
   if (std::holds_alternative<wire::Deliver>(done->change) && !reply.error) {
     vm.record.delivered = true;
-    turn.touch(vm);
+    turn.settings_changed(vm);
   }
   turn.log(reply.error ? "change_failed" : "volumes_changed", vm, Reason::requested,
            reply.error ? reply.error->message : words_of(done->change));

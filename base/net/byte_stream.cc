@@ -49,6 +49,8 @@ ByteStream::~ByteStream() = default;
 
 ByteStream::executor_type ByteStream::get_executor() { return connection_->stream.get_executor(); }
 
+SSL& ByteStream::tls() { return *connection_->stream.native_handle(); }
+
 void ByteStream::accept(PeerRule rule, Finished finished) {
   handshake(Side::server, std::move(rule), std::move(finished));
 }

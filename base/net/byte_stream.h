@@ -48,6 +48,7 @@ class ByteStream {
   void close();
 
   const Peer& peer() const { return peer_; }
+  SSL& tls();
   // Something is there to be read, or the connection is gone. For an idle kept connection both mean that it
   // is over.
   bool has_input();

@@ -109,6 +109,8 @@ struct ServerOptions {
   std::uint16_t port = 0;  // 0: any free port
   TlsFiles tls;            // without a CA the server is public: it asks nobody for a certificate
   std::string admit_role;  // OU that a client's certificate must have; empty where the server is public
+  // Instead of tls.ca and admit_role. Whose card is revoked or over is cut off within seconds.
+  std::optional<CardRules> cards{};
   HttpLimits http;
   // By path, such as "/host-session"; or by what paths begin with, such as "/v1/consoles/".
   std::map<std::string, WebSocketPath> websockets;

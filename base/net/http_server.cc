@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "base/log.h"
+#include "base/net/cards.h"
 #include "base/net/http.h"
 #include "base/net/http_body.h"
 #include "base/net/http_words.h"
@@ -22,6 +23,7 @@ namespace http = boost::beast::http;
 constexpr Duration kHandshakeTime = 5s;  // strangers shall not hold a connection's place for long
 constexpr Duration kClosingTime = 2s;
 constexpr Duration kAcceptPause = 100ms;
+constexpr Duration kCardPeriod = 2s;  // between looks at whose card is still good
 constexpr std::size_t kLongestTarget = 8 * 1024;
 
 // Of what never reaches a handler, or gets no answer from it.
@@ -51,15 +53,25 @@ class LogBudget {
   int left_ = kLines;
 };
 
+// An open connection: how it is ended, and by what card it is there, if by one.
+struct Live {
+  std::function<void(const std::string& why)> end;  // holds the connection too
+  PeerChain card{};
+};
+
 // What connections need of their server. On the loop's thread, but for `loop`.
 struct Shared {
   ServerOptions options;
   HttpHandler handler;
   std::shared_ptr<asio::ssl::context> tls;
+  std::unique_ptr<CardTrust> cards;  // then its context counts, not `tls`
   std::shared_ptr<Loop> loop = std::make_shared<Loop>();
-  std::map<std::uint64_t, std::function<void()>> live;  // closes the connection; holds it too
-  std::map<std::string, std::size_t> of_address;        // how many of them; kept where that is bounded
+  std::map<std::uint64_t, Live> live;
+  std::map<std::string, std::size_t> of_address;  // how many of them; kept where that is bounded
   LogBudget log_budget;
+
+  std::shared_ptr<asio::ssl::context> context() const { return cards ? cards->context() : tls; }
+  PeerRule rule() const { return {options.admit_role, "", options.cards ? options.cards->policy : ""}; }
 
   void forget(std::uint64_t id, const std::string& address) {
     live.erase(id);
@@ -80,7 +92,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
       : shared_(shared),
         id_(id),
         address_(std::move(address)),
-        stream_(std::make_unique<ByteStream>(std::move(socket), *shared.tls)),
+        stream_(std::make_unique<ByteStream>(std::move(socket), *shared.context())),
         buffer_(shared.options.http.header_bytes + 64 * 1024),
         deadline_(stream_->get_executor()) {}
 
@@ -122,7 +134,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 void Connection::start() {
   const auto self = shared_from_this();
   deadline_.set(std::min(kHandshakeTime, limits().request_time), [self] { self->abort(); });
-  stream_->accept({shared_.options.admit_role, ""}, [self](error_code error) { self->on_handshake(error); });
+  stream_->accept(shared_.rule(), [self](error_code error) { self->on_handshake(error); });
 }
 
 void Connection::abort() {
@@ -134,7 +146,10 @@ void Connection::abort() {
 
 void Connection::on_handshake(error_code error) {
   if (gone_) return;
-  if (!error) return await_request(limits().request_time);
+  if (!error) {
+    if (shared_.cards) shared_.live[id_].card = chain_of(stream_->tls());
+    return await_request(limits().request_time);
+  }
   shared_.refuse(stream_->peer().address, stream_->why(error));
   drain();
 }
@@ -215,7 +230,7 @@ bool Connection::upgrade() {
       std::make_shared<WebSocketSession>(shared.loop, std::move(stream_), path->limits, std::move(*events),
                                          [&shared, id, address = address_] { shared.forget(id, address); });
   const auto request = parser_->release();
-  shared.live[id] = [session] { session->abort("the server stops"); };
+  shared.live[id].end = [session](const std::string& why) { session->abort(why); };
   session->accept(request, kHandshakeTime);
   return true;
 }
@@ -259,7 +274,7 @@ void Connection::hand_over(HttpResponse response) {
   const std::uint64_t id = id_;
   const auto body = std::make_shared<BodySession>(
       shared.loop, std::move(stream_), [&shared, id, address = address_] { shared.forget(id, address); });
-  shared.live[id] = [body] { body->abort(); };
+  shared.live[id].end = [body](const std::string&) { body->abort(); };
   body->begin(std::move(response));
 }
 
@@ -294,7 +309,7 @@ void Connection::drain() {
 class TlsServer final : public Server {
  public:
   TlsServer(ServerOptions options, HttpHandler handler)
-      : acceptor_(shared_.loop->io()), pause_(acceptor_.get_executor()) {
+      : acceptor_(shared_.loop->io()), pause_(acceptor_.get_executor()), recheck_(acceptor_.get_executor()) {
     shared_.options = std::move(options);
     shared_.handler = std::move(handler);
   }
@@ -303,11 +318,7 @@ class TlsServer final : public Server {
   }
 
   Status open() {
-    if (shared_.options.tls.ca.empty() != shared_.options.admit_role.empty())
-      return failure(ErrorCode::invalid, "a server admits a role by certificates of a CA, or it is public");
-    auto tls = make_tls_context(shared_.options.tls, Side::server);
-    if (!tls) return failure(tls.error());
-    shared_.tls = *tls;
+    if (const Status loaded = load_certificates(); !loaded) return loaded;
     error_code error;
     const auto address = asio::ip::make_address(shared_.options.address, error);
     if (error)
@@ -323,6 +334,7 @@ class TlsServer final : public Server {
                                                  "; does the address exist here, and is the port free?");
     port_ = acceptor_.local_endpoint(error).port();
     accept();
+    if (shared_.cards) recheck_cards();
     shared_.loop->start();
     return {};
   }
@@ -330,6 +342,22 @@ class TlsServer final : public Server {
   std::uint16_t port() const override { return port_; }
 
  private:
+  Status load_certificates() {
+    const ServerOptions& options = shared_.options;
+    if (options.cards) {
+      auto cards = CardTrust::load(options.tls, *options.cards);
+      if (!cards) return failure(cards.error());
+      shared_.cards = *std::move(cards);
+      return {};
+    }
+    if (options.tls.ca.empty() != options.admit_role.empty())
+      return failure(ErrorCode::invalid, "a server admits a role by certificates of a CA, or it is public");
+    auto tls = make_tls_context(options.tls, Side::server);
+    if (!tls) return failure(tls.error());
+    shared_.tls = *tls;
+    return {};
+  }
+
   void accept() {
     acceptor_.async_accept([this](error_code error, tcp::socket socket) {
       if (!acceptor_.is_open()) return;
@@ -352,6 +380,8 @@ class TlsServer final : public Server {
     const tcp::endpoint from = socket.remote_endpoint(ignored);
     if (shared_.live.size() >= limits.connections)
       return shared_.refuse(to_text(from), "too many connections");
+    if (shared_.cards && !shared_.cards->admits(from.address()))
+      return shared_.refuse(to_text(from), "not from a network of the administration");
     const std::string address = network_of(from.address().to_string());
     if (limits.connections_per_address > 0) {
       std::size_t& count = shared_.of_address[address];
@@ -361,23 +391,39 @@ class TlsServer final : public Server {
     }
     const std::uint64_t id = ++last_id_;
     const auto connection = std::make_shared<Connection>(shared_, id, address, std::move(socket));
-    shared_.live[id] = [connection] { connection->abort(); };
+    shared_.live[id].end = [connection](const std::string&) { connection->abort(); };
     connection->start();
+  }
+
+  static void end(Live live, const std::string& why) { live.end(why); }  // a copy: it erases itself
+
+  void recheck_cards() {
+    recheck_.set(kCardPeriod, [this] {
+      recheck_cards();
+      shared_.cards->refresh();
+      std::vector<std::pair<Live, std::string>> over;
+      for (const auto& [id, live] : shared_.live)
+        if (const std::string why = live.card ? shared_.cards->why_not(live.card) : ""; !why.empty())
+          over.emplace_back(live, why);
+      for (const auto& [live, why] : over) {
+        shared_.refuse("an open connection", why);
+        end(live, why);
+      }
+    });
   }
 
   void stop() {
     error_code ignored;
     acceptor_.close(ignored);
     pause_.cancel();
-    while (!shared_.live.empty()) {
-      const auto close = shared_.live.begin()->second;  // a copy: it erases itself
-      close();
-    }
+    recheck_.cancel();
+    while (!shared_.live.empty()) end(shared_.live.begin()->second, "the server stops");
   }
 
   Shared shared_;
   tcp::acceptor acceptor_;
   asio::steady_timer pause_;
+  Deadline recheck_;
   std::uint64_t last_id_ = 0;
   std::uint16_t port_ = 0;
 };

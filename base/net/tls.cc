@@ -5,7 +5,8 @@
 
 #include <boost/asio/ssl/error.hpp>
 
-#include "base/net/tls_context.h"
+#include "base/net/cards.h"
+#include "base/net/token_key.h"
 
 namespace bascule::net {
 namespace {
@@ -85,6 +86,10 @@ Result<std::shared_ptr<asio::ssl::context>> make_tls_context(const TlsFiles& fil
   result->set_verify_mode(is_public ? asio::ssl::verify_none : demands, error);
   if (error) return unusable("CA file", files.ca, error);
   if (side == Side::client && files.certificate.empty()) return result;
+  if (is_token_uri(files.key)) {
+    if (const Status used = use_token(*result->native_handle(), files); !used) return failure(used.error());
+    return result;
+  }
   result->use_certificate_chain_file(files.certificate, error);
   if (error) return unusable("certificate file", files.certificate, error);
   result->use_private_key_file(files.key, context::pem, error);
@@ -105,7 +110,10 @@ Peer read_peer(const X509& certificate) {
 
 bool admit(bool chain_is_good, X509_STORE_CTX& context, const PeerRule& rule, std::string& why) {
   X509* certificate = X509_STORE_CTX_get_current_cert(&context);
+  if (!chain_is_good && is_about_anchor(context)) return true;
   if (!chain_is_good || certificate == nullptr) {
+    if (certificate == nullptr)
+      certificate = X509_STORE_CTX_get0_cert(&context);  // it is the whole chain's fault
     why = (certificate == nullptr ? std::string("certificate") : subject_words(*certificate)) + ": " +
           X509_verify_cert_error_string(X509_STORE_CTX_get_error(&context));
     return false;
@@ -118,7 +126,13 @@ bool admit(bool chain_is_good, X509_STORE_CTX& context, const PeerRule& rule, st
     why = subject_words(*certificate) + ": its role isn't the expected OU=" + rule.role;
     return false;
   }
-  if (!rule.role.empty() && peer.name.empty()) {
+  if (!rule.policy.empty() && !carries_policy(*certificate, rule.policy)) {
+    X509_STORE_CTX_set_error(&context, X509_V_ERR_NO_EXPLICIT_POLICY);
+    why = subject_words(*certificate) + ": it wasn't issued under the policy " + rule.policy +
+          ", which says that its key is in a card";
+    return false;
+  }
+  if (!(rule.role.empty() && rule.policy.empty()) && peer.name.empty()) {
     X509_STORE_CTX_set_error(&context, X509_V_ERR_CERT_REJECTED);
     why = subject_words(*certificate) + ": it must have exactly one CN";
     return false;
@@ -153,6 +167,8 @@ std::string describe_tls_error(const error_code& error) {
       return "the other end says that our certificate has expired";
     case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
       return "the other end says that our certificate is of a CA unknown to it";
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
+      return "the other end says that our certificate was revoked";
     case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
       return "the other end says that our certificate's role (OU) isn't admitted there";
     default:

@@ -19,10 +19,11 @@ enum class Side { server, client };
 // resumption (it would skip the check of dates and roles).
 Result<std::shared_ptr<asio::ssl::context>> make_tls_context(const TlsFiles& files, Side side);
 
-// What a certificate that chains to our CA must also say.
+// What a certificate that chains to our CA must also say. Whose role or policy matters has exactly one CN.
 struct PeerRule {
-  std::string role;  // OU; empty: any, and then the CN doesn't matter either
-  std::string host;  // address or name that a subjectAltName must hold; empty: any
+  std::string role;      // OU; empty: any
+  std::string host;      // address or name that a subjectAltName must hold; empty: any
+  std::string policy{};  // OID of the policy under which it was issued; empty: any
 };
 
 // Name, role and serial; the address stays empty.

@@ -4,6 +4,7 @@
 #include <array>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -149,6 +150,31 @@ void fields(V& v, AccessSession& x) {
   v("began", x.began);
   v("ends", x.ends);
 }
+
+// What there was of access in a week: for the report of Monday.
+struct AccessWeek {
+  std::int64_t number = 0;                        // of the week, since 1970; 0: none yet
+  std::map<std::string, std::uint32_t> sessions;  // by "alice for acme, maintenance"
+  std::map<std::string, std::uint32_t> reasons;   // as given, but for case and spaces
+  std::uint32_t refused = 0;
+  std::uint32_t alerts = 0;
+};
+template <class V>
+void fields(V& v, AccessWeek& x) {
+  v("number", x.number);
+  v.optional("sessions", x.sessions);
+  v.optional("reasons", x.reasons);
+  v.optional("refused", x.refused);
+  v.optional("alerts", x.alerts);
+}
+
+// How often one person was refused, or what they looked at, within some minutes.
+struct AccessWatch {
+  Instant since;
+  std::uint32_t count = 0;
+  std::set<std::string> subjects;
+  std::optional<Instant> told;  // that it was out of the ordinary
+};
 
 struct Directory {
   std::map<OperatorId, std::vector<StaffRole>> staff;  // as configured: named accounts only

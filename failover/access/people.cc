@@ -6,6 +6,7 @@
 
 #include "base/tenant_network.h"
 #include "failover/access/authorize.h"
+#include "failover/access/watch.h"
 
 namespace bascule {
 namespace {
@@ -93,6 +94,7 @@ void open_access(Turn& turn, const OpenAccess& asked) {
   access.ends = {turn.wall.unix_ms + length.count()};
   turn.state.access_ends[access.id] = turn.now + asked.length;
   turn.log(asked.asked, "open_access", subject_of(access), Reason::requested, "", facts_of(access));
+  watch_opened(turn, access);
   turn.answer(asked.asked.request, access.id.value);
   turn.touch(access);
   turn.state.directory.access.emplace(access.id, std::move(access));
@@ -115,6 +117,8 @@ void note_access(Turn& turn, const NoteAccess& asked) {
   turn.log(asked.asked, asked.refused.empty() ? "look_at" : "refuse_access", asked.subject, Reason::requested,
            asked.refused, std::move(facts));
   turn.answer(asked.asked.request, asked.subject);
+  if (!asked.refused.empty()) return watch_refused(turn, asked.asked.by, asked.what);
+  watch_look(turn, asked.asked.by, asked.subject);
 }
 
 void expire_access(Turn& turn) {

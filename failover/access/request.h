@@ -1,6 +1,7 @@
 // What is asked by people and about people: the requests of access/people.h and access/users.h.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,7 +17,9 @@ struct Asked {
   RequestId request;
   OperatorId by;
   std::string reason;
-  TokenId token{};  // that let a tenant's user in; empty: one of the provider's staff
+  TokenId token{};       // that let a tenant's user in; empty: one of the provider's staff
+  std::string digest{};  // SHA-256 of all that was asked, where the outcome is kept: cluster/request_log.h
+  std::optional<std::uint64_t> settings{};  // VmRecord::settings of the machine as the asker last saw it
 };
 template <class V>
 void fields(V& v, Asked& x) {
@@ -24,6 +27,8 @@ void fields(V& v, Asked& x) {
   v("by", x.by);
   v("reason", x.reason);
   v.optional("token", x.token);
+  v.optional("digest", x.digest);
+  v.optional("settings", x.settings);
 }
 
 // ---- Tenants, and the provider's people at work for them ----

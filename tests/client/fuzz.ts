@@ -19,8 +19,14 @@ const ELSEWHERE: Record<string, string> = {
 };
 const ROLES: Role[] = ["operator", "viewer", "auditor", "scratch"];
 
+interface Told {
+  operationId: string;
+  parameters?: { name: string; in: string }[];
+  requestBody?: unknown;
+  responses: Record<string, unknown>;
+}
 interface Description {
-  paths: Record<string, Record<string, { operationId: string; requestBody?: unknown; responses: Record<string, unknown> }>>;
+  paths: Record<string, Record<string, Told>>;
   components: { schemas: Record<string, Schema> };
 }
 
@@ -34,6 +40,7 @@ const operations: Operation[] = Object.entries(description.paths).flatMap(([path
     path,
     body: (told.requestBody as { content?: Record<string, { schema: Schema }> })?.content?.["application/json"]?.schema,
     statuses: Object.keys(told.responses),
+    conditions: (told.parameters ?? []).filter((each) => each.in === "header").map((each) => each.name),
   })),
 );
 

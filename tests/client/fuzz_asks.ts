@@ -9,6 +9,7 @@ export interface Operation {
   path: string; // "/v1/vms/{id}"
   body?: Schema;
   statuses: string[];
+  conditions: string[]; // the names of its headers
 }
 // As much of JSON Schema as the API's description uses.
 export interface Schema {
@@ -31,6 +32,7 @@ export interface Dice {
   whose: number; // 0 to 99: one's own things, another's, or none's
   token: number; // 0 to 99: one's own, none, a forged one
   prefer: boolean;
+  condition: number; // 0 to 39: of the headers that a change takes
   text: string;
   noise: unknown;
   by_schema: unknown;
@@ -72,6 +74,7 @@ export function dice_of(operations: Operation[], find: (ref: string) => Schema):
       whose: fc.nat(99),
       token: fc.nat(99),
       prefer: fc.boolean(),
+      condition: fc.nat(39),
       text: fc.oneof(fc.string({ maxLength: 300 }), fc.fullUnicodeString({ maxLength: 60 })),
       noise: fc.jsonValue({ maxDepth: 3 }),
       by_schema: operation.body ? by_schema(operation.body, find) : fc.constant(undefined),
@@ -163,6 +166,20 @@ export function asker(dice: Dice, people: Person[]): Person {
   return fitting[dice.who % fitting.length] as Person;
 }
 
+// Few keys, so that some stand for another request already.
+function conditions_of(dice: Dice): Record<string, string> {
+  const conditions: Record<string, string>[] = [
+    { "idempotency-key": "two words" },
+    { "idempotency-key": `k${dice.number % 20}` },
+    { "idempotency-key": `"k${dice.number % 20}"` },
+    { "if-match": '"1000000000"' },
+    { "if-match": "*" },
+    { "if-match": '"0"' },
+    { "if-match": "0" },
+  ];
+  return conditions[dice.condition] ?? {};
+}
+
 export function ask_of(dice: Dice, person: Person, other: Person): Asked {
   const machine = `${person.tenant}-m${dice.number % 4}`;
   const foreign = `${other.tenant}/${other.tenant}-m${dice.number % 6}`;
@@ -170,6 +187,7 @@ export function ask_of(dice: Dice, person: Person, other: Person): Asked {
     thing(dice, person, other, machine, encodeURIComponent(foreign), name),
   );
   const asked: Asked = { method: dice.operation.method, path, token: person.token, prefer: dice.operation.name === "stop_vm" ? dice.number % 8 > 0 : dice.prefer };
+  if (dice.operation.conditions.includes("Idempotency-Key")) asked.conditions = conditions_of(dice);
   if (dice.token >= 90 && dice.token < 97 && person.watch_token) asked.token = person.watch_token;
   if (dice.token >= 97) asked.token = dice.token === 97 ? "bst_forged" : "";
   if (dice.operation.body) {

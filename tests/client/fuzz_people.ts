@@ -18,6 +18,7 @@ export interface Asked {
   body?: string;
   token?: string;
   prefer?: boolean;
+  conditions?: Record<string, string>; // more headers
 }
 
 export interface Disk {
@@ -48,7 +49,7 @@ export class Person {
   }
 
   async ask(asked: Asked): Promise<Reply> {
-    const headers: Record<string, string> = {};
+    const headers: Record<string, string> = { ...asked.conditions };
     if (asked.body !== undefined) headers["content-type"] = "application/json";
     if (asked.token) headers["authorization"] = `Bearer ${asked.token}`;
     if (asked.prefer) headers["prefer"] = "respond-async";

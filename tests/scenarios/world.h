@@ -30,6 +30,7 @@ class World {
   std::vector<Notify> notices;
   std::map<std::string, Answer> answers;
   bool manager_runs = true;
+  std::int64_t later_ms = 0;      // by which the wall clock was set forward
   int lease_answers_lost = 0;     // of those to come
   bool mirrored = false;          // each site has a copy of all volumes
   std::set<SiteId> storage_down;  // sites whose copies can't be reached
@@ -399,7 +400,7 @@ class World {
     return std::nullopt;
   }
   WallTime wall() const {
-    return {1'764'000'000'000 +
+    return {1'764'000'000'000 + later_ms +
             std::chrono::duration_cast<std::chrono::milliseconds>(now.since_start).count()};
   }
 
@@ -481,11 +482,10 @@ class World {
   }
   void act(const Answer& answer) {
     answers[answer.request.value] = answer;
-    std::string line = "answer " + answer.request.value;
-    line += answer.error ? fmt::format(" {}: {}", name_of(answer.error->code), answer.error->message) : " ok";
-    say(line);
+    const auto& error = answer.error;
+    say("answer " + answer.request.value +
+        (error ? fmt::format(" {}: {}", name_of(error->code), error->message) : " ok"));
   }
-
   Instant began_;
   std::map<VmId, SiteId> newest_;            // where the newest copy of each VM's volumes is
   std::set<std::pair<VmId, SiteId>> stale_;  // copies that another site took over from without them

@@ -21,7 +21,7 @@ inline constexpr const char* kPassword = "correct horse battery";
 
 class Office {
  public:
-  Office() : api_(services()) {
+  Office() : api_(std::make_unique<Api>(services())) {
     put(EventBody(CreateTenant{{RequestId("r0"), OperatorId("alice"), ""}, TenantId("acme")}));
     put(EventBody(CreateTenant{{RequestId("r1"), OperatorId("alice"), ""}, TenantId("other")}));
   }
@@ -43,6 +43,7 @@ class Office {
     request.content_type = body.empty() ? "" : "application/json";
     request.peer.name = operator_name;
     request.headers["x-source"] = source;
+    request.headers.insert(headers.begin(), headers.end());
     if (!token.empty()) request.headers["authorization"] = "Bearer " + token;
     struct Arrival {
       std::mutex mutex;
@@ -50,7 +51,7 @@ class Office {
       std::optional<net::HttpResponse> response;
     };
     const auto arrival = std::make_shared<Arrival>();
-    api_.handle(
+    api_->handle(
         request,
         [arrival](net::HttpResponse response) {
           const std::lock_guard lock(arrival->mutex);
@@ -103,14 +104,22 @@ class Office {
     return audit_;
   }
 
+  // As a manager that begins anew: only what is stored is known.
+  void restart() {
+    log_ = RequestLog({});
+    api_ = std::make_unique<Api>(services());
+  }
+
   std::string source = "203.0.113.7";
+  std::map<std::string, std::string> headers;  // of each request
 
  private:
   std::vector<Answer> take(EventBody body) {
     const std::lock_guard lock(mutex_);
     const WallTime wall = SystemClock().wall();
-    Outcome outcome =
-        step(std::move(snapshot_.state), {std::move(body), wall}, SystemClock().now(), snapshot_.policy);
+    const Event event{std::move(body), wall};
+    Outcome outcome = step(std::move(snapshot_.state), event, SystemClock().now(), snapshot_.policy);
+    log_.note(event, outcome.actions, kept_);
     snapshot_.state = std::move(outcome.next);
     audit_.insert(audit_.end(), outcome.audit.begin(), outcome.audit.end());
     snapshot_.audit_number = audit_.size();
@@ -129,12 +138,18 @@ class Office {
     made.submit = [this](EventBody body, const std::function<void(const Answer&)>& reply) {
       for (const Answer& answer : take(std::move(body))) reply(answer);
     };
+    made.request = [this](const RequestId& id) -> Result<std::optional<KeptRequest>> {
+      const std::lock_guard lock(mutex_);
+      const auto found = kept_.find("request/" + id.value);
+      return found == kept_.end() ? std::optional<KeptRequest>() : found->second;
+    };
     made.audit = [this](std::uint64_t after, std::size_t limit) -> Result<std::vector<AuditEntry>> {
       const std::lock_guard lock(mutex_);
       std::vector<AuditEntry> page;
       for (std::size_t i = after; i < audit_.size() && page.size() < limit; ++i) {
         AuditEntry entry;
         entry.number = i + 1;
+        entry.at = SystemClock().wall();
         entry.record = audit_[i];
         page.push_back(entry);
       }
@@ -146,7 +161,9 @@ class Office {
   mutable std::mutex mutex_;
   Snapshot snapshot_ = example_snapshot();
   std::vector<AuditRecord> audit_;
-  Api api_;
+  RequestLog log_{{}};
+  std::map<std::string, KeptRequest> kept_;
+  std::unique_ptr<Api> api_;
 };
 
 }  // namespace bascule::api

@@ -55,7 +55,7 @@ struct Desk {
 
   int run(const std::vector<std::string>& arguments) {
     Session session(out, err, in, terminal,
-                    [this](const Globals&) -> Outcome<std::unique_ptr<net::HttpClient>> {
+                    [this](const Globals&, const AskSecret&) -> Outcome<std::unique_ptr<net::HttpClient>> {
                       return std::make_unique<FakeClient>(script);
                     });
     return bascule::cli::run(arguments, session);

@@ -165,7 +165,7 @@ wire::VolumeSeen a_volume() {
 std::vector<EventBody> one_of_each() {
   const Copy paris = copy_of("paris-1");
   const Status refused = failure(ErrorCode::timeout, "no answer");
-  const Asked asked{RequestId("r1"), OperatorId("alice"), "because", TokenId("t1")};
+  const Asked asked{RequestId("r1"), OperatorId("alice"), "because", TokenId("t1"), "digest", 7};
   const VmId vm = std::get<CreateVm>(create_vm("web-1")).spec.id;
   wire::DomainReport domain{vm, Generation(3), wire::DomainState::paused, "why"};
   wire::Hello greeting = std::get<HostHello>(hello("paris-1")).hello;

@@ -1,0 +1,43 @@
+#include "base/net/crl.h"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+
+namespace bascule::net {
+namespace {
+
+struct FreeBio {
+  void operator()(BIO* bio) const { BIO_free(bio); }
+};
+
+tl::unexpected<Error> no_crl() {
+  return failure(ErrorCode::invalid, "is no certificate revocation list, in PEM or DER");
+}
+
+Result<std::vector<Crl>> parse_pem(const std::string& bytes) {
+  const std::unique_ptr<BIO, FreeBio> input(BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size())));
+  std::vector<Crl> crls;
+  while (Crl crl{PEM_read_bio_X509_CRL(input.get(), nullptr, nullptr, nullptr)})
+    crls.push_back(std::move(crl));
+  const bool at_the_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+  ERR_clear_error();
+  if (!at_the_end || crls.empty()) return no_crl();
+  return crls;
+}
+
+}  // namespace
+
+Result<std::vector<Crl>> parse_crls(const std::string& bytes) {
+  if (bytes.find("-----BEGIN") != std::string::npos) return parse_pem(bytes);
+  const auto* at = reinterpret_cast<const unsigned char*>(bytes.data());
+  const auto* const end = at + bytes.size();
+  Crl crl{d2i_X509_CRL(nullptr, &at, static_cast<long>(bytes.size()))};
+  ERR_clear_error();
+  if (!crl || at != end) return no_crl();
+  std::vector<Crl> crls;
+  crls.push_back(std::move(crl));
+  return crls;
+}
+
+}  // namespace bascule::net
