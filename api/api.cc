@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/sha256.h"
 #include "failover/access/needs.h"
+#include "failover/operator.h"
 
 namespace bascule::api {
 namespace {
@@ -263,7 +264,7 @@ void Api::answer_when_ended(const std::shared_ptr<const Call>& call,
   const bool may_wait = (place || call->tenant.empty()) && !prefers_async(*call);
   const bool timed = timers_.post(may_wait ? options_.answer_time : 0s, [this, call, place] {
     if (place) place->release();
-    const auto operation = operations_.find(call->id);
+    const auto operation = operation_for(*call, call->id);
     if (operation) call->answer(202, json::encode_text(*operation));
   });
   if (!timed) log(LogLevel::warning, "api", "timers_full", {{"request", call->id}});
@@ -277,10 +278,19 @@ void Api::submit(Call call, EventBody event, std::function<void(const Call&, con
   });
 }
 
+std::optional<OperationView> Api::operation_for(const Call& call, const RequestId& operation) const {
+  auto view = operations_.find(operation);
+  if (!view || (!call.tenant.empty() && view->by != call.by)) return std::nullopt;
+  if (view->state != OperationState::running) return view;
+  const SnapshotPointer snapshot = services_.snapshot();
+  const Vm* vm = vm_of_operation(snapshot->state, operation);
+  if (vm && may_see(snapshot->state, call.who(), *vm)) view->progress = vm->record.explanation;
+  return view;
+}
+
 void Api::show_operation(Call call, const RequestId& operation, Duration wait) {
-  const auto shown = operations_.find(operation);
-  const bool hidden = shown && !call.tenant.empty() && shown->by != call.by;
-  if (!shown || hidden)
+  const auto shown = operation_for(call, operation);
+  if (!shown)
     return call.refuse(ErrorCode::not_found,
                        "no operation " + operation.value +
                            " is remembered: it is old, or the manager was restarted; the audit knows");
@@ -298,8 +308,8 @@ void Api::show_operation(Call call, const RequestId& operation, Duration wait) {
     shared->answer(200, json::encode_text(view));
   };
   // The reply ignores whichever of the two comes second.
-  const bool timed = timers_.post(wait, [this, operation, answer] {
-    if (const auto now = operations_.find(operation)) answer(*now);
+  const bool timed = timers_.post(wait, [this, shared, operation, answer] {
+    if (const auto now = operation_for(*shared, operation)) answer(*now);
   });
   if (!timed || !operations_.wait(operation, answer)) answer(*shown);
 }

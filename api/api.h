@@ -65,6 +65,8 @@ struct Services {
   std::function<Metrics::Series(const VmId& vm)> guest_metrics;
   std::function<Metrics::Series(const HostId& host)> host_metrics;
   std::string audit_key;          // public, PEM
+  std::string join_address;       // where hosts join, "198.18.0.2:7449"; empty: there is no authority
+  std::string fingerprint;        // SHA-256 of the manager's certificate, hexadecimal
   std::size_t notice_routes = 0;  // of mail and SMS in manager.toml
 };
 // Of the production parts, which must outlive the services.
@@ -128,6 +130,8 @@ class Api {
   void change(Call call, const std::string& what, EventBody event);
   // Answers the call with the operation: when it ends, or as it stands after `wait`.
   void show_operation(Call call, const RequestId& operation, Duration wait);
+  // The operation with what it waits for, if it is known and the call's to see.
+  std::optional<OperationView> operation_for(const Call& call, const RequestId& operation) const;
   // Runs `job` on the reading worker; refuses the call when too many wait.
   void read_later(const Call& call, std::function<void()> job);
   // The same for those who follow events: they are many, and each answer is soon made.

@@ -1,11 +1,14 @@
 // Reading a request's body and numbers of its query. For .cc files of endpoints: brings json.hpp along.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "api/api.h"
+#include "api/views.h"
 #include "base/json.h"
 #include "base/schema.h"
 
@@ -56,6 +59,35 @@ inline std::optional<std::uint64_t> number_of(const Call& call, const std::strin
   const std::string problem = "must be a whole number from 0 to " + std::to_string(most);
   call.refuse(ErrorCode::invalid, name + ": " + problem, {{name, problem}});
   return std::nullopt;
+}
+
+// Lists come in pages.
+inline constexpr std::uint64_t kPage = 100;            // for tenants, unless told
+inline constexpr std::uint64_t kMostListed = 100'000;  // as many as there can be
+inline std::vector<Description::Query> page_queries() {
+  return {{"limit", "how many at most", true}, {"after", "begin after this: `next` of the page before"}};
+}
+// Nothing, and the call is refused, when it isn't a number.
+inline std::optional<std::uint64_t> page_limit(const Call& call) {
+  return number_of(call, "limit", call.tenant.empty() ? kMostListed : kPage, kMostListed);
+}
+// Answers with the page of `all` that was asked for, in the order of their keys.
+template <class T, class Key>
+void answer_page(const Call& call, std::vector<T> all, Key key) {
+  const auto limit = page_limit(call);
+  if (!limit) return;
+  std::sort(all.begin(), all.end(), [&](const T& a, const T& b) { return key(a) < key(b); });
+  const auto after = call.query.find("after");
+  List<T> page;
+  for (T& item : all) {
+    if (after != call.query.end() && key(item) <= after->second) continue;
+    if (page.items.size() == *limit) {
+      if (!page.items.empty()) page.next = key(page.items.back());
+      break;
+    }
+    page.items.push_back(std::move(item));
+  }
+  call.answer(200, json::encode_text(page));
 }
 
 // The shapes of bodies, for a route's description.

@@ -2,6 +2,7 @@
 #include "api/body.h"
 #include "api/represent.h"
 #include "api/routes.h"
+#include "base/sha256.h"
 
 namespace bascule::api {
 namespace {
@@ -72,6 +73,56 @@ void power_host(Api& api, Call call) {
   api.change(std::move(call), body->on ? "power_on_host" : "power_off_host", std::move(event));
 }
 
+struct HostInvitationView {
+  HostId host;
+  std::string invitation;   // shown this once
+  std::string manager;      // where the host joins
+  std::string fingerprint;  // of the manager's certificate
+  WallTime until;
+};
+template <class V>
+void fields(V& v, HostInvitationView& x) {
+  v("host", x.host);
+  v("invitation", x.invitation);
+  v("manager", x.manager);
+  v("fingerprint", x.fingerprint);
+  v("until", x.until);
+}
+
+void invite_host(Api& api, Call call) {
+  const SnapshotPointer snapshot = api.snapshot();
+  const Host* host = host_of(call, *snapshot);
+  if (!host) return;
+  const auto body = body_of<ReasonBody>(call);
+  if (!body || !accept_reason(call, body->reason, false)) return;
+  if (api.services().join_address.empty())
+    return call.refuse(
+        ErrorCode::conflict,
+        "this manager gives no certificates: manager.toml has no [authority]; docs/install.md says how "
+        "to make them by hand");
+  const Secret secret = api.new_secret();
+  const HostId id = host->record.id;
+  InviteHost event{call.asked(body->reason), id, sha256_hex(secret.reveal())};
+  api.submit(std::move(call), std::move(event), [&api, id, secret](const Call& done, const Answer&) {
+    const SnapshotPointer after = api.snapshot();
+    const auto& invitation = after->state.hosts.at(id).record.invitation;
+    const WallTime until = invitation ? invitation->until : WallTime();
+    const Services& services = api.services();
+    done.answer(201, json::encode_text(HostInvitationView{id, secret.reveal(), services.join_address,
+                                                          services.fingerprint, until}));
+  });
+}
+
+void expel_host(Api& api, Call call) {
+  const SnapshotPointer snapshot = api.snapshot();
+  const Host* host = host_of(call, *snapshot);
+  if (!host) return;
+  const auto body = body_of<ReasonBody>(call);
+  if (!body || !accept_reason(call, body->reason, true)) return;
+  ExpelHost event{call.asked(body->reason), host->record.id};
+  api.change(std::move(call), "expel_host", std::move(event));
+}
+
 void drill_host(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
   const Host* host = host_of(call, *snapshot);
@@ -108,6 +159,8 @@ std::vector<Route> host_routes() {
           {"GET", "/v1/hosts/{id}", for_staff(P::see_fleet), Reach::fleet, show_host},
           {"POST", "/v1/hosts/{id}/clear", for_staff(P::operate_hosts), Reach::fleet, clear_host},
           {"POST", "/v1/hosts/{id}/power", for_staff(P::operate_hosts), Reach::fleet, power_host},
+          {"POST", "/v1/hosts/{id}/invitation", for_staff(P::operate_hosts), Reach::fleet, invite_host},
+          {"POST", "/v1/hosts/{id}/expel", for_staff(P::operate_hosts), Reach::fleet, expel_host},
           {"POST", "/v1/hosts/{id}/drill", for_staff(P::operate_hosts), Reach::fleet, drill_host},
           {"POST", "/v1/hosts/{id}/attest-down", for_staff(P::operate_hosts), Reach::fleet, attest_down}};
 }

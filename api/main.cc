@@ -5,9 +5,12 @@
 #include <cstdio>
 
 #include "api/api.h"
+#include "api/join.h"
 #include "api/manager_config.h"
 #include "api/replay.h"
+#include "base/certificates.h"
 #include "base/daemon_arguments.h"
+#include "base/durable_file.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "cluster/actuators.h"
@@ -22,6 +25,7 @@
 #include "cluster/outbox.h"
 #include "cluster/runner.h"
 #include "cluster/store_sqlite.h"
+#include "failover/enrolment.h"
 
 namespace {
 
@@ -29,6 +33,7 @@ using namespace bascule;
 using namespace bascule::api;
 
 constexpr std::size_t kFenceThreads = 8;
+constexpr std::size_t kLargestCertificate = 64 * 1024;
 
 int fail(const Error& error) {
   log(LogLevel::error, "manager", "cannot_run", {{"why", error.message}});
@@ -55,9 +60,21 @@ CourierConfig courier_config(const ManagerConfig& config) {
   return courier;
 }
 
+// Whose certificate doesn't count any more: of hosts and guards.
+std::function<std::string(const net::Peer&)> shut_out(const Runner& runner) {
+  return [&runner](const net::Peer& peer) {
+    return why_shut_out(runner.snapshot()->state, HostId(peer.name), peer.serial);
+  };
+}
+
 HostSessionsOptions session_options(const ManagerConfig& config, const Leadership& leadership,
-                                    Metrics& metrics, const Runner& runner) {
+                                    Metrics& metrics, const Runner& runner, const Enrolment* enrolment) {
   HostSessionsOptions options;
+  options.why_not = shut_out(runner);
+  if (enrolment)
+    options.requests = [enrolment](const net::HttpRequest& request, const net::HttpReply& reply) {
+      enrolment->renew(request, reply);
+    };
   options.measured = [&metrics, &runner](const HostId& host, const wire::Usage& usage) {
     metrics.note(host, own_guests(runner.snapshot()->state, host, usage), SystemClock().wall());
   };
@@ -135,14 +152,53 @@ void grant_long(GrantTable& leases, const Policy& policy, const Clock& clock) {
 }
 
 // Without them all else goes on.
-void open_consoles(Consoles& consoles, const ManagerConfig& config) {
-  const auto open = consoles.listen(config.listen.address, config.listen.stream_port, config.tls);
+void open_consoles(Consoles& consoles, const ManagerConfig& config, const Runner& runner) {
+  const auto open =
+      consoles.listen(config.listen.address, config.listen.stream_port, config.tls, shut_out(runner));
   if (!open) log(LogLevel::error, "manager", "no_consoles", {{"why", open.error().message}});
 }
 
+// Null where the configuration names no authority.
+Result<std::unique_ptr<Enrolment>> make_enrolment(const ManagerConfig& config, Runner& runner) {
+  if (!config.authority) return std::unique_ptr<Enrolment>();
+  auto authority = Authority::load(config.authority->certificate, config.authority->key);
+  if (!authority) return failure(authority.error());
+  return std::make_unique<Enrolment>(*std::move(authority),
+                                     std::chrono::seconds(config.authority->validity_s),
+                                     [&runner](EventBody event, std::function<void(const Answer&)> reply) {
+                                       runner.submit(std::move(event), std::move(reply));
+                                     });
+}
+
+// Null where none is kept.
+std::unique_ptr<Journal> begin_journal(const ManagerConfig& config, const Clock& clock, const Runner& runner,
+                                       const AuditHead& audit) {
+  if (config.journal.max_mb == 0) return nullptr;
+  auto journal = std::make_unique<Journal>(journal_options(config), config.policy.policy, clock);
+  journal->begin(runner.snapshot()->state, audit);
+  return journal;
+}
+
+Services services_for(const ManagerConfig& config, Services services) {
+  if (!config.authority) return services;
+  const auto own = read_whole(config.tls.certificate, kLargestCertificate);
+  const auto facts = own ? read_certificate(*own) : failure(own.error());
+  if (facts) services.fingerprint = facts->fingerprint;
+  const bool is_v6 = config.listen.address.find(':') != std::string::npos;
+  services.join_address = (is_v6 ? "[" + config.listen.address + "]" : config.listen.address) + ":" +
+                          std::to_string(config.listen.join_port);
+  return services;
+}
+
 Result<std::vector<std::unique_ptr<net::Server>>> open_doors(Api& api, Consoles& consoles,
-                                                             const ManagerConfig& config) {
+                                                             const ManagerConfig& config,
+                                                             const Enrolment* enrolment) {
   std::vector<std::unique_ptr<net::Server>> servers;
+  if (enrolment) {
+    auto server = serve_join(*enrolment, config.listen.address, config.listen.join_port, config.tls);
+    if (!server) return failure(server.error());
+    servers.push_back(*std::move(server));
+  }
   const ListenConfig& listen = config.listen;
   // That for portals, which takes a hash to open, comes first: whoever gets in by the other finds both open.
   const std::pair<Door, std::uint16_t> doors[] = {{Door::portal, listen.portal_port},
@@ -177,11 +233,7 @@ int run(const ManagerConfig& config) {
 
   State state = begin(inauguration->records, inventory_of(config), leadership.manager, clock.now());
   Runner runner(Manager(std::move(state), policy, *inauguration), **store, clock);
-  std::optional<Journal> journal;
-  if (config.journal.max_mb > 0) {
-    journal.emplace(journal_options(config), policy, clock);
-    journal->begin(runner.snapshot()->state, inauguration->marker.audit);
-  }
+  const auto journal = begin_journal(config, clock, runner, inauguration->marker.audit);
   const auto post = [&runner](EventBody event) { return runner.post(std::move(event)); };
   GrantTable leases(lease_settings(policy, leadership));
   fill(leases, config, inauguration->records, clock.now());
@@ -192,17 +244,19 @@ int run(const ManagerConfig& config) {
                      [&actuators](const FenceOutcome& outcome) { actuators.fence_done(outcome); });
   Outbox outbox({config.cluster.value, config.language, leadership.term}, courier_config(config), **store,
                 clock, [&post](const ChannelStatus& status) { (void)post(changed(status)); });
+  const auto enrolment = make_enrolment(config, runner);
+  if (!enrolment) return fail(enrolment.error());
   Consoles consoles(clock);
   Metrics metrics;
-  const auto sessions =
-      HostSessions::start(session_options(config, leadership, metrics, runner), clock, post);
+  const auto sessions = HostSessions::start(
+      session_options(config, leadership, metrics, runner, enrolment->get()), clock, post);
   if (!sessions) return fail(sessions.error());
   consoles.connect(
       [&](const Copy& host, const wire::OpenStream& order) { return (*sessions)->open_stream(host, order); },
       [&runner] { return runner.snapshot(); });
-  open_consoles(consoles, config);
-  const auto lease_plane =
-      LeasePlane::start({config.listen.address, config.listen.lease_port, config.tls}, leases, clock, post);
+  open_consoles(consoles, config, runner);
+  const auto lease_plane = LeasePlane::start(
+      {config.listen.address, config.listen.lease_port, config.tls, shut_out(runner)}, leases, clock, post);
   if (!lease_plane) return fail(lease_plane.error());
   actuators.connect({sessions->get(), &fences, &leases, &outbox});
   runner.start([&actuators](const Action& action) { actuators.take(action); },
@@ -217,9 +271,10 @@ int run(const ManagerConfig& config) {
     return fail(notary.error());
   }
   (*notary)->start();
-  Api api(services_of(runner, **store, **notary, consoles, metrics, config.mail.size() + config.sms.size()),
+  const std::size_t routes = config.mail.size() + config.sms.size();
+  Api api(services_for(config, services_of(runner, **store, **notary, consoles, metrics, routes)),
           {.offer = config.offer.value_or(Offer())});
-  const auto doors = open_doors(api, consoles, config);
+  const auto doors = open_doors(api, consoles, config, enrolment->get());
   if (!doors) {
     runner.stop();
     return fail(doors.error());

@@ -1,8 +1,10 @@
 #include "api/manager_config.h"
 
+#include <algorithm>
 #include <set>
 
 #include "base/config_load.h"
+#include "failover/access/roles.h"
 
 namespace bascule::api {
 
@@ -11,6 +13,7 @@ namespace {
 constexpr int kProbePort = 7446;
 constexpr int kLeastJournal = 16;  // MiB
 constexpr int kMostJournal = 1'000'000;
+constexpr std::uint32_t kLeastValidity_s = 30;  // for tests; days, else
 
 std::string at(const char* table, std::size_t index, std::string_view key) {
   return std::string(table) + "[" + std::to_string(index) + "]." + std::string(key);
@@ -52,13 +55,30 @@ void check_hosts(const ManagerConfig& config, const ConfigProblem& problem) {
   if (config.host.empty()) problem("host", "at least one [[host]] is needed");
 }
 
+void check_roles(const ManagerConfig& config, const ConfigProblem& problem) {
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < config.role.size(); ++i) {
+    const RoleConfig& role = config.role[i];
+    if (!is_valid_name(role.name)) problem(at("role", i, "name"), "is not a valid name");
+    if (!names.insert(role.name).second) problem(at("role", i, "name"), "stands twice");
+    for (const Permission permission : role.permissions)
+      if (!may_be_in_staff_role(permission))
+        problem(at("role", i, "permissions"), std::string(name_of(permission)) + " is for tenants' users");
+  }
+  for (std::size_t i = 0; i < config.staff.size(); ++i)
+    for (const std::string& name : config.staff[i].own_roles)
+      if (!names.contains(name))
+        problem(at("staff", i, "own_roles"), "\"" + name + "\" is not the name of a [[role]]");
+}
+
 void check_staff(const ManagerConfig& config, const ConfigProblem& problem) {
   std::set<OperatorId> names;
   for (std::size_t i = 0; i < config.staff.size(); ++i) {
     const StaffConfig& person = config.staff[i];
     if (!is_valid_name(person.name.value)) problem(at("staff", i, "name"), "is not a valid name");
     if (!names.insert(person.name).second) problem(at("staff", i, "name"), "stands twice");
-    if (person.roles.empty()) problem(at("staff", i, "roles"), "at least one role is needed");
+    if (person.roles.empty() && person.own_roles.empty())
+      problem(at("staff", i, "roles"), "at least one role is needed");
   }
 }
 
@@ -77,8 +97,11 @@ void check_config(const ManagerConfig& config, const ConfigProblem& problem) {
   if (!config.state_dir.starts_with('/')) problem("state_dir", "must be an absolute path");
   check_sites(config, problem);
   check_hosts(config, problem);
+  check_roles(config, problem);
   check_staff(config, problem);
   check_journal(config.journal, problem);
+  if (config.authority && config.authority->validity_s < kLeastValidity_s)
+    problem("authority.validity_s", "must be at least 30");
   if (config.cards)
     for (const std::string& text : problems_of(*config.cards)) pass_on(problem, "cards.", text);
   for (const std::string& text : problems_of(config.policy.policy)) pass_on(problem, "", text);
@@ -99,7 +122,15 @@ Inventory inventory_of(const ManagerConfig& config) {
   for (const SiteConfig& site : config.site) inventory.sites.push_back({site.name, site.primary});
   for (const HostConfig& host : config.host)
     inventory.hosts.push_back({host.name, host.site, host.bmc.has_value()});
-  for (const StaffConfig& person : config.staff) inventory.staff[person.name] = person.roles;
+  for (const StaffConfig& person : config.staff) {
+    inventory.staff[person.name] = person.roles;
+    for (const RoleConfig& role : config.role) {
+      const auto& own = person.own_roles;
+      if (std::find(own.begin(), own.end(), role.name) == own.end()) continue;
+      auto& permissions = inventory.staff_own[person.name];
+      permissions.insert(permissions.end(), role.permissions.begin(), role.permissions.end());
+    }
+  }
   return inventory;
 }
 

@@ -27,6 +27,7 @@ struct ListenConfig {
   std::uint16_t lease_port = 7445;
   std::uint16_t portal_port = 7447;  // 7446 is the hosts' probe port
   std::uint16_t stream_port = 7448;  // hosts' ends of consoles
+  std::uint16_t join_port = 7449;    // hosts that were invited; open where there is an [authority]
 };
 template <class V>
 void fields(V& v, ListenConfig& x) {
@@ -36,6 +37,7 @@ void fields(V& v, ListenConfig& x) {
   v.optional("lease_port", x.lease_port);
   v.optional("portal_port", x.portal_port);
   v.optional("stream_port", x.stream_port);
+  v.optional("join_port", x.join_port);
 }
 
 enum class Profile { standard, fast };
@@ -81,15 +83,41 @@ void fields(V& v, HostConfig& x) {
   v.optional("bmc", x.bmc);
 }
 
+// The internal authority, where it gives hosts their certificates itself.
+struct AuthorityConfig {
+  std::string certificate;
+  std::string key;
+  std::uint32_t validity_s = 30 * 24 * 3600;  // of what it gives; renewed after two thirds of it
+};
+template <class V>
+void fields(V& v, AuthorityConfig& x) {
+  v("certificate", x.certificate);
+  v("key", x.key);
+  v.optional("validity_s", x.validity_s);
+}
+
+// A role of the provider's own, beside those that everybody has.
+struct RoleConfig {
+  std::string name;
+  std::vector<Permission> permissions;
+};
+template <class V>
+void fields(V& v, RoleConfig& x) {
+  v("name", x.name);
+  v("permissions", x.permissions);
+}
+
 // A named person of the provider, by the common name in their certificate.
 struct StaffConfig {
   OperatorId name;
   std::vector<StaffRole> roles;
+  std::vector<std::string> own_roles{};  // names of [[role]]s
 };
 template <class V>
 void fields(V& v, StaffConfig& x) {
   v("name", x.name);
   v("roles", x.roles);
+  v.optional("own_roles", x.own_roles);
 }
 
 struct JournalConfig {
@@ -108,12 +136,14 @@ struct ManagerConfig {
   Language language = Language::en;
   ListenConfig listen;
   net::TlsFiles tls;
+  std::optional<AuthorityConfig> authority;
   std::optional<net::CardRules>
       cards;  // absent: staff come with certificates of the internal CA, OU=operator
   PolicyConfig policy;
   JournalConfig journal;
   std::vector<SiteConfig> site;
   std::vector<HostConfig> host;
+  std::vector<RoleConfig> role;
   std::vector<StaffConfig> staff;
   std::optional<Offer> offer;
   std::vector<MailRoute> mail;
@@ -126,11 +156,13 @@ void fields(V& v, ManagerConfig& x) {
   v.optional("language", x.language);
   v("listen", x.listen);
   v("tls", x.tls);
+  v.optional("authority", x.authority);
   v.optional("cards", x.cards);
   v.optional("policy", x.policy);
   v.optional("journal", x.journal);
   v("site", x.site);
   v("host", x.host);
+  v.optional("role", x.role);
   v.optional("staff", x.staff);
   v.optional("offer", x.offer);
   v.optional("mail", x.mail);

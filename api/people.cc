@@ -31,9 +31,9 @@ void fields(V& v, AccessBody& x) {
 
 void list_tenants(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
-  List<Tenant> list;
-  for (const auto& [id, tenant] : snapshot->state.directory.tenants) list.items.push_back(tenant);
-  call.answer(200, json::encode_text(list));
+  std::vector<Tenant> all;
+  for (const auto& [id, tenant] : snapshot->state.directory.tenants) all.push_back(tenant);
+  answer_page(call, std::move(all), [](const Tenant& tenant) { return tenant.id.value; });
 }
 
 void create_tenant(Api& api, Call call) {
@@ -45,10 +45,10 @@ void create_tenant(Api& api, Call call) {
 
 void list_access(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
-  List<AccessSession> list;
+  std::vector<AccessSession> all;
   for (const auto& [id, access] : snapshot->state.directory.access)
-    if (call.tenant.empty() || access.tenant == call.tenant) list.items.push_back(access);
-  call.answer(200, json::encode_text(list));
+    if (call.tenant.empty() || access.tenant == call.tenant) all.push_back(access);
+  answer_page(call, std::move(all), [](const AccessSession& access) { return access.id.value; });
 }
 
 void open_access(Api& api, Call call) {
@@ -78,7 +78,7 @@ std::vector<Route> people_routes() {
            Reach::fleet,
            list_access,
            {"list_access", "Who of the provider is at work in your scope, and why", nullptr,
-            gives<List<AccessSession>>}},
+            gives<List<AccessSession>>, 200, page_queries()}},
           {"POST", "/v1/access", for_staff(P::open_access), Reach::fleet, open_access},
           {"DELETE",
            "/v1/access/{id}",

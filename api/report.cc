@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "api/audit_query.h"
 #include "api/body.h"
 #include "api/routes.h"
 
@@ -11,7 +12,6 @@ namespace {
 
 constexpr std::uint64_t kMostDays = 366;
 constexpr std::int64_t kDay_ms = std::int64_t{24} * 3600 * 1000;
-constexpr std::size_t kPage = 1000;
 constexpr std::uint64_t kMostEntries = 1'000'000;  // looked through for one report
 
 bool is_staff(const AuditRecord& record) {
@@ -23,30 +23,15 @@ std::string fact(const AuditRecord& record, const std::string& name) {
   return found == record.facts.end() ? "" : found->second;
 }
 
-// The number of the last entry before `since`: the clock goes forward, so the entries are in its order.
-Result<std::uint64_t> last_before(const Api& api, WallTime since, std::uint64_t last) {
-  std::uint64_t low = 0, high = last;
-  while (low < high) {
-    const std::uint64_t middle = low + (high - low + 1) / 2;
-    const auto entries = api.services().audit(middle - 1, 1);
-    if (!entries) return failure(entries.error());
-    if (!entries->empty() && entries->front().at < since)
-      low = middle;
-    else
-      high = middle - 1;
-  }
-  return low;
-}
-
 // Blocks: on a worker's thread only.
 void answer_report(const Api& api, const Call& call, WallTime since, WallTime until) {
   const SnapshotPointer before = api.snapshot();
-  const auto begin = last_before(api, since, before->audit_number);
+  const auto begin = last_entry_before(api.services(), since, before->audit_number);
   if (!begin) return call.refuse(problem_of(begin.error()));
   AccessReporter reporter(since, until, call.tenant);
   std::uint64_t after = std::max(*begin, before->audit_number - std::min(before->audit_number, kMostEntries));
   while (after < before->audit_number) {
-    const auto entries = api.services().audit(after, kPage);
+    const auto entries = api.services().audit(after, kMostAuditEntries);
     if (!entries) return call.refuse(problem_of(entries.error()));
     if (entries->empty()) break;
     for (const AuditEntry& entry : *entries) reporter.take(entry);

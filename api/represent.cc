@@ -124,6 +124,7 @@ VmView vm_view(const State& state, const Policy& policy, const Vm& vm) {
   view.keep = record.keep;
   view.incident = record.incident;
   view.failback = record.failback;
+  view.return_wish = record.return_wish;
   return view;
 }
 

@@ -30,8 +30,10 @@ std::vector<Route> people_routes();   // tenants, access sessions
 std::vector<Route> sign_in_routes();  // sessions and passwords: for whoever isn't signed in yet
 std::vector<Route> self_routes();     // of a tenant's user about themselves: tokens, second factor
 std::vector<Route> user_routes();     // the users of a tenant
+std::vector<Route> role_routes();     // what those users may be
 std::vector<Route> event_routes();
 std::vector<Route> metric_routes();
+std::vector<Route> return_routes();  // the way home, as tenants see it
 std::vector<Route> report_routes();
 std::vector<Route> trail_routes();  // status, explain, audit, incidents, operations, notices
 

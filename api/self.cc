@@ -18,6 +18,7 @@ struct SelfView {
   OperatorId user;
   TenantId tenant;
   std::vector<TenantRole> roles;
+  std::vector<std::string> own_roles;   // of the tenant's
   std::vector<Permission> permissions;  // with this session or token
   bool second_factor = false;
   std::size_t recovery_codes = 0;  // that are left
@@ -28,6 +29,7 @@ void fields(V& v, SelfView& x) {
   v("user", x.user);
   v("tenant", x.tenant);
   v("roles", x.roles);
+  v("own_roles", x.own_roles);
   v("permissions", x.permissions);
   v("second_factor", x.second_factor);
   v("recovery_codes", x.recovery_codes);
@@ -138,9 +140,14 @@ void show_self(Api& api, Call call) {
   const Directory& directory = snapshot->state.directory;
   const TenantUser* user = self(*snapshot, call);
   if (!user) return;
-  SelfView view{
-      user->id, user->tenant, user->roles, {}, !user->second.secret.empty(), user->second.recovery.size(),
-      {}};
+  SelfView view{user->id,
+                user->tenant,
+                user->roles,
+                user->own_roles,
+                {},
+                !user->second.secret.empty(),
+                user->second.recovery.size(),
+                {}};
   for (const auto& [permission, name] : enum_names(Permission()))
     if (!why_denied(directory, call.who(), permission, {user->tenant, false}))
       view.permissions.push_back(permission);
@@ -151,12 +158,12 @@ void show_self(Api& api, Call call) {
 
 void list_tokens(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
-  List<TokenView> list;
+  std::vector<TokenView> all;
   for (const auto& [id, token] : snapshot->state.directory.tokens)
     if (token.user == call.by)
-      list.items.push_back({id.value.substr(0, kShownDigits), token.name, id == call.token, token.permissions,
-                            token.created, token.expires, api.token_use().last(id)});
-  call.answer(200, json::encode_text(list));
+      all.push_back({id.value.substr(0, kShownDigits), token.name, id == call.token, token.permissions,
+                     token.created, token.expires, api.token_use().last(id)});
+  answer_page(call, std::move(all), [](const TokenView& token) { return token.id; });
 }
 
 void create_token(Api& api, Call call) {
@@ -258,66 +265,67 @@ void remove_second_factor(Api& api, Call call) {
 }  // namespace
 
 std::vector<Route> self_routes() {
-  return {{"GET",
-           "/v1/me",
-           for_oneself(),
-           Reach::fleet,
-           show_self,
-           {"show_self", "You, and what you may do", nullptr, gives<SelfView>}},
-          {"PUT",
-           "/v1/me/password",
-           for_oneself(),
-           Reach::fleet,
-           change_password,
-           {"change_password",
-            "Another password, by the one before",
-            takes<ChangeBody>,
-            nullptr,
-            200,
-            {},
-            {403}}},
-          {"POST",
-           "/v1/me/second-factor",
-           for_oneself(),
-           Reach::fleet,
-           offer_second_factor,
-           {"offer_second_factor", "A secret for your telephone, not set yet", nullptr, gives<FactorOffer>}},
-          {"PUT",
-           "/v1/me/second-factor",
-           for_oneself(),
-           Reach::fleet,
-           set_second_factor,
-           {"set_second_factor",
-            "Set the secret as your second factor",
-            takes<FactorBody>,
-            gives<RecoveryCodes>,
-            200,
-            {},
-            {403}}},
-          {"DELETE",
-           "/v1/me/second-factor",
-           for_oneself(),
-           Reach::fleet,
-           remove_second_factor,
-           {"remove_second_factor", "Remove it", takes<CodeBody>, gives<OperationView>, 200, {}, {403}}},
-          {"GET",
-           "/v1/tokens",
-           for_oneself(),
-           Reach::fleet,
-           list_tokens,
-           {"list_tokens", "Your sessions and API tokens", nullptr, gives<List<TokenView>>}},
-          {"POST",
-           "/v1/tokens",
-           for_oneself(),
-           Reach::fleet,
-           create_token,
-           {"create_token", "Make an API token; it is shown once", takes<TokenBody>, gives<NewToken>, 201}},
-          {"DELETE",
-           "/v1/tokens/{id}",
-           for_oneself(),
-           Reach::fleet,
-           end_token,
-           {"end_token", "End a session or token; `current` is this one", nullptr, gives<OperationView>}}};
+  return {
+      {"GET",
+       "/v1/me",
+       for_oneself(),
+       Reach::fleet,
+       show_self,
+       {"show_self", "You, and what you may do", nullptr, gives<SelfView>}},
+      {"PUT",
+       "/v1/me/password",
+       for_oneself(),
+       Reach::fleet,
+       change_password,
+       {"change_password",
+        "Another password, by the one before",
+        takes<ChangeBody>,
+        nullptr,
+        200,
+        {},
+        {403}}},
+      {"POST",
+       "/v1/me/second-factor",
+       for_oneself(),
+       Reach::fleet,
+       offer_second_factor,
+       {"offer_second_factor", "A secret for your telephone, not set yet", nullptr, gives<FactorOffer>}},
+      {"PUT",
+       "/v1/me/second-factor",
+       for_oneself(),
+       Reach::fleet,
+       set_second_factor,
+       {"set_second_factor",
+        "Set the secret as your second factor",
+        takes<FactorBody>,
+        gives<RecoveryCodes>,
+        200,
+        {},
+        {403}}},
+      {"DELETE",
+       "/v1/me/second-factor",
+       for_oneself(),
+       Reach::fleet,
+       remove_second_factor,
+       {"remove_second_factor", "Remove it", takes<CodeBody>, gives<OperationView>, 200, {}, {403}}},
+      {"GET",
+       "/v1/tokens",
+       for_oneself(),
+       Reach::fleet,
+       list_tokens,
+       {"list_tokens", "Your sessions and API tokens", nullptr, gives<List<TokenView>>, 200, page_queries()}},
+      {"POST",
+       "/v1/tokens",
+       for_oneself(),
+       Reach::fleet,
+       create_token,
+       {"create_token", "Make an API token; it is shown once", takes<TokenBody>, gives<NewToken>, 201}},
+      {"DELETE",
+       "/v1/tokens/{id}",
+       for_oneself(),
+       Reach::fleet,
+       end_token,
+       {"end_token", "End a session or token; `current` is this one", nullptr, gives<OperationView>}}};
 }
 
 }  // namespace bascule::api

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <set>
 
+#include "api/audit_query.h"
 #include "api/body.h"
 #include "api/events.h"
 #include "api/represent.h"
@@ -11,10 +12,9 @@
 namespace bascule::api {
 namespace {
 
-constexpr std::size_t kMostEvents = 1000;         // in one answer
 constexpr std::uint64_t kLongestWait = 25;        // seconds
 constexpr std::uint64_t kExplained = 50'000;      // latest audit entries that explain looks through
-constexpr std::uint64_t kLookedThrough = 10'000;  // of all, for a page of one tenant's
+constexpr std::uint64_t kLookedThrough = 10'000;  // of all, for one page
 
 void show_status(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
@@ -22,53 +22,47 @@ void show_status(Api& api, Call call) {
   call.answer(200, json::encode_text(status_view(snapshot->state, snapshot->policy, notices, call.who())));
 }
 
-// Of a tenant: looks through kLookedThrough entries at most, and goes on from `next`. Blocks: on a worker's
-// thread only.
-void answer_own_audit(const Api& api, const Call& call, std::uint64_t after, std::size_t limit) {
+// What the caller may see of an entry; nothing when it isn't theirs.
+std::optional<EventView> audit_view(const State& state, const Call& call, const AuditEntry& entry) {
+  if (call.tenant.empty()) return event_for_staff(state, call.who(), entry);
+  return entry.record.tenant == call.tenant ? std::optional(event_view(entry)) : std::nullopt;
+}
+
+// Looks through kLookedThrough entries at most, and goes on from `next`. Blocks: on a worker's thread only.
+void answer_audit(const Api& api, const Call& call, const AuditQuery& query) {
+  const SnapshotPointer before = api.snapshot();
+  const auto begin = query.since ? last_entry_before(api.services(), *query.since, before->audit_number)
+                                 : Result<std::uint64_t>(0);
+  if (!begin) return call.refuse(problem_of(begin.error()));
   EventPage page;
-  page.next = after;
-  const std::uint64_t last = after + kLookedThrough;
-  while (page.next < last && page.items.size() < limit) {
-    const auto entries = api.services().audit(page.next, kMostEvents);
+  page.next = std::max(query.after, *begin);
+  const std::uint64_t last = page.next + kLookedThrough;
+  for (bool more = true; more && page.next < last && page.items.size() < query.limit;) {
+    const auto entries = api.services().audit(page.next, kMostAuditEntries);
     if (!entries) return call.refuse(problem_of(entries.error()));
-    if (entries->empty()) break;
+    more = !entries->empty();
     for (const AuditEntry& entry : *entries) {
-      if (page.items.size() >= limit) break;
+      more = more && !query.is_over(entry);
+      if (!more || page.items.size() >= query.limit) break;
       page.next = entry.number;
-      if (entry.record.tenant == call.tenant) page.items.push_back(event_view(entry));
+      if (!query.matches(entry)) continue;
+      if (auto view = audit_view(before->state, call, entry)) page.items.push_back(*std::move(view));
     }
   }
   // It may have been a while since the call was admitted.
   const SnapshotPointer snapshot = api.snapshot();
-  const Scope own{call.tenant, false};
-  if (auto why = why_denied(snapshot->state.directory, call.who(), Permission::read_own_audit, own))
+  const Permission needs = call.tenant.empty() ? Permission::read_audit : Permission::read_own_audit;
+  if (auto why = why_denied(snapshot->state.directory, call.who(), needs, {call.tenant, false}))
     return call.refuse(problem_of(*why));
   call.answer(200, json::encode_text(page));
 }
 
-// Blocks: on a worker's thread only.
-void answer_audit(const Api& api, const Call& call, std::uint64_t after, std::size_t limit) {
-  if (!call.tenant.empty()) return answer_own_audit(api, call, after, limit);
-  const auto entries = api.services().audit(after, limit);
-  if (!entries) return call.refuse(problem_of(entries.error()));
-  EventPage page;
-  page.next = after;
-  const SnapshotPointer snapshot = api.snapshot();
-  for (const AuditEntry& entry : *entries) {
-    page.next = entry.number;
-    page.items.push_back(event_for_staff(snapshot->state, call.who(), entry));
-  }
-  call.answer(200, json::encode_text(page));
-}
-
 void list_audit(Api& api, Call call) {
-  const auto after = number_of(call, "after", 0, UINT64_MAX);
-  if (!after) return;
-  const auto limit = number_of(call, "limit", 100, kMostEvents);
-  if (!limit) return;
+  const auto query = audit_query_of(call, api.snapshot()->state);
+  if (!query) return;
   if (!call.tenant.empty() && !api.may_go_on(call, TokenUse::kChange)) return;  // it is long to look through
   const auto shared = std::make_shared<const Call>(std::move(call));
-  api.read_later(*shared, [&api, shared, after, limit] { answer_audit(api, *shared, *after, *limit); });
+  api.read_later(*shared, [&api, shared, query = *query] { answer_audit(api, *shared, query); });
 }
 
 void verify_audit(Api& api, Call call) {
@@ -90,7 +84,7 @@ void verify_audit(Api& api, Call call) {
 void export_lines(Api& api, Call call) {
   const auto after = number_of(call, "after", 0, UINT64_MAX);
   if (!after) return;
-  const auto limit = number_of(call, "limit", kMostEvents, kMostEvents);
+  const auto limit = number_of(call, "limit", kMostAuditEntries, kMostAuditEntries);
   if (!limit) return;
   const auto shared = std::make_shared<const Call>(std::move(call));
   api.read_later(*shared, [&api, shared, after, limit] {
@@ -109,7 +103,7 @@ void answer_trail(const Api& api, const Call& call, ExplainView view, const std:
                   std::uint64_t last) {
   std::uint64_t after = last > kExplained ? last - kExplained : 0;
   while (after < last) {
-    const auto entries = api.services().audit(after, kMostEvents);
+    const auto entries = api.services().audit(after, kMostAuditEntries);
     if (!entries) return call.refuse(problem_of(entries.error()));
     if (entries->empty()) break;
     for (const AuditEntry& entry : *entries) {
@@ -117,8 +111,8 @@ void answer_trail(const Api& api, const Call& call, ExplainView view, const std:
       if (subjects.contains(entry.record.subject)) view.trail.push_back(event_view(entry));
     }
   }
-  if (view.trail.size() > kMostEvents)
-    view.trail.erase(view.trail.begin(), view.trail.end() - std::ptrdiff_t{kMostEvents});
+  if (view.trail.size() > kMostAuditEntries)
+    view.trail.erase(view.trail.begin(), view.trail.end() - std::ptrdiff_t{kMostAuditEntries});
   call.answer(200, json::encode_text(view));
 }
 
@@ -175,6 +169,16 @@ void show_operation(Api& api, Call call) {
   api.show_operation(std::move(call), operation, std::chrono::seconds(*wait));
 }
 
+void cancel_operation(Api& api, Call call) {
+  const auto body = body_of<ReasonBody>(call);
+  if (!body || !accept_reason(call, body->reason, false)) return;
+  const RequestId operation(call.path.at("id"));
+  if (!api.operation_for(call, operation))
+    return call.refuse(ErrorCode::not_found, "no operation " + operation.value + " is remembered");
+  CancelOperation event{call.asked(body->reason), operation};
+  api.change(std::move(call), "cancel_operation", std::move(event));
+}
+
 void test_notices(Api& api, Call call) {
   const auto body = body_of<ReasonBody>(call);
   if (!body || !accept_reason(call, body->reason, false)) return;
@@ -204,7 +208,14 @@ std::vector<Route> trail_routes() {
             nullptr,
             gives<EventPage>,
             200,
-            {{"after", "the number to go on after", true}, {"limit", "how many at most", true}}}},
+            {{"after", "the number to go on after", true},
+             {"limit", "how many at most", true},
+             {"who", "did it"},
+             {"what", "was done, such as `stop_vm`"},
+             {"on", "what: vm/NAME, user/TENANT/NAME, …"},
+             {"request", "the id that its asker was told"},
+             {"since", "milliseconds since 1970", true},
+             {"until", "milliseconds since 1970", true}}}},
           {"GET", "/v1/audit/verify", for_staff(P::read_audit), Reach::fleet, verify_audit},
           {"GET", "/v1/audit/export", for_staff(P::read_audit), Reach::fleet, export_lines},
           {"GET", "/v1/audit/key", for_staff(P::see_fleet), Reach::fleet, show_audit_key},
@@ -220,6 +231,18 @@ std::vector<Route> trail_routes() {
             gives<OperationView>,
             200,
             {{"wait", "for its end, seconds, at most 25", true}}}},
+          {"POST",
+           "/v1/operations/{id}/cancel",
+           for_both(P::run_machines),
+           Reach::fleet,
+           cancel_operation,
+           {"cancel_operation",
+            "Call back a start that is under way: the machine is stopped instead",
+            takes<ReasonBody>,
+            gives<OperationView>,
+            200,
+            {},
+            {409}}},
           {"POST", "/v1/notices/test", for_staff(P::test_notices), Reach::fleet, test_notices}};
 }
 

@@ -10,6 +10,7 @@ namespace {
 struct UserView {
   std::string name;
   std::vector<TenantRole> roles;
+  std::vector<std::string> own_roles;
   bool disabled = false;
   bool invited = false;  // has set no password yet
   bool second_factor = false;
@@ -19,6 +20,7 @@ template <class V>
 void fields(V& v, UserView& x) {
   v("name", x.name);
   v("roles", x.roles);
+  v("own_roles", x.own_roles);
   v("disabled", x.disabled);
   v("invited", x.invited);
   v("second_factor", x.second_factor);
@@ -28,12 +30,14 @@ void fields(V& v, UserView& x) {
 struct InviteBody {
   std::string name;
   std::vector<TenantRole> roles;
+  std::vector<std::string> own_roles;
   std::string reason;
 };
 template <class V>
 void fields(V& v, InviteBody& x) {
   v("name", x.name);
-  v("roles", x.roles);
+  v.optional("roles", x.roles);
+  v.optional("own_roles", x.own_roles);
   v.optional("reason", x.reason);
 }
 
@@ -49,12 +53,14 @@ void fields(V& v, Invitation& x) {
 
 struct RolesBody {
   std::vector<TenantRole> roles;
+  std::vector<std::string> own_roles;
   bool disabled = false;
   std::string reason;
 };
 template <class V>
 void fields(V& v, RolesBody& x) {
-  v("roles", x.roles);
+  v.optional("roles", x.roles);
+  v.optional("own_roles", x.own_roles);
   v.optional("disabled", x.disabled);
   v.optional("reason", x.reason);
 }
@@ -73,21 +79,22 @@ void list_users(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
   const auto& users = snapshot->state.directory.users;
   const std::string prefix = call.tenant.value + "/";
-  List<UserView> list;
+  std::vector<UserView> all;
   for (auto each = users.lower_bound(OperatorId(prefix)); each != users.end(); ++each) {
     const TenantUser& user = each->second;
     if (user.tenant != call.tenant) break;
-    list.items.push_back({user.id.value.substr(prefix.size()), user.roles, user.disabled,
-                          user.password.empty(), !user.second.secret.empty(), user.created});
+    all.push_back({user.id.value.substr(prefix.size()), user.roles, user.own_roles, user.disabled,
+                   user.password.empty(), !user.second.secret.empty(), user.created});
   }
-  call.answer(200, json::encode_text(list));
+  answer_page(call, std::move(all), [](const UserView& user) { return user.name; });
 }
 
 void invite(Api& api, Call call, const TenantId& tenant) {
   const auto body = body_of<InviteBody>(call);
   if (!body || !accept_reason(call, body->reason, false)) return;
   const Secret secret = api.new_secret();
-  InviteUser event{call.asked(body->reason), tenant, body->name, body->roles, sha256_hex(secret.reveal())};
+  InviteUser event{call.asked(body->reason),    tenant,         body->name, body->roles,
+                   sha256_hex(secret.reveal()), body->own_roles};
   const Invitation view{OperatorId(tenant.value + "/" + body->name), secret.reveal()};
   api.submit(std::move(call), std::move(event),
              [view](const Call& done, const Answer&) { done.answer(201, json::encode_text(view)); });
@@ -106,7 +113,7 @@ void invite_owner(Api& api, Call call) {
 void change_user(Api& api, Call call) {
   const auto body = body_of<RolesBody>(call);
   if (!body || !accept_reason(call, body->reason, false)) return;
-  ChangeUser event{call.asked(body->reason), user_of(call), body->roles, body->disabled};
+  ChangeUser event{call.asked(body->reason), user_of(call), body->roles, body->disabled, body->own_roles};
   api.change(std::move(call), "change_user", std::move(event));
 }
 
@@ -134,7 +141,7 @@ std::vector<Route> user_routes() {
        for_tenants(P::manage_users),
        Reach::fleet,
        list_users,
-       {"list_users", "The people of your tenant", nullptr, gives<List<UserView>>}},
+       {"list_users", "The people of your tenant", nullptr, gives<List<UserView>>, 200, page_queries()}},
       {"POST",
        "/v1/users",
        for_tenants(P::manage_users),

@@ -217,6 +217,7 @@ struct VmView {
   bool keep = false;  // it can't be deleted
   std::optional<IncidentId> incident;
   std::optional<PlanId> failback;
+  std::optional<ReturnWish> return_wish;  // its tenant's word about the way home
 };
 template <class V>
 void fields(V& v, VmView& x) {
@@ -248,6 +249,7 @@ void fields(V& v, VmView& x) {
   v.optional("keep", x.keep);
   v.optional("incident", x.incident);
   v.optional("failback", x.failback);
+  v.optional("return_wish", x.return_wish);
 }
 
 // ---- Metrics ----
@@ -314,66 +316,6 @@ template <class V>
 void fields(V& v, EventPage& x) {
   v("items", x.items);
   v("next", x.next);
-}
-
-// One person of the provider at work for one tenant, from the reason that they gave to its end.
-struct AccessReportItem {
-  OperatorId by;
-  TenantId tenant;
-  std::string category;
-  std::string reason;
-  WallTime began;
-  std::optional<WallTime> ended;  // absent: it is open
-  std::uint64_t looks = 0;
-  std::uint64_t changes = 0;
-};
-template <class V>
-void fields(V& v, AccessReportItem& x) {
-  v("by", x.by);
-  v("tenant", x.tenant);
-  v("category", x.category);
-  v("reason", x.reason);
-  v("began", x.began);
-  v.optional("ended", x.ended);
-  v("looks", x.looks);
-  v("changes", x.changes);
-}
-struct RefusedReportItem {
-  OperatorId who;
-  std::uint64_t times = 0;
-  WallTime last;
-};
-template <class V>
-void fields(V& v, RefusedReportItem& x) {
-  v("who", x.who);
-  v("times", x.times);
-  v("last", x.last);
-}
-struct ReusedReason {
-  std::string reason;
-  std::uint64_t times = 0;
-  std::vector<OperatorId> by;
-};
-template <class V>
-void fields(V& v, ReusedReason& x) {
-  v("reason", x.reason);
-  v("times", x.times);
-  v("by", x.by);
-}
-struct AccessReport {
-  WallTime since;
-  WallTime until;
-  std::vector<AccessReportItem> items;
-  std::vector<RefusedReportItem> refused;
-  std::vector<ReusedReason> reused;  // given more than once, word for word
-};
-template <class V>
-void fields(V& v, AccessReport& x) {
-  v("since", x.since);
-  v("until", x.until);
-  v("items", x.items);
-  v("refused", x.refused);
-  v("reused", x.reused);
 }
 
 struct EvidenceView {
@@ -454,6 +396,7 @@ struct OperationView {
   std::string subject;  // id of what was made or changed; empty until known
   OperatorId by;
   std::optional<Error> error;
+  std::string progress{};  // what it waits for, while it runs
 };
 template <class V>
 void fields(V& v, OperationView& x) {
@@ -463,6 +406,7 @@ void fields(V& v, OperationView& x) {
   v("subject", x.subject);
   v("by", x.by);
   v.optional("error", x.error);
+  v.optional("progress", x.progress);
 }
 
 }  // namespace bascule::api

@@ -10,12 +10,6 @@
 namespace bascule::api {
 namespace {
 
-constexpr std::uint64_t kPage = 100;            // VMs on a page, for tenants
-constexpr std::uint64_t kMostListed = 100'000;  // as many as there can be
-
-const std::vector<Description::Query> kPages{{"limit", "how many at most", true},
-                                             {"after", "begin after this name: `next` of the page before"}};
-
 // A VmSpec and whether to start it at once, in one object.
 struct CreateBody {
   VmSpec spec;
@@ -51,7 +45,7 @@ VmView view_for(const Call& call, const Snapshot& snapshot, const Vm& vm) {
 
 void list_vms(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
-  const auto limit = number_of(call, "limit", call.tenant.empty() ? kMostListed : kPage, kMostListed);
+  const auto limit = page_limit(call);
   if (!limit) return;
   const std::string prefix = call.tenant.empty() ? "" : call.tenant.value + "/";
   const auto after = call.query.find("after");
@@ -257,7 +251,7 @@ std::vector<Route> vm_routes() {
        for_both(P::see_fleet, P::see_machines),
        Reach::fleet,
        list_vms,
-       {"list_vms", "Machines, by name", nullptr, gives<List<VmView>>, 200, kPages}},
+       {"list_vms", "Machines, by name", nullptr, gives<List<VmView>>, 200, page_queries()}},
       {"POST",
        "/v1/vms",
        for_both(P::change_machines),

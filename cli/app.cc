@@ -49,6 +49,8 @@ void build(CLI::App& app, Session& session) {
   add_people_commands(app, session);
   add_sign_in_commands(app, session);
   add_user_commands(app, session);
+  add_role_commands(app, session);
+  add_operation_commands(app, session);
   add_trail_commands(app, session);
   add_report_commands(app, session);
   add_api_command(app, session);

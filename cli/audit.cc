@@ -198,10 +198,19 @@ void add_audit_commands(CLI::App& app, Session& session) {
   CLI::App& audit = add_group(app, "audit", "Who decided what, and why: a chain that shows any change");
   const auto options = std::make_shared<PageOptions>();
   CLI::App& list = add_command(audit, session, "list", "The records, oldest first",
-                               "  bascule audit list --after 1000 --limit 50",
+                               "  bascule audit list --after 1000 --limit 50\n"
+                               "  bascule audit list --who alice --hours 24\n"
+                               "  bascule audit list --on vm/shop-1 --what stop_vm",
                                [&session, options] { return list_events(session, "/v1/audit", *options); });
   list.add_option("--after", options->after, "Only records with a greater number");
   list.add_option("--limit", options->limit, "At most so many (100)")->check(CLI::Range(1, 1000));
+  list.add_option("--who", options->who, "By this person, or \"engine\"")->type_name("NAME");
+  list.add_option("--what", options->what, "What was done, such as stop_vm")->type_name("VERB");
+  list.add_option("--on", options->on, "vm/NAME, host/NAME, tenant/NAME, …")->type_name("SUBJECT");
+  list.add_option("--request", options->request, "With this request id")->type_name("ID");
+  list.add_option("--hours", options->hours, "Within so many hours")
+      ->check(CLI::Range(1, 24 * 366))
+      ->type_name("N");
   add_command(audit, session, "verify", "Check the whole chain; exit code 1 when it is broken",
               "  bascule audit verify", [&session] { return verify_audit(session); });
   add_export(audit, session);

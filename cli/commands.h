@@ -19,7 +19,9 @@ void add_volume_commands(CLI::App& vm, Session& session);  // of the group vm
 void add_console_command(CLI::App& vm, Session& session);
 void add_grant_command(CLI::App& vm, Session& session);
 void add_vm_metrics(CLI::App& vm, Session& session);
+void add_host_enrolment(CLI::App& host, Session& session);
 void add_host_metrics(CLI::App& host, Session& session);
+void add_return_commands(CLI::App& vm, Session& session);
 void add_key_commands(CLI::App& app, Session& session);
 void add_offer_commands(CLI::App& app, Session& session);   // quota, image
 void add_tenant_quota(CLI::App& tenant, Session& session);  // of the group tenant
@@ -27,6 +29,8 @@ void add_failback_commands(CLI::App& app, Session& session);
 void add_people_commands(CLI::App& app, Session& session);   // tenant, access
 void add_tenant_invite(CLI::App& tenant, Session& session);  // of the group tenant
 void add_sign_in_commands(CLI::App& app, Session& session);  // sign-in, sign-out, set-password, me, token
+void add_operation_commands(CLI::App& app, Session& session);
+void add_role_commands(CLI::App& app, Session& session);
 void add_user_commands(CLI::App& app, Session& session);
 void add_api_command(CLI::App& app, Session& session);
 void add_trail_commands(CLI::App& app, Session& session);  // events, explain, incidents, notify, and audit

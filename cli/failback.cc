@@ -58,6 +58,10 @@ void print_plan(Session& session, const std::string& body) {
   session.out << "plan " << harmless(id) << ": " << harmless(text(plan, "phase")) << ", made by "
               << harmless(text(plan, "author")) << ", expires " << time_text(plan, "expires") << '\n';
   print_items(session, plan);
+  for (const Document& item : elements(plan, "items"))
+    if (!text(item, "despite").empty())
+      session.out << session.paint(harmless(text(item, "name") + ": " + text(item, "despite")), Tone::warning)
+                  << '\n';
   session.out << "digest " << harmless(text(plan, "digest")) << '\n';
   if (text(plan, "phase") != "proposed") return;
   session.out << "\nNothing has moved. Each VM is stopped, proved stopped, and only then started at home.\n"

@@ -213,6 +213,7 @@ void add_attest_down(CLI::App& host, Session& session) {
 void add_host_commands(CLI::App& app, Session& session) {
   CLI::App& host = add_group(app, "host", "Hypervisors");
   add_host_metrics(host, session);
+  add_host_enrolment(host, session);
   add_command(host, session, "list", "All hosts: state, fencing, use", "  bascule host list", [&session] {
     return session.show(session.get("/v1/hosts"),
                         [&session](const std::string& body) { print_list(session, body); });

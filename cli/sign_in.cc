@@ -107,7 +107,7 @@ void print_tokens(Session& session, const std::string& body) {
 void add_tokens(CLI::App& app, Session& session) {
   CLI::App& group = add_group(app, "token", "What lets you and your programs in");
   add_command(group, session, "list", "Your sessions and tokens", "  bascule token list", [&session] {
-    return session.show(session.get("/v1/tokens"),
+    return session.show(session.get_all("/v1/tokens"),
                         [&session](const std::string& body) { print_tokens(session, body); });
   });
   const auto made = std::make_shared<NewToken>();

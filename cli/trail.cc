@@ -129,10 +129,33 @@ std::string facts_of(const Document& event) {
   return all;
 }
 
+// The manager looks through so many records at once: a page may be short, or empty, before the last.
+Outcome<std::string> all_that_match(Session& session, std::string target, const PageOptions& options) {
+  target += "?";
+  for (const auto& [name, value] : {std::pair("who", options.who),
+                                    {"what", options.what},
+                                    {"on", options.on},
+                                    {"request", options.request}})
+    if (!value.empty()) target += std::string(name) + "=" + segment(value) + "&";
+  const std::int64_t hour_ms = std::int64_t{3600} * 1000;
+  if (options.hours > 0)
+    target += "since=" + std::to_string(SystemClock().wall().unix_ms - options.hours * hour_ms) + "&";
+  Document all{{"items", Document::array()}};
+  for (std::string after = std::to_string(options.after);;) {
+    const std::size_t left = options.limit - all["items"].size();
+    const auto body = session.get(target + "after=" + after + "&limit=" + std::to_string(left));
+    if (!body) return body;
+    const Document page = parse(*body);
+    for (const Document& item : elements(page, "items")) all["items"].push_back(item);
+    const std::string next = text(page, "next");
+    all["next"] = number(page, "next");
+    if (next == after || all["items"].size() >= options.limit) return all.dump();
+    after = next;
+  }
+}
+
 int list_events(Session& session, const std::string& path, const PageOptions& options) {
-  const std::string target =
-      path + "?after=" + std::to_string(options.after) + "&limit=" + std::to_string(options.limit);
-  return session.show(session.get(target), [&session](const std::string& body) {
+  return session.show(all_that_match(session, path, options), [&session](const std::string& body) {
     const Document page = parse(body);
     print_events(session, page);
     if (elements(page, "items").empty()) session.out << "nothing recorded\n";

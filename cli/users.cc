@@ -1,5 +1,7 @@
 // user: the people of a tenant, for its owners; and `tenant invite`, for the first of them.
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
 #include <ostream>
 
 #include "base/json.h"
@@ -9,31 +11,44 @@
 namespace bascule::cli {
 namespace {
 
+// As typed; sent as those that everybody has, and those of the tenant's own.
+struct Roles {
+  std::vector<std::string> names;
+};
+template <class V>
+void fields(V& v, Roles& x) {
+  constexpr std::array<std::string_view, 4> kEverybodys{"owner", "operator", "viewer", "auditor"};
+  std::vector<std::string> everybodys, own;
+  for (const std::string& name : x.names)
+    (std::find(kEverybodys.begin(), kEverybodys.end(), name) != kEverybodys.end() ? everybodys : own)
+        .push_back(name);
+  v("roles", everybodys);
+  v("own_roles", own);
+}
+
 struct Invite {
   std::string tenant;  // not sent
   std::string name;
-  std::vector<std::string> roles;
+  Roles roles;
   std::string reason;
 };
 template <class V>
 void fields(V& v, Invite& x) {
   v("name", x.name);
-  v("roles", x.roles);
+  fields(v, x.roles);
   v("reason", x.reason);
 }
 
 struct Change {
   std::string name;  // not sent
-  std::vector<std::string> roles;
+  Roles roles;
   bool disabled = false;
 };
 template <class V>
 void fields(V& v, Change& x) {
-  v("roles", x.roles);
+  fields(v, x.roles);
   v("disabled", x.disabled);
 }
-
-const CLI::IsMember kRoles({"owner", "operator", "viewer", "auditor"});
 
 int invite(Session& session, const Invite& request, const std::string& path) {
   return session.show(session.post(path, json::encode_text(request)), [&session](const std::string& body) {
@@ -51,7 +66,8 @@ void print_users(Session& session, const std::string& body) {
     const bool invited = flag(user, "invited");
     const std::string state = flag(user, "disabled") ? "disabled" : invited ? "invited" : "active";
     table.add({{text(user, "name"), Tone::strong},
-               {joined(user, "roles", " ")},
+               {joined(user, "roles", " ") + (elements(user, "roles").empty() ? "" : " ") +
+                joined(user, "own_roles", " ")},
                {state},
                {flag(user, "second_factor") ? "yes" : "no"},
                {time_text(user, "created")}});
@@ -74,7 +90,7 @@ void add_change(CLI::App& group, Session& session) {
         return change_user(session, "PUT", change->name, json::encode_text(*change), "is changed");
       });
   command.add_option("name", change->name, "Without the tenant")->required()->type_name("NAME");
-  command.add_option("--role", change->roles, "Repeatable")->required()->check(kRoles);
+  command.add_option("--role", change->roles.names, "Repeatable")->required()->type_name("ROLE");
   command.add_flag("--disabled", change->disabled, "They can't sign in");
 }
 
@@ -82,7 +98,7 @@ void add_change(CLI::App& group, Session& session) {
 
 void add_tenant_invite(CLI::App& tenant, Session& session) {
   const auto request = std::make_shared<Invite>();
-  request->roles = {"owner"};
+  request->roles.names = {"owner"};
   CLI::App& command =
       add_command(tenant, session, "invite", "Invite a tenant's first owner, who then invites the others",
                   "  bascule tenant invite acme anna", [&session, request] {
@@ -96,7 +112,7 @@ void add_tenant_invite(CLI::App& tenant, Session& session) {
 void add_user_commands(CLI::App& app, Session& session) {
   CLI::App& group = add_group(app, "user", "The people of your tenant");
   add_command(group, session, "list", "All of them", "  bascule user list", [&session] {
-    return session.show(session.get("/v1/users"),
+    return session.show(session.get_all("/v1/users"),
                         [&session](const std::string& body) { print_users(session, body); });
   });
   const auto request = std::make_shared<Invite>();
@@ -104,7 +120,9 @@ void add_user_commands(CLI::App& app, Session& session) {
       add_command(group, session, "invite", "Invite somebody", "  bascule user invite vera --role viewer",
                   [&session, request] { return invite(session, *request, "/v1/users"); });
   command.add_option("name", request->name, "Without the tenant")->required()->type_name("NAME");
-  command.add_option("--role", request->roles, "Repeatable")->required()->check(kRoles);
+  command.add_option("--role", request->roles.names, "Repeatable; `bascule role list` shows all")
+      ->required()
+      ->type_name("ROLE");
   add_change(group, session);
   const auto name = std::make_shared<std::string>();
   CLI::App& remove = add_command(

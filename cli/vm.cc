@@ -397,6 +397,7 @@ void add_vm_commands(CLI::App& app, Session& session) {
   add_console_command(vm, session);
   add_vm_metrics(vm, session);
   add_grant_command(vm, session);
+  add_return_commands(vm, session);
   add_volume_commands(vm, session);
 }
 

@@ -48,12 +48,14 @@ Consoles::~Consoles() {
   server_.reset();  // its thread calls into us
 }
 
-Status Consoles::listen(const std::string& address, std::uint16_t port, const net::TlsFiles& tls) {
+Status Consoles::listen(const std::string& address, std::uint16_t port, const net::TlsFiles& tls,
+                        std::function<std::string(const net::Peer& host)> why_not) {
   net::ServerOptions options;
   options.address = address;
   options.port = port;
   options.tls = tls;
   options.admit_role = "host";
+  options.why_not = std::move(why_not);
   options.http.connections = kMost;
   options.websockets[std::string(wire::kStreamPath)] = host_door();
   auto server = net::Server::start(std::move(options), net::answer_nothing);

@@ -37,7 +37,9 @@ class Consoles {
   // Before the first ticket. What they call must outlive this, or its end.
   void connect(Tell tell, std::function<SnapshotPointer()> look);
   // Where hosts dial: a listener of its own, so that no console holds up a heartbeat.
-  Status listen(const std::string& address, std::uint16_t port, const net::TlsFiles& tls);
+  // `why_not`: see net::ServerOptions.
+  Status listen(const std::string& address, std::uint16_t port, const net::TlsFiles& tls,
+                std::function<std::string(const net::Peer& host)> why_not = {});
   void end();  // closes all, and gives no more tickets
 
   struct Wanted {

@@ -66,6 +66,7 @@ Status Sessions::listen() {
   server.port = options_.port;
   server.tls = options_.tls;
   server.admit_role = "host";
+  server.why_not = options_.why_not;
   net::WebSocketEvents events;
   events.on_open = [this](SocketPointer socket) { opened(socket); };
   events.on_message = [this](const SocketPointer& socket, const std::string& text) {
@@ -74,7 +75,8 @@ Status Sessions::listen() {
   events.on_close = [this](const SocketPointer& socket, const std::string& why) { closed(socket, why); };
   server.websockets[std::string(wire::kHostSessionPath)].door =
       [events](const std::string&, const net::Peer&) { return std::optional(events); };
-  auto started = net::Server::start(std::move(server), net::answer_nothing);
+  auto started = net::Server::start(
+      std::move(server), options_.requests ? options_.requests : net::HttpHandler(net::answer_nothing));
   if (!started) return failure(started.error().within("host sessions"));
   server_ = std::move(*started);
   return {};

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "base/net/tls.h"
+#include "base/net/http.h"
 #include "base/result.h"
 #include "base/time.h"
 #include "cluster/leadership.h"
@@ -33,7 +33,10 @@ struct HostSessionsOptions {
 
   // Told what a host and its guests use; on the server's thread, must not block. May be empty.
   std::function<void(const HostId& host, const wire::Usage& usage)> measured{};
-  std::size_t messages_per_second = 200;  // of one host; more closes its session
+  std::size_t messages_per_second = 200;                        // of one host; more closes its session
+  std::function<std::string(const net::Peer& host)> why_not{};  // see net::ServerOptions
+  // What hosts ask beside their session, as HTTP; nothing is served where it is empty.
+  net::HttpHandler requests{};
 };
 
 class HostSessions {

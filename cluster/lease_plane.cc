@@ -26,6 +26,7 @@ class ServedPlane final : public LeasePlane {
     server.port = options.port;
     server.tls = std::move(options.tls);
     server.admit_role = "guard";
+    server.why_not = std::move(options.why_not);
     server.http.body_bytes = 16 * 1024;
     server.http.connections = 2048;
     server.http.request_time = 5s;

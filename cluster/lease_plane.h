@@ -159,6 +159,7 @@ struct LeasePlaneOptions {
   std::string address;
   std::uint16_t port = 0;
   net::TlsFiles tls;
+  std::function<std::string(const net::Peer& guard)> why_not{};  // see net::ServerOptions
 };
 
 class LeasePlane {

@@ -93,6 +93,7 @@ State begin(const Records& records, const Inventory& inventory, ManagerId manage
   state.next_tick = now;
   for (const Site& site : inventory.sites) state.sites[site.id] = site;
   state.directory.staff = inventory.staff;
+  state.directory.staff_own = inventory.staff_own;
   for (const Tenant& tenant : records.tenants) state.directory.tenants.emplace(tenant.id, tenant);
   for (const TenantUser& user : records.users) state.directory.users.emplace(user.id, user);
   for (const Token& token : records.tokens) state.directory.tokens.emplace(token.id, token);

@@ -151,11 +151,40 @@ struct OpenConsole {  // answered with nothing but that it may be
   wire::ConsoleKind kind = wire::ConsoleKind::serial;
   bool granted = false;  // its tenant lets somebody of the provider in: the host checks the grant
 };
+struct CancelOperation {  // a start that is under way: what it is to start is stopped instead
+  static constexpr std::string_view kType = "cancel_operation";
+  Asked asked;
+  RequestId operation;
+};
 struct ClearHost {
   static constexpr std::string_view kType = "clear_host";
   Asked asked;
   HostId host;
 };  // end of the quarantine
+struct InviteHost {
+  static constexpr std::string_view kType = "invite_host";
+  Asked asked;
+  HostId host;
+  std::string invitation;  // SHA-256 of the secret
+};
+struct EnrolHost {  // asked.by is the host
+  static constexpr std::string_view kType = "enrol_host";
+  Asked asked;
+  HostId host;
+  std::string invitation;            // SHA-256 of the secret that it gave
+  std::vector<std::string> serials;  // of the certificates that it is to get: host, guard
+};
+struct RenewCertificates {  // asked.by is the host
+  static constexpr std::string_view kType = "renew_certificates";
+  Asked asked;
+  HostId host;
+  std::vector<std::string> serials;
+};
+struct ExpelHost {
+  static constexpr std::string_view kType = "expel_host";
+  Asked asked;
+  HostId host;
+};
 struct PowerHost {
   static constexpr std::string_view kType = "power_host";
   Asked asked;
@@ -195,9 +224,10 @@ using EventBody =
     std::variant<HostHello, HostHeartbeat, HostDomainChanged, HostFaultReported, HostVolumesSeen, HostReplied,
                  HostSessionClosed, PowerOffDone, PowerOnDone, BmcChecked, LeaseObserved, LeaseRevoked,
                  LeaseAsked, ChannelChanged, Tick, CreateVm, StartVmAsked, StopVmAsked, DeleteVm,
-                 ChangeVolumesAsked, ChangeVm, OpenConsole, ClearHost, PowerHost, DrillHost, AttestDown,
-                 PlanFailback, ApproveFailback, TestNotices, CreateTenant, OpenAccess, EndAccess,
-                 AcceptDelivery, SetRules, SetQuota, InviteUser, ChangeUser, RemoveUser, SetPassword,
+                 ChangeVolumesAsked, ChangeVm, OpenConsole, CancelOperation, ClearHost, InviteHost, EnrolHost,
+                 RenewCertificates, ExpelHost, PowerHost, DrillHost, AttestDown, PlanFailback,
+                 ApproveFailback, TestNotices, CreateTenant, OpenAccess, EndAccess, AcceptDelivery,
+                 WishReturn, SetRules, SetQuota, InviteUser, SetRole, ChangeUser, RemoveUser, SetPassword,
                  OpenSession, SetSecondFactor, CreateToken, EndToken, NoteAccess>;
 
 struct Event {
@@ -341,7 +371,36 @@ void fields(V& v, OpenConsole& x) {
   v.optional("granted", x.granted);
 }
 template <class V>
+void fields(V& v, CancelOperation& x) {
+  v("asked", x.asked);
+  v("operation", x.operation);
+}
+template <class V>
 void fields(V& v, ClearHost& x) {
+  v("asked", x.asked);
+  v("host", x.host);
+}
+template <class V>
+void fields(V& v, InviteHost& x) {
+  v("asked", x.asked);
+  v("host", x.host);
+  v("invitation", x.invitation);
+}
+template <class V>
+void fields(V& v, EnrolHost& x) {
+  v("asked", x.asked);
+  v("host", x.host);
+  v("invitation", x.invitation);
+  v("serials", x.serials);
+}
+template <class V>
+void fields(V& v, RenewCertificates& x) {
+  v("asked", x.asked);
+  v("host", x.host);
+  v("serials", x.serials);
+}
+template <class V>
+void fields(V& v, ExpelHost& x) {
   v("asked", x.asked);
   v("host", x.host);
 }

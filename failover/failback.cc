@@ -9,6 +9,7 @@
 #include "base/sha256.h"
 #include "failover/placement.h"
 #include "failover/recovery.h"
+#include "failover/return_wish.h"
 #include "failover/vm_life.h"
 #include "failover/volumes.h"
 
@@ -39,8 +40,10 @@ void prune_plans(Turn& turn) {
   }
 }
 
-// The item that brings this VM home, or why it can't come.
-Result<PlanItem> item_for(const State& state, const Vm& vm, PlacementWish& wish) {
+// The item that brings this VM home, or why it can't come. `despite`: also if its tenant asked to postpone
+// it.
+Result<PlanItem> item_for(const State& state, const Vm& vm, PlacementWish& wish, bool despite,
+                          WallTime wall) {
   const VmRecord& record = vm.record;
   const std::string& name = record.spec.name;
   if (!record.away) return failure(ErrorCode::conflict, name + " is not away from home");
@@ -50,6 +53,10 @@ Result<PlanItem> item_for(const State& state, const Vm& vm, PlacementWish& wish)
   if (record.placement.may_run.size() != 1)
     return failure(ErrorCode::conflict,
                    name + " may still run in several places: wait for their hosts' word");
+  const std::string postponed = why_postponed(record, wall);
+  if (!postponed.empty() && !despite)
+    return failure(ErrorCode::conflict,
+                   name + ": " + postponed + ". A plan that names it carries it all the same");
   wish.sites = {record.spec.home};
   const PlacementChoice choice = place(state, record.spec, wish);
   if (!choice.host) return failure(ErrorCode::exhausted, choice.explanation);
@@ -58,6 +65,7 @@ Result<PlanItem> item_for(const State& state, const Vm& vm, PlacementWish& wish)
   PlanItem item;
   item.vm = record.spec.id;
   item.name = name;
+  item.despite = postponed;
   item.from = record.placement.may_run.front();
   item.to = {*choice.host, *home.record.boot_id};
   item.generation = record.placement.generation;
@@ -170,7 +178,7 @@ void continue_plan(Turn& turn, const PlanId& id) {
              item.phase == PlanItemPhase::starting;
     });
     if (plan.items[i].phase != PlanItemPhase::waiting || under_way >= kAtOnce) continue;
-    const std::string stale = why_stale(turn.state, plan, plan.items[i], turn.now);
+    const std::string stale = why_stale(turn, plan, plan.items[i]);
     if (stale.empty())
       begin_item(turn, plan, plan.items[i]);
     else
@@ -194,7 +202,9 @@ std::string digest_of(const State& state, const FailbackPlan& plan) {
   return sha256_hex(text.str());
 }
 
-std::string why_stale(const State& state, const FailbackPlan& plan, const PlanItem& item, Instant now) {
+std::string why_stale(const Turn& turn, const FailbackPlan& plan, const PlanItem& item) {
+  const State& state = turn.state;
+  const Instant now = turn.now;
   const auto expiry = state.plan_expiry.find(plan.id);
   if (expiry == state.plan_expiry.end() || now >= expiry->second) return "the plan has expired";
   if (digest_of(state, plan) != plan.digest) return "the plan belongs to another epoch of the database";
@@ -207,6 +217,8 @@ std::string why_stale(const State& state, const FailbackPlan& plan, const PlanIt
   if (!names_copy(record.placement.may_run, item.from)) return "it no longer runs where the plan saw it";
   if (!record.away || !record.wanted_running) return "it is no longer away, or was stopped";
   const bool fresh = item.phase == PlanItemPhase::waiting || item.phase == PlanItemPhase::following;
+  if (fresh && item.despite.empty())
+    if (const std::string postponed = why_postponed(record, turn.wall); !postponed.empty()) return postponed;
   if (fresh && record.phase != VmPhase::running && record.phase != VmPhase::recovering)
     return fmt::format("it is {}", name_of(record.phase));
   const auto home = state.hosts.find(item.to.host);
@@ -230,7 +242,7 @@ void plan_failback(Turn& turn, const PlanFailback& asked) {
   std::string problems;
   for (const VmId& id : vms) {
     const Vm* vm = turn.find_vm(id);
-    Result<PlanItem> item = vm ? item_for(turn.state, *vm, wish)
+    Result<PlanItem> item = vm ? item_for(turn.state, *vm, wish, !asked.vms.empty(), turn.wall)
                                : Result<PlanItem>(failure(ErrorCode::not_found, "no VM " + id.value));
     if (item)
       plan.items.push_back(std::move(*item));
@@ -273,7 +285,7 @@ void approve_failback(Turn& turn, const ApproveFailback& asked) {
   if (words_in(asked.asked.reason) < kReasonWords)
     return refuse(ErrorCode::invalid, "give a reason of at least three words: it is audited");
   for (const PlanItem& item : plan.items) {
-    const std::string stale = why_stale(turn.state, plan, item, turn.now);
+    const std::string stale = why_stale(turn, plan, item);
     if (!stale.empty())
       return refuse(ErrorCode::conflict, fmt::format("{}: {}. Make a new plan", item.name, stale));
   }
@@ -295,7 +307,7 @@ void volumes_followed(Turn& turn, Vm& vm, const std::optional<Error>& error) {
   if (!item || item->phase != PlanItemPhase::following) return;
   if (error) return refuse_item(turn, vm, "home's copy can't follow: " + error->message);
   turn.state.plan_expiry[plan->id] = turn.now + turn.policy.plan_validity;  // copying may have taken long
-  const std::string stale = why_stale(turn.state, *plan, *item, turn.now);
+  const std::string stale = why_stale(turn, *plan, *item);
   if (!stale.empty()) return refuse_item(turn, vm, stale);
   turn.touch(*plan);
   stop_for_home(turn, vm, *item);
@@ -304,7 +316,7 @@ void volumes_followed(Turn& turn, Vm& vm, const std::optional<Error>& error) {
 void carry_home(Turn& turn, Vm& vm, StartElsewhere permit) {
   FailbackPlan* plan = plan_of(turn, vm);
   PlanItem* item = plan ? item_of(*plan, vm.record.spec.id) : nullptr;
-  std::string stale = item ? why_stale(turn.state, *plan, *item, turn.now) : "the plan is gone";
+  std::string stale = item ? why_stale(turn, *plan, *item) : "the plan is gone";
   if (item && item->phase == PlanItemPhase::following) stale = "it ended before home's copy was in step";
   if (!item || !stale.empty()) {
     refuse_item(turn, vm, stale);

@@ -24,6 +24,6 @@ void expire_plans(Turn& turn);  // at each Tick
 // SHA-256 over the epoch and all that the items read.
 std::string digest_of(const State& state, const FailbackPlan& plan);
 // What has changed since the plan was made; empty while it still holds.
-std::string why_stale(const State& state, const FailbackPlan& plan, const PlanItem& item, Instant now);
+std::string why_stale(const Turn& turn, const FailbackPlan& plan, const PlanItem& item);
 
 }  // namespace bascule

@@ -14,6 +14,9 @@ void start_vm(Turn& turn, const StartVmAsked& asked);
 void stop_vm(Turn& turn, const StopVmAsked& asked);
 void delete_vm(Turn& turn, const DeleteVm& asked);
 void change_vm(Turn& turn, const ChangeVm& asked);
+void cancel_operation(Turn& turn, const CancelOperation& asked);
+// The machine that an operation starts, or stops; null when none does.
+const Vm* vm_of_operation(const State& state, const RequestId& operation);
 void open_console(Turn& turn, const OpenConsole& asked);  // a tenant's user must say why
 
 void clear_host(Turn& turn, const ClearHost& asked);

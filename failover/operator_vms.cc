@@ -238,6 +238,25 @@ void stop_vm(Turn& turn, const StopVmAsked& asked) {
   shut_down(turn, *vm, asked);
 }
 
+const Vm* vm_of_operation(const State& state, const RequestId& operation) {
+  const auto found = std::find_if(state.vms.begin(), state.vms.end(),
+                                  [&](const auto& entry) { return entry.second.live.request == operation; });
+  return found == state.vms.end() ? nullptr : &found->second;
+}
+
+void cancel_operation(Turn& turn, const CancelOperation& asked) {
+  const Vm* vm = vm_of_operation(turn.state, asked.operation);
+  const std::string subject = vm ? subject_of(*vm) : "operation/" + asked.operation.value;
+  const bool starts =
+      vm && (vm->record.phase == VmPhase::recovering || vm->record.phase == VmPhase::starting);
+  if (!starts)
+    return turn.refuse(asked.asked, "cancel_operation", subject,
+                       {ErrorCode::conflict, "it has ended, or it is nothing that can be called back"});
+  turn.log(asked.asked, "cancel_operation", subject, Reason::requested, "",
+           {{"operation", asked.operation.value}});
+  stop_vm(turn, {asked.asked, vm->record.spec.id, wire::StopHow::kill});
+}
+
 void change_vm(Turn& turn, const ChangeVm& asked) {
   Vm* vm = named(turn, asked.asked, "change_vm", asked.vm);
   if (!vm) return;

@@ -52,6 +52,16 @@ void fields(V& v, BmcBinding& x) {
   v("drilled", x.drilled);
 }
 
+struct HostInvitation {
+  std::string secret;  // its SHA-256, hexadecimal
+  WallTime until;
+};
+template <class V>
+void fields(V& v, HostInvitation& x) {
+  v("secret", x.secret);
+  v("until", x.until);
+}
+
 struct HostRecord {
   int version = 1;
   HostId id;
@@ -70,6 +80,10 @@ struct HostRecord {
   std::optional<IncidentId> incident;
   Capacity capacity;             // as last reported
   bool carries_storage = false;  // daemons of its site's storage
+  // Certificates: see enrolment.h
+  std::optional<HostInvitation> invitation{};
+  std::vector<std::string> serials{};  // that count; none: any of the authority's
+  bool expelled = false;
 };
 template <class V>
 void fields(V& v, HostRecord& x) {
@@ -90,6 +104,9 @@ void fields(V& v, HostRecord& x) {
   v.optional("incident", x.incident);
   v.optional("capacity", x.capacity);
   v.optional("carries_storage", x.carries_storage);
+  v.optional("invitation", x.invitation);
+  v.optional("serials", x.serials);
+  v.optional("expelled", x.expelled);
 }
 
 enum class DrillPhase { none, reading, powering_off, falling_silent, powering_on };
@@ -182,6 +199,17 @@ constexpr auto enum_names(VmPhase) {
                     EnumName<P>{P::deleting, "deleting"}};
 }
 
+// What a tenant says about the way home: see return_wish.h.
+struct ReturnWish {
+  WallTime not_before;  // in the past: at any time
+  OperatorId by;
+};
+template <class V>
+void fields(V& v, ReturnWish& x) {
+  v("not_before", x.not_before);
+  v("by", x.by);
+}
+
 struct VmRecord {
   int version = 1;
   VmSpec spec;
@@ -193,10 +221,11 @@ struct VmRecord {
   std::string explanation;              // for people, with names and numbers
   std::vector<HostWordEvidence> words;  // hosts' own words about copies in may_run
   std::optional<IncidentId> incident;
-  std::optional<PlanId> failback;  // being carried home by this plan
-  bool delivered = false;          // accepted by its tenant, who alone gets inside from then on
-  bool keep = false;               // it can't be deleted before somebody takes this back
-  std::uint64_t settings = 0;      // grows with each change of spec, delivered and keep
+  std::optional<PlanId> failback;           // being carried home by this plan
+  std::optional<ReturnWish> return_wish{};  // while it is away
+  bool delivered = false;                   // accepted by its tenant, who alone gets inside from then on
+  bool keep = false;                        // it can't be deleted before somebody takes this back
+  std::uint64_t settings = 0;               // grows with each change of spec, delivered and keep
   // Of volumes that each site has a copy of
   bool has_copies = false;                         // there are such, as its hosts said last
   Generation ran;                                  // the last that was seen running
@@ -219,6 +248,7 @@ void fields(V& v, VmRecord& x) {
   v("words", x.words);
   v.optional("incident", x.incident);
   v.optional("failback", x.failback);
+  v.optional("return_wish", x.return_wish);
   v.optional("delivered", x.delivered);
   v.optional("keep", x.keep);
   v.optional("settings", x.settings);
@@ -313,7 +343,8 @@ struct PlanItem {
   Copy to;
   Generation generation;  // as read; another one makes the plan stale
   PlanItemPhase phase = PlanItemPhase::waiting;
-  std::string why_safe;  // or why it was refused
+  std::string why_safe;   // or why it was refused
+  std::string despite{};  // its tenant asked to postpone it, in words
 };
 template <class V>
 void fields(V& v, PlanItem& x) {
@@ -324,6 +355,7 @@ void fields(V& v, PlanItem& x) {
   v("generation", x.generation);
   v("phase", x.phase);
   v.optional("why_safe", x.why_safe);
+  v.optional("despite", x.despite);
 }
 struct FailbackPlan {
   int version = 1;

@@ -5,9 +5,11 @@
 #include "failover/access/needs.h"
 #include "failover/access/people.h"
 #include "failover/access/quota.h"
+#include "failover/access/roles.h"
 #include "failover/access/users.h"
 #include "failover/access/watch.h"
 #include "failover/drill.h"
+#include "failover/enrolment.h"
 #include "failover/failback.h"
 #include "failover/fault_detector.h"
 #include "failover/fence_host.h"
@@ -17,6 +19,7 @@
 #include "failover/operator.h"
 #include "failover/readiness.h"
 #include "failover/recovery.h"
+#include "failover/return_wish.h"
 #include "failover/turn.h"
 #include "failover/vm_life.h"
 
@@ -77,7 +80,12 @@ void on(Turn& turn, const DeleteVm& e) { delete_vm(turn, e); }
 void on(Turn& turn, const ChangeVolumesAsked& e) { change_volumes(turn, e); }
 void on(Turn& turn, const ChangeVm& e) { change_vm(turn, e); }
 void on(Turn& turn, const OpenConsole& e) { open_console(turn, e); }
+void on(Turn& turn, const CancelOperation& e) { cancel_operation(turn, e); }
 void on(Turn& turn, const ClearHost& e) { clear_host(turn, e); }
+void on(Turn& turn, const InviteHost& e) { invite_host(turn, e); }
+void on(Turn& turn, const EnrolHost& e) { enrol_host(turn, e); }
+void on(Turn& turn, const RenewCertificates& e) { renew_certificates(turn, e); }
+void on(Turn& turn, const ExpelHost& e) { expel_host(turn, e); }
 void on(Turn& turn, const PowerHost& e) { power_host(turn, e); }
 void on(Turn& turn, const DrillHost& e) { drill_host(turn, e); }
 void on(Turn& turn, const AttestDown& e) { attest_down(turn, e); }
@@ -89,9 +97,11 @@ void on(Turn& turn, const OpenAccess& e) { open_access(turn, e); }
 void on(Turn& turn, const EndAccess& e) { end_access(turn, e); }
 void on(Turn& turn, const NoteAccess& e) { note_access(turn, e); }
 void on(Turn& turn, const AcceptDelivery& e) { accept_delivery(turn, e); }
+void on(Turn& turn, const WishReturn& e) { wish_return(turn, e); }
 void on(Turn& turn, const SetRules& e) { set_rules(turn, e); }
 void on(Turn& turn, const SetQuota& e) { set_quota(turn, e); }
 void on(Turn& turn, const InviteUser& e) { invite_user(turn, e); }
+void on(Turn& turn, const SetRole& e) { set_role(turn, e); }
 void on(Turn& turn, const ChangeUser& e) { change_user(turn, e); }
 void on(Turn& turn, const RemoveUser& e) { remove_user(turn, e); }
 void on(Turn& turn, const SetPassword& e) { set_password(turn, e); }

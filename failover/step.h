@@ -40,6 +40,7 @@ struct Inventory {
   };
   std::vector<Entry> hosts;
   std::map<OperatorId, std::vector<StaffRole>> staff;
+  std::map<OperatorId, std::vector<Permission>> staff_own{};  // of roles of the provider's own
 };
 struct Records {
   ClusterRecord cluster;

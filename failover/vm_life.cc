@@ -249,6 +249,7 @@ void launch(Turn& turn, StartElsewhere permit, const HostId& to, Reason reason, 
   turn.set_phase(vm, VmPhase::starting, reason, words);
   turn.log("start_vm", vm, reason, std::move(words), std::move(facts));
   turn.command(vm, CommandKind::start, copy, record.placement.generation);
+  if (!record.away) record.return_wish.reset();
 }
 
 void forget_vm(Turn& turn, Vm& vm) {

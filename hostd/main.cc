@@ -14,6 +14,7 @@
 #include "hostd/consoles.h"
 #include "hostd/device_watch.h"
 #include "hostd/host_checks.h"
+#include "hostd/identity.h"
 #include "hostd/libvirt.h"
 #include "hostd/peer_probe.h"
 #include "hostd/pump.h"
@@ -31,6 +32,7 @@ constexpr Duration kPolicyEvery = 2s;
 constexpr Duration kStorageEvery = 1s;
 constexpr Duration kUsageEvery = 10s;
 constexpr Duration kApartEvery = 5s;
+constexpr Duration kRenewalEvery = 10s;
 constexpr std::size_t kWorkers = 16;
 constexpr std::size_t kWaitingOrders = 1024;
 constexpr std::size_t kLargestKey = 16 * 1024;
@@ -52,6 +54,19 @@ Result<std::unique_ptr<Custodian>> open_custodian(const HostConfig& config) {
       config.officer.empty() ? std::string() : read_whole(config.officer, kLargestKey);
   if (!officer) return failure(officer.error());
   return Custodian::open(config.state_dir + "/grants.json", *officer);
+}
+
+// Where the manager's authority gave the certificates. Without an answer it is tried again.
+void renew_if_due(const HostConfig& config, const Clock& clock) {
+  const Identity identity(config.state_dir);
+  if (!identity.is_used_by(config.tls)) return;
+  const auto due = identity.is_due(clock.wall());
+  if (due && !*due) return;
+  const Status renewed = due ? identity.renew(config.host, config.manager) : failure(due.error());
+  if (renewed)
+    log(LogLevel::info, "hostd", "certificates_renewed", {{"host", config.host}});
+  else
+    log(LogLevel::warning, "hostd", "certificates_not_renewed", {{"why", renewed.error().message}});
 }
 
 // Everything that must last is on disk, and a libvirtd that hangs must not keep us: guests run on.
@@ -124,6 +139,7 @@ int run(const HostConfig& config) {
   });
   UsageMeter usage(*libvirt, clock);
   Pump measuring(kUsageEvery, [&usage] { usage.look(); });
+  Pump renewal(kRenewalEvery, [&config, &clock] { renew_if_due(config, clock); });
   Pump ports(kPolicyEvery, [&devices] { devices.look(); });
   session.start(agent, **probe, workers, consoles->get(), &usage);
   log(LogLevel::info, "hostd", "running", {{"host", config.host}, {"boot", boot}});
@@ -133,6 +149,7 @@ int run(const HostConfig& config) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "join") return join_command(argc - 1, argv + 1);
   // Before any thread, so that all inherit it; a broken connection is an error, not a signal.
   sigset_t signals;
   sigemptyset(&signals);

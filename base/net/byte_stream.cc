@@ -55,8 +55,8 @@ void ByteStream::accept(PeerRule rule, Finished finished) {
   handshake(Side::server, std::move(rule), std::move(finished));
 }
 
-void ByteStream::connect(const HostPort& to, std::string role, Finished finished) {
-  PeerRule rule{std::move(role), to.host};
+void ByteStream::connect(const HostPort& to, PeerRule rule, Finished finished) {
+  rule.host = to.host;
   auto connected = [this, rule, done = std::move(finished)](error_code error, const tcp::endpoint&) mutable {
     if (error) return std::move(done)(error);
     handshake(Side::client, std::move(rule), std::move(done));

@@ -39,7 +39,7 @@ class ByteStream {
   // But for shut_down() none has a bound of its own: the caller's deadline calls close(), which ends what is
   // pending with an error. Every handler must keep this stream alive (by a shared_ptr in its capture).
   void accept(PeerRule rule, Finished finished);
-  void connect(const HostPort& to, std::string role, Finished finished);
+  void connect(const HostPort& to, PeerRule rule, Finished finished);  // to.host is the rule's
   // Says the end of TLS and waits for the peer's, at most 2 s; never with an error.
   void shut_down(Finished finished);
   // Closes our direction and discards what the peer still sends, until it closes too: what was sent before

@@ -111,6 +111,9 @@ struct ServerOptions {
   std::string admit_role;  // OU that a client's certificate must have; empty where the server is public
   // Instead of tls.ca and admit_role. Whose card is revoked or over is cut off within seconds.
   std::optional<CardRules> cards{};
+  // Asked about each peer when it comes and every two seconds: why not, or empty. Whoever loses it is cut
+  // off. On the server's thread; may be empty.
+  std::function<std::string(const Peer& peer)> why_not{};
   HttpLimits http;
   // By path, such as "/host-session"; or by what paths begin with, such as "/v1/consoles/".
   std::map<std::string, WebSocketPath> websockets;
@@ -128,7 +131,9 @@ struct ClientOptions {
   std::string address;  // "198.18.0.2:7443", "[::1]:7443"; a name's look-up may hold up the destruction
   TlsFiles tls;         // without a certificate: for public servers; without a CA: the system's count
   std::string expect_role = "manager";  // OU of the server's certificate; empty: its name is enough
-  Duration connect_time = 3s;           // name, TCP and TLS together
+  // SHA-256 of the server's certificate, hexadecimal: then that alone counts, whoever signed it.
+  std::string fingerprint{};
+  Duration connect_time = 3s;  // name, TCP and TLS together
   std::size_t body_bytes = 16 * 1024 * 1024;
 };
 

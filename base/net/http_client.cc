@@ -54,7 +54,7 @@ Status TlsHttpClient::connect(SteadyClock::time_point until) {
   drop();
   stream_ = std::make_shared<ByteStream>(tcp::socket(io_), *tls_);
   const auto outcome = std::make_shared<std::optional<error_code>>();
-  stream_->connect(to_, options_.expect_role,
+  stream_->connect(to_, {options_.expect_role, "", "", options_.fingerprint},
                    [outcome, stream = stream_](error_code error) { *outcome = error; });
   if (!run(until, [&outcome] { return outcome->has_value(); })) {
     drop();

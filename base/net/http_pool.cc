@@ -131,7 +131,7 @@ void TlsHttpPool::dial(const JobPointer& job) {
   open_.insert(stream);
   const auto limit = std::make_shared<Deadline>(loop_->io().get_executor());
   limit->set(options_.client.connect_time, [stream, limit] { stream->close(); });
-  stream->connect(to_, options_.client.expect_role, [this, job, stream, limit](error_code error) {
+  stream->connect(to_, {options_.client.expect_role, ""}, [this, job, stream, limit](error_code error) {
     limit->cancel();
     dialled(job, stream, error);
     serve();

@@ -23,7 +23,7 @@ namespace http = boost::beast::http;
 constexpr Duration kHandshakeTime = 5s;  // strangers shall not hold a connection's place for long
 constexpr Duration kClosingTime = 2s;
 constexpr Duration kAcceptPause = 100ms;
-constexpr Duration kCardPeriod = 2s;  // between looks at whose card is still good
+constexpr Duration kRecheckPeriod = 2s;  // of whether those who are connected may still be
 constexpr std::size_t kLongestTarget = 8 * 1024;
 
 // Of what never reaches a handler, or gets no answer from it.
@@ -53,10 +53,11 @@ class LogBudget {
   int left_ = kLines;
 };
 
-// An open connection: how it is ended, and by what card it is there, if by one.
+// An open connection: how it is ended, and who is there.
 struct Live {
   std::function<void(const std::string& why)> end;  // holds the connection too
-  PeerChain card{};
+  std::optional<Peer> peer{};                       // from the handshake on
+  PeerChain card{};                                 // that they came with, if by one
 };
 
 // What connections need of their server. On the loop's thread, but for `loop`.
@@ -72,6 +73,13 @@ struct Shared {
 
   std::shared_ptr<asio::ssl::context> context() const { return cards ? cards->context() : tls; }
   PeerRule rule() const { return {options.admit_role, "", options.cards ? options.cards->policy : ""}; }
+
+  // Why whoever is there may not be, or no longer; empty: they may.
+  std::string why_not(const Live& one) const {
+    if (!one.peer) return "";
+    const std::string why = one.card ? cards->why_not(one.card) : "";
+    return why.empty() && options.why_not ? options.why_not(*one.peer) : why;
+  }
 
   void forget(std::uint64_t id, const std::string& address) {
     live.erase(id);
@@ -146,11 +154,15 @@ void Connection::abort() {
 
 void Connection::on_handshake(error_code error) {
   if (gone_) return;
+  std::string refused = error ? stream_->why(error) : "";
   if (!error) {
-    if (shared_.cards) shared_.live[id_].card = chain_of(stream_->tls());
-    return await_request(limits().request_time);
+    Live& live = shared_.live[id_];
+    live.peer = stream_->peer();
+    if (shared_.cards) live.card = chain_of(stream_->tls());
+    refused = shared_.options.why_not ? shared_.options.why_not(*live.peer) : "";
   }
-  shared_.refuse(stream_->peer().address, stream_->why(error));
+  if (refused.empty()) return await_request(limits().request_time);
+  shared_.refuse(stream_->peer().address, refused);
   drain();
 }
 
@@ -334,7 +346,7 @@ class TlsServer final : public Server {
                                                  "; does the address exist here, and is the port free?");
     port_ = acceptor_.local_endpoint(error).port();
     accept();
-    if (shared_.cards) recheck_cards();
+    if (shared_.cards || shared_.options.why_not) recheck();
     shared_.loop->start();
     return {};
   }
@@ -397,16 +409,15 @@ class TlsServer final : public Server {
 
   static void end(Live live, const std::string& why) { live.end(why); }  // a copy: it erases itself
 
-  void recheck_cards() {
-    recheck_.set(kCardPeriod, [this] {
-      recheck_cards();
-      shared_.cards->refresh();
+  void recheck() {
+    recheck_.set(kRecheckPeriod, [this] {
+      recheck();
+      if (shared_.cards) shared_.cards->refresh();
       std::vector<std::pair<Live, std::string>> over;
       for (const auto& [id, live] : shared_.live)
-        if (const std::string why = live.card ? shared_.cards->why_not(live.card) : ""; !why.empty())
-          over.emplace_back(live, why);
+        if (const std::string why = shared_.why_not(live); !why.empty()) over.emplace_back(live, why);
       for (const auto& [live, why] : over) {
-        shared_.refuse("an open connection", why);
+        shared_.refuse(live.peer->name + ", connected", why);
         end(live, why);
       }
     });

@@ -7,6 +7,7 @@
 
 #include "base/net/cards.h"
 #include "base/net/token_key.h"
+#include "base/sha256.h"
 
 namespace bascule::net {
 namespace {
@@ -54,6 +55,20 @@ bool names_host(X509& certificate, const std::string& host) {
 std::string subject_words(const X509& certificate) {
   const Peer peer = read_peer(certificate);
   return "certificate CN=" + peer.name + ", OU=" + peer.role;
+}
+
+// Called for each certificate of the chain, and for each of its faults: only the peer's own counts.
+bool admit_only(X509_STORE_CTX& context, const std::string& fingerprint, std::string& why) {
+  const X509* own = X509_STORE_CTX_get0_cert(&context);
+  unsigned char* der = nullptr;
+  const int size = own == nullptr ? 0 : i2d_X509(own, &der);
+  if (size <= 0) return false;
+  const bool same =
+      sha256_hex({reinterpret_cast<const char*>(der), static_cast<std::size_t>(size)}) == fingerprint;
+  OPENSSL_free(der);
+  X509_STORE_CTX_set_error(&context, same ? X509_V_OK : X509_V_ERR_CERT_REJECTED);
+  if (!same) why = subject_words(*own) + ": it isn't the certificate with that fingerprint";
+  return same;
 }
 
 void configure(SSL_CTX* context) {
@@ -109,6 +124,7 @@ Peer read_peer(const X509& certificate) {
 }
 
 bool admit(bool chain_is_good, X509_STORE_CTX& context, const PeerRule& rule, std::string& why) {
+  if (!rule.fingerprint.empty()) return admit_only(context, rule.fingerprint, why);
   X509* certificate = X509_STORE_CTX_get_current_cert(&context);
   if (!chain_is_good && is_about_anchor(context)) return true;
   if (!chain_is_good || certificate == nullptr) {

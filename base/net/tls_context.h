@@ -21,9 +21,10 @@ Result<std::shared_ptr<asio::ssl::context>> make_tls_context(const TlsFiles& fil
 
 // What a certificate that chains to our CA must also say. Whose role or policy matters has exactly one CN.
 struct PeerRule {
-  std::string role;      // OU; empty: any
-  std::string host;      // address or name that a subjectAltName must hold; empty: any
-  std::string policy{};  // OID of the policy under which it was issued; empty: any
+  std::string role;           // OU; empty: any
+  std::string host;           // address or name that a subjectAltName must hold; empty: any
+  std::string policy{};       // OID of the policy under which it was issued; empty: any
+  std::string fingerprint{};  // SHA-256 of it, hexadecimal: then nothing else is asked
 };
 
 // Name, role and serial; the address stays empty.

@@ -77,7 +77,7 @@ void WebSocketSession::dial(const HostPort& to, const std::string& role, const s
   const std::string address = to.host + ":" + to.port;
   deadline_.set(
       bound, [self, address] { self->finish(address + " didn't answer in time; is it up and reachable?"); });
-  stream_->connect(to, role, [self, address, path](error_code error) {
+  stream_->connect(to, {role, ""}, [self, address, path](error_code error) {
     if (error) return self->finish(address + " can't be reached: " + self->stream_->why(error));
     auto on_answer = [self, address](error_code failed) {
       if (!failed) return self->opened();

@@ -8,8 +8,8 @@ namespace {
 
 class TlsWebSocketDialer final : public WebSocketDialer {
  public:
-  TlsWebSocketDialer(ClientOptions options, std::shared_ptr<asio::ssl::context> tls)
-      : options_(std::move(options)), tls_(std::move(tls)), work_(asio::make_work_guard(loop_->io())) {
+  explicit TlsWebSocketDialer(ClientOptions options)
+      : options_(std::move(options)), work_(asio::make_work_guard(loop_->io())) {
     loop_->start();
   }
   ~TlsWebSocketDialer() override {
@@ -27,13 +27,16 @@ class TlsWebSocketDialer final : public WebSocketDialer {
   void begin(const std::string& address, const std::string& path, const WebSocketLimits& limits,
              const WebSocketEvents& events) {
     const auto to = split_address(address);
-    if (!to || stopped_) {
-      if (events.on_close) events.on_close(nullptr, to ? "the dialer has ended" : to.error().message);
+    // Read each time: certificates are renewed.
+    const auto tls = make_tls_context(options_.tls, Side::client);
+    if (!to || !tls || stopped_) {
+      const std::string why = !to ? to.error().message : !tls ? tls.error().message : "the dialer has ended";
+      if (events.on_close) events.on_close(nullptr, why);
       return;
     }
     const std::uint64_t id = ++last_id_;
     const auto session = std::make_shared<WebSocketSession>(
-        loop_, std::make_unique<ByteStream>(tcp::socket(loop_->io()), *tls_), limits, events,
+        loop_, std::make_unique<ByteStream>(tcp::socket(loop_->io()), **tls), limits, events,
         [this, id] { open_.erase(id); });
     open_.emplace(id, session);
     session->dial(*to, options_.expect_role, path, options_.connect_time);
@@ -49,7 +52,6 @@ class TlsWebSocketDialer final : public WebSocketDialer {
   }
 
   const ClientOptions options_;
-  const std::shared_ptr<asio::ssl::context> tls_;
   const std::shared_ptr<Loop> loop_ = std::make_shared<Loop>();
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::map<std::uint64_t, std::shared_ptr<WebSocketSession>> open_;  // on the loop's thread, as the rest
@@ -68,10 +70,8 @@ class OneWebSocket final : public WebSocketClient {
 }  // namespace
 
 Result<std::unique_ptr<WebSocketDialer>> WebSocketDialer::make(ClientOptions options) {
-  auto tls = make_tls_context(options.tls, Side::client);
-  if (!tls) return failure(tls.error());
-  return std::unique_ptr<WebSocketDialer>(
-      std::make_unique<TlsWebSocketDialer>(std::move(options), *std::move(tls)));
+  if (const auto tls = make_tls_context(options.tls, Side::client); !tls) return failure(tls.error());
+  return std::unique_ptr<WebSocketDialer>(std::make_unique<TlsWebSocketDialer>(std::move(options)));
 }
 
 Result<std::unique_ptr<WebSocketClient>> WebSocketClient::dial(const ClientOptions& options, std::string path,

@@ -43,6 +43,16 @@ bool any_allows(const std::vector<Role>& roles, Permission permission) {
                      [&](Role role) { return permissions_of(role).contains(permission); });
 }
 
+bool own_role_allows(const Directory& directory, const TenantUser& user, Permission permission) {
+  const auto tenant = directory.tenants.find(user.tenant);
+  if (tenant == directory.tenants.end()) return false;
+  return std::any_of(user.own_roles.begin(), user.own_roles.end(), [&](const std::string& name) {
+    const auto role = tenant->second.roles.find(name);
+    return role != tenant->second.roles.end() &&
+           std::find(role->second.begin(), role->second.end(), permission) != role->second.end();
+  });
+}
+
 std::optional<Error> why_user_denied(const Directory& directory, const Principal& who, Permission permission,
                                      const Scope& scope) {
   const TenantUser* user = signed_in(directory, who);
@@ -56,7 +66,8 @@ std::optional<Error> why_user_denied(const Directory& directory, const Principal
   if (lacks_second_factor(directory, *user))
     return Error{ErrorCode::denied,
                  fmt::format("{} asks for a second factor: set one up first", user->tenant.value)};
-  if (any_allows(user->roles, permission)) return std::nullopt;
+  if (any_allows(user->roles, permission) || own_role_allows(directory, *user, permission))
+    return std::nullopt;
   return Error{
       ErrorCode::denied,
       fmt::format("you lack the permission {}, which these roles have: {}; an owner of {} can give it",
@@ -123,7 +134,11 @@ const std::set<Permission>& permissions_of(TenantRole role) {
 
 bool has_permission(const Directory& directory, const OperatorId& who, Permission permission) {
   const auto found = directory.staff.find(who);
-  return found != directory.staff.end() && any_allows(found->second, permission);
+  if (found == directory.staff.end()) return false;
+  const auto own = directory.staff_own.find(who);
+  const bool by_own = own != directory.staff_own.end() &&
+                      std::find(own->second.begin(), own->second.end(), permission) != own->second.end();
+  return by_own || any_allows(found->second, permission);
 }
 
 const AccessSession* open_access_of(const Directory& directory, const OperatorId& who,

@@ -47,7 +47,8 @@ struct Tenant {
   TenantId id;  // a valid name
   WallTime created;
   SignInRules rules{};
-  std::optional<Quota> quota{};  // absent: its users make no machines themselves
+  std::optional<Quota> quota{};                            // absent: its users make no machines themselves
+  std::map<std::string, std::vector<Permission>> roles{};  // of its own
 };
 template <class V>
 void fields(V& v, Tenant& x) {
@@ -56,6 +57,7 @@ void fields(V& v, Tenant& x) {
   v("created", x.created);
   v.optional("rules", x.rules);
   v.optional("quota", x.quota);
+  v.optional("roles", x.roles);
 }
 
 // A time-based one-time password (RFC 6238: SHA-1, six digits, 30 s).
@@ -83,6 +85,7 @@ struct TenantUser {
   bool disabled = false;
   WallTime created;
   SecondFactor second{};
+  std::vector<std::string> own_roles{};  // of its tenant's
 };
 template <class V>
 void fields(V& v, TenantUser& x) {
@@ -96,6 +99,7 @@ void fields(V& v, TenantUser& x) {
   v.optional("disabled", x.disabled);
   v("created", x.created);
   v.optional("second", x.second);
+  v.optional("own_roles", x.own_roles);
 }
 
 // What lets a tenant's user in: a session, begun by signing in, or an API token. Only its hash is known here.
@@ -177,7 +181,8 @@ struct AccessWatch {
 };
 
 struct Directory {
-  std::map<OperatorId, std::vector<StaffRole>> staff;  // as configured: named accounts only
+  std::map<OperatorId, std::vector<StaffRole>> staff;         // as configured: named accounts only
+  std::map<OperatorId, std::vector<Permission>> staff_own{};  // what roles of the provider's own add to that
   std::map<TenantId, Tenant> tenants;
   std::map<AccessId, AccessSession> access;  // open ones
   std::map<OperatorId, TenantUser> users;
@@ -186,6 +191,7 @@ struct Directory {
 template <class V>
 void fields(V& v, Directory& x) {
   v("staff", x.staff);
+  v.optional("staff_own", x.staff_own);
   v("tenants", x.tenants);
   v("access", x.access);
   v.optional("users", x.users);

@@ -1,5 +1,7 @@
 #include "failover/access/needs.h"
 
+#include "failover/operator.h"
+
 namespace bascule {
 namespace {
 
@@ -51,7 +53,17 @@ Need need_of(const State& state, const OpenConsole& e) {
   scope.delivered = scope.delivered && !e.granted;
   return {P::use_console, scope, of_vm(e.vm)};
 }
+// What has ended is nobody's: whoever may run their own machines is told so.
+Need need_of(const State& state, const CancelOperation& e) {
+  const Vm* vm = vm_of_operation(state, e.operation);
+  if (vm) return {P::run_machines, scope_of(*vm), of_vm(vm->record.spec.id)};
+  const auto user = state.directory.users.find(e.asked.by);
+  const TenantId own = user == state.directory.users.end() ? TenantId() : user->second.tenant;
+  return {P::run_machines, {own, false}, "operation/" + e.operation.value};
+}
 Need need_of(const State&, const ClearHost& e) { return {P::operate_hosts, {}, of_host(e.host)}; }
+Need need_of(const State&, const InviteHost& e) { return {P::operate_hosts, {}, of_host(e.host)}; }
+Need need_of(const State&, const ExpelHost& e) { return {P::operate_hosts, {}, of_host(e.host)}; }
 Need need_of(const State&, const PowerHost& e) { return {P::operate_hosts, {}, of_host(e.host)}; }
 Need need_of(const State&, const DrillHost& e) { return {P::operate_hosts, {}, of_host(e.host)}; }
 Need need_of(const State&, const AttestDown& e) { return {P::operate_hosts, {}, of_host(e.host)}; }
@@ -67,7 +79,13 @@ Need need_of(const State&, const OpenAccess& e) { return {P::open_access, {}, "t
 Need need_of(const State& state, const AcceptDelivery& e) {
   return {P::accept_delivery, scope_of(state, e.vm), of_vm(e.vm)};
 }
+Need need_of(const State& state, const WishReturn& e) {
+  return {P::run_machines, scope_of(state, e.vm), of_vm(e.vm)};
+}
 Need need_of(const State&, const SetRules& e) {
+  return {P::manage_users, {e.tenant, false}, "tenant/" + e.tenant.value};
+}
+Need need_of(const State&, const SetRole& e) {
   return {P::manage_users, {e.tenant, false}, "tenant/" + e.tenant.value};
 }
 Need need_of(const State&, const SetQuota& e) { return {P::manage_tenants, {}, "tenant/" + e.tenant.value}; }

@@ -26,7 +26,10 @@ Need need_of(const State& state, const DeleteVm& asked);
 Need need_of(const State& state, const ChangeVolumesAsked& asked);
 Need need_of(const State& state, const ChangeVm& asked);
 Need need_of(const State& state, const OpenConsole& asked);
+Need need_of(const State& state, const CancelOperation& asked);
 Need need_of(const State& state, const ClearHost& asked);
+Need need_of(const State& state, const InviteHost& asked);
+Need need_of(const State& state, const ExpelHost& asked);
 Need need_of(const State& state, const PowerHost& asked);
 Need need_of(const State& state, const DrillHost& asked);
 Need need_of(const State& state, const AttestDown& asked);
@@ -37,12 +40,14 @@ Need need_of(const State& state, const CreateTenant& asked);
 Need need_of(const State& state, const OpenAccess& asked);
 Need need_of(const State& state, const EndAccess& asked);
 Need need_of(const State& state, const AcceptDelivery& asked);
+Need need_of(const State& state, const WishReturn& asked);
 Need need_of(const State& state, const SetRules& asked);
 Need need_of(const State& state, const SetQuota& asked);
 Need need_of(const State& state, const InviteUser& asked);
+Need need_of(const State& state, const SetRole& asked);
 Need need_of(const State& state, const ChangeUser& asked);
 Need need_of(const State& state, const RemoveUser& asked);
-// SetPassword, OpenSession, SetSecondFactor, CreateToken and EndToken are everybody's: users.h says what each
-// must prove.
+// EnrolHost and RenewCertificates are the hosts' own: enrolment.h says what each must prove. SetPassword,
+// OpenSession, SetSecondFactor, CreateToken and EndToken are everybody's: users.h says what each must prove.
 
 }  // namespace bascule

@@ -55,6 +55,12 @@ struct AcceptDelivery {
   Asked asked;
   VmId vm;
 };
+struct WishReturn {  // of a machine that is away
+  static constexpr std::string_view kType = "wish_return";
+  Asked asked;
+  VmId vm;
+  WallTime not_before;  // in the past: at any time
+};
 struct SetRules {  // of a tenant, for its users
   static constexpr std::string_view kType = "set_rules";
   Asked asked;
@@ -74,6 +80,7 @@ struct InviteUser {
   std::string name;
   std::vector<TenantRole> roles;
   std::string invitation;  // SHA-256 of the secret
+  std::vector<std::string> own_roles{};
 };
 struct ChangeUser {
   static constexpr std::string_view kType = "change_user";
@@ -81,6 +88,14 @@ struct ChangeUser {
   OperatorId user;
   std::vector<TenantRole> roles;
   bool disabled = false;
+  std::vector<std::string> own_roles{};
+};
+struct SetRole {  // of a tenant's own; without permissions it is removed
+  static constexpr std::string_view kType = "set_role";
+  Asked asked;
+  TenantId tenant;
+  std::string name;
+  std::vector<Permission> permissions;
 };
 struct RemoveUser {
   static constexpr std::string_view kType = "remove_user";
@@ -156,6 +171,12 @@ void fields(V& v, AcceptDelivery& x) {
   v("vm", x.vm);
 }
 template <class V>
+void fields(V& v, WishReturn& x) {
+  v("asked", x.asked);
+  v("vm", x.vm);
+  v("not_before", x.not_before);
+}
+template <class V>
 void fields(V& v, SetRules& x) {
   v("asked", x.asked);
   v("tenant", x.tenant);
@@ -174,6 +195,14 @@ void fields(V& v, InviteUser& x) {
   v("name", x.name);
   v("roles", x.roles);
   v("invitation", x.invitation);
+  v.optional("own_roles", x.own_roles);
+}
+template <class V>
+void fields(V& v, SetRole& x) {
+  v("asked", x.asked);
+  v("tenant", x.tenant);
+  v("name", x.name);
+  v("permissions", x.permissions);
 }
 template <class V>
 void fields(V& v, ChangeUser& x) {
@@ -181,6 +210,7 @@ void fields(V& v, ChangeUser& x) {
   v("user", x.user);
   v("roles", x.roles);
   v("disabled", x.disabled);
+  v.optional("own_roles", x.own_roles);
 }
 template <class V>
 void fields(V& v, RemoveUser& x) {

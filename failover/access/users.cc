@@ -6,6 +6,7 @@
 
 #include "failover/access/authorize.h"
 #include "failover/access/needs.h"
+#include "failover/access/roles.h"
 
 namespace bascule {
 namespace {
@@ -94,7 +95,9 @@ bool has_owner(const Directory& directory, const TenantId& tenant) {
 std::string why_not_invited(const State& state, const InviteUser& asked) {
   const Directory& directory = state.directory;
   if (!is_valid_name(asked.name)) return "name: must be letters, digits, '-', '_' and '.'";
-  if (asked.roles.empty()) return "roles: at least one is needed";
+  if (asked.roles.empty() && asked.own_roles.empty()) return "roles: at least one is needed";
+  if (std::string problem = problem_of_own_roles(directory, asked.tenant, asked.own_roles); !problem.empty())
+    return problem;
   if (!is_hash(asked.invitation)) return "invitation: must be a SHA-256 in hexadecimal";
   if (users_of(directory, asked.tenant) >= kMostUsers) return "there are 1000 users already";
   return "";
@@ -134,6 +137,7 @@ void invite_user(Turn& turn, const InviteUser& asked) {
   user.id = id;
   user.tenant = asked.tenant;
   user.roles = distinct(asked.roles);
+  user.own_roles = distinct(asked.own_roles);
   user.invitation = asked.invitation;
   user.by_provider = asked.asked.token.empty();
   user.created = turn.wall;
@@ -149,12 +153,17 @@ void change_user(Turn& turn, const ChangeUser& asked) {
   const auto refuse = [&](ErrorCode code, std::string words) {
     turn.refuse(asked.asked, "change_user", subject_of(asked.user), {code, std::move(words)});
   };
-  if (asked.roles.empty()) return refuse(ErrorCode::invalid, "roles: at least one is needed");
+  if (asked.roles.empty() && asked.own_roles.empty())
+    return refuse(ErrorCode::invalid, "roles: at least one is needed");
+  if (std::string problem = problem_of_own_roles(turn.state.directory, user->tenant, asked.own_roles);
+      !problem.empty())
+    return refuse(ErrorCode::invalid, std::move(problem));
   const bool stays = !asked.disabled && std::find(asked.roles.begin(), asked.roles.end(),
                                                   TenantRole::owner) != asked.roles.end();
   if (!stays && is_last_owner(turn.state.directory, *user))
     return refuse(ErrorCode::conflict, "it is the last owner: make another one first");
   user->roles = distinct(asked.roles);
+  user->own_roles = distinct(asked.own_roles);
   user->disabled = asked.disabled;
   turn.touch(*user);
   drop_tokens_of(turn, asked.user);

@@ -14,6 +14,7 @@ const ELSEWHERE: Record<string, string> = {
   "remove_snapshot 200": "pools of kind rbd",
   "roll_back 200": "pools of kind rbd",
   "grow_volume 200": "pools of kind rbd",
+  "wish_return 200": "no machine is away from home: return_wish_test.cc",
   "kill_vm 409": "overtaken by another request: own_vms_test.cc",
   "set_password 200": "each of the users here has done it",
 };

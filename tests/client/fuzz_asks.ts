@@ -108,9 +108,13 @@ function sensible(dice: Dice, person: Person, machine: string): unknown {
     case "take_snapshot":
       return { name: `s${n % 3}` };
     case "invite_user":
-      return { name: n % 12 === 0 ? "viewer" : `u${n % 6}`, roles: [roles[n % 3]] };
+      return { name: n % 12 === 0 ? "viewer" : `u${n % 6}`, roles: [roles[n % 3]], own_roles: n % 7 === 0 ? [`r${n % 4}`] : [] };
     case "change_user":
       return { roles: [roles[n % 3]], disabled: n % 2 === 0 };
+    case "set_role":
+      return { permissions: n % 6 === 0 ? ["manage_users"] : ["see_machines", "run_machines"].slice(0, 1 + (n % 2)) };
+    case "wish_return":
+      return n % 2 === 0 ? {} : { not_before: Date.now() + 3_600_000 };
     case "create_token":
       return { name: `watch-${n}`, days: 1 + (n % 300), permissions: n % 2 === 0 ? ["see_machines"] : [] };
     case "open_session":
@@ -151,6 +155,7 @@ function thing(dice: Dice, person: Person, others: Person, machine: string, fore
   const of = (list: string[]): string => list[dice.number % Math.max(list.length, 1)] ?? "00000000-0000-4000-8000-000000000000";
   if (family === "vms") return mine ? machine : foreign;
   if (family === "users" && mine && dice.number % 12 === 0) return "owner"; // the last one
+  if (family === "roles") return `r${dice.number % 4}`;
   if (family === "users") return mine ? `u${dice.number % 6}` : `${owner.tenant}%2Fu${dice.number % 6}`;
   if (family === "access") return of(owner.accesses);
   if (family === "tokens") return of(owner.tokens);
@@ -161,7 +166,7 @@ function thing(dice: Dice, person: Person, others: Person, machine: string, fore
 // What of this operation has whom as its asker, so that nobody is locked out who is needed.
 export function asker(dice: Dice, people: Person[]): Person {
   const own = /^\/v1\/(me|sessions|passwords)/.test(dice.operation.path);
-  const owners = ["set_rules", "invite_user", "change_user", "remove_user"].includes(dice.operation.name) && dice.number % 4 !== 0;
+  const owners = ["set_rules", "invite_user", "change_user", "remove_user", "set_role", "remove_role"].includes(dice.operation.name) && dice.number % 4 !== 0;
   const fitting = people.filter((person) => (own ? person.role === "scratch" : owners ? person.role === "owner" : person.role !== "scratch"));
   return fitting[dice.who % fitting.length] as Person;
 }
@@ -208,6 +213,10 @@ function query_of(dice: Dice): string {
   const n = dice.number;
   switch (dice.operation.name) {
     case "list_vms":
+    case "list_users":
+    case "list_tokens":
+    case "list_access":
+    case "list_returns":
       return dice.how < 90 ? `?limit=${1 + (n % 5)}` : `?limit=${encodeURIComponent(dice.text)}`;
     case "list_audit":
     case "follow_events":

@@ -210,6 +210,10 @@ class World {
   }
   Duration elapsed() const { return now - began_; }
 
+  WallTime wall() const {
+    return {1'764'000'000'000 + later_ms +
+            std::chrono::duration_cast<std::chrono::milliseconds>(now.since_start).count()};
+  }
   Asked asked(const std::string& by = "alice", const std::string& reason = "") {
     return {RequestId("r" + std::to_string(++requests_)), OperatorId(by), reason};
   }
@@ -398,10 +402,6 @@ class World {
     taken.push_back(word);
     newest->second = here;
     return std::nullopt;
-  }
-  WallTime wall() const {
-    return {1'764'000'000'000 + later_ms +
-            std::chrono::duration_cast<std::chrono::milliseconds>(now.since_start).count()};
   }
 
   void act(const PowerOff& off) {

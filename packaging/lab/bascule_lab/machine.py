@@ -215,12 +215,15 @@ def freeze(instance, machine, frozen):
     set_mark(mark, frozen)
 
 
-def execute(instance, machine, argv):
-    """Run a command in the machine with this terminal; returns its exit status."""
+def inside(instance, machine, argv):
+    """The command that runs this one in the machine."""
     pid = init_pid(instance, machine)
     if not pid:
         raise LabError(f"{machine} is down; bascule-lab heal {machine} boots it")
     path = f"PATH={BIN}:/usr/sbin:/usr/bin:/sbin:/bin"
-    return subprocess.run(["nsenter", "-t", str(pid), *NAMESPACES, "--root", "--wd", "--", "/usr/bin/env", path,
-                           *argv],
-                          check=False).returncode
+    return ["nsenter", "-t", str(pid), *NAMESPACES, "--root", "--wd", "--", "/usr/bin/env", path, *argv]
+
+
+def execute(instance, machine, argv):
+    """Run a command in the machine with this terminal; returns its exit status."""
+    return subprocess.run(inside(instance, machine, argv), check=False).returncode

@@ -77,3 +77,26 @@ TEST_CASE("both sides ask for their report") {
   CHECK(office.ask_as_staff("GET", "/v1/reports/access?days=1").body["items"].size() == 1);
   CHECK(office.ask_as_staff("GET", "/v1/reports/access?days=367").status == 400);
 }
+
+TEST_CASE("the audit is asked for who, what, on what and by which request") {
+  Office office;
+  const std::string anna = office.owner("acme");
+  const auto asked = [&](const std::string& query, const std::string& token = "") {
+    const auto reply = token.empty() ? office.ask_as_staff("GET", "/v1/audit?limit=1000&" + query)
+                                     : office.ask("GET", "/v1/audit?limit=1000&" + query, "", token);
+    REQUIRE(reply.status == 200);
+    return reply.body["items"];
+  };
+  const auto all = asked("");
+  REQUIRE(all.size() > 4);
+  for (const auto& entry : asked("who=alice")) CHECK(entry["actor"] == "alice");
+  CHECK(asked("what=create_tenant").size() == 2);
+  CHECK(asked("what=create_tenant&on=tenant%2Facme").size() == 1);
+  CHECK(asked("what=create_tenant&who=bob").empty());
+  CHECK(asked("request=r1").size() == 1);
+  CHECK(asked("until=1").empty());
+  CHECK(asked("since=1").size() == all.size());
+  CHECK(asked("what=create_tenant", anna).size() == 1);
+  CHECK(asked("on=tenant%2Fother", anna).empty());
+  CHECK(office.ask_as_staff("GET", "/v1/audit?since=yesterday").status == 400);
+}

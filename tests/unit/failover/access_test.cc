@@ -192,6 +192,8 @@ std::vector<std::pair<std::string, EventBody>> changes(const Asked& asked, const
           {"remove_snapshot", ChangeVolumesAsked{asked, vm, wire::RemoveSnapshot{"s"}}},
           {"roll_back", ChangeVolumesAsked{asked, vm, wire::RollBack{"s"}}},
           {"clear_host", ClearHost{asked, host}},
+          {"invite_host", InviteHost{asked, host, "hash"}},
+          {"expel_host", ExpelHost{asked, host}},
           {"power_host", PowerHost{asked, host, true}},
           {"drill_host", DrillHost{asked, host}},
           {"attest_down", AttestDown{asked, host, "s", BootId("b"), std::nullopt}},
@@ -202,11 +204,14 @@ std::vector<std::pair<std::string, EventBody>> changes(const Asked& asked, const
           {"open_access", OpenAccess{asked, kAcme, AccessCategory::legal, 1h}},
           {"end_access", EndAccess{asked, AccessId("x")}},
           {"accept_delivery", AcceptDelivery{asked, vm}},
+          {"wish_return", WishReturn{asked, vm, {}}},
           {"change_vm", ChangeVm{asked, vm, "web-9", 128, 1, true}},
           {"open_console", OpenConsole{asked, vm}},
+          {"cancel_operation", CancelOperation{asked, RequestId("under-way")}},
           {"set_rules", SetRules{asked, kAcme, {}}},
           {"set_quota", SetQuota{asked, kAcme, {}}},
           {"invite_user", InviteUser{asked, kAcme, "new", {TenantRole::viewer}, std::string(64, 'a')}},
+          {"set_role", SetRole{asked, kAcme, "night", {Permission::run_machines}}},
           {"change_user", ChangeUser{asked, OperatorId("acme/viewer"), {TenantRole::operates}, false}},
           {"remove_user", RemoveUser{asked, OperatorId("acme/viewer")}}};
 }
@@ -279,6 +284,7 @@ TEST_CASE("who may ask for what") {
         State state = world.state;
         state.vms.at(vm).record.spec.tenant = place.tenant;
         state.vms.at(vm).record.delivered = place.delivered;
+        state.vms.at(vm).live.request = RequestId("under-way");
         AccessSession session;
         session.id = AccessId("x");
         session.by = person.token.empty() ? person.id : OperatorId("alice");

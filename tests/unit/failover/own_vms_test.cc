@@ -2,40 +2,17 @@
 #include <doctest/doctest.h>
 
 #include "base/tenant_network.h"
-#include "tests/scenarios/world.h"
+#include "tests/unit/failover/tenancy.h"
 
 using namespace bascule;
-using bascule::test::World;
+using bascule::test::kHer;
+using bascule::test::kTenant;
 
 namespace {
 
-const TenantId kTenant("acme");
-const OperatorId kHer("acme/anna");
+struct Tenancy : bascule::test::Tenancy {
+  Tenancy() : bascule::test::Tenancy({"paris-1"}) {}
 
-struct Tenancy : World {
-  Tenancy() {
-    add_site("paris");
-    add_host("paris-1", "paris");
-    start();
-    run(2s);
-    send(CreateTenant{asked(), kTenant});
-    TenantUser user;
-    user.id = kHer;
-    user.tenant = kTenant;
-    user.roles = {TenantRole::owner};
-    user.password = "$argon2id$";
-    Token token;
-    token.id = TokenId("t");
-    token.user = kHer;
-    token.expires = {INT64_MAX};
-    state.directory.users[kHer] = user;
-    state.directory.tokens[token.id] = token;
-  }
-  Asked by_anna(const std::string& reason = "") {
-    Asked made = asked("acme/anna", reason);
-    made.token = TokenId("t");
-    return made;
-  }
   VmSpec spec(const std::string& name, std::uint32_t memory = 256, const std::string& address = "") {
     VmSpec made;
     made.id = VmId("00000000-0000-4000-8000-00000000010" + std::to_string(++made_));
@@ -46,12 +23,6 @@ struct Tenancy : World {
     made.disks = {{"metro", made.id.value, 1024}};
     if (!address.empty()) made.nics = {{"br0", mac_prefix_of(kTenant) + "0:01", {address}}};
     return made;
-  }
-  // What the engine says to it; empty: done, or under way.
-  std::string said(const Asked& request, EventBody event) {
-    send(std::move(event));
-    const auto answer = answers.find(request.request.value);
-    return answer == answers.end() || !answer->second.error ? "" : answer->second.error->message;
   }
   std::string create(const VmSpec& wanted) {
     const Asked request = by_anna();

@@ -136,6 +136,46 @@ TEST_CASE("certificates that aren't good are refused with a clear message") {
   CHECK(client_of(server->port())->request(get("/"), 5s));
 }
 
+TEST_CASE("whoever may be there no longer is cut off, and doesn't come in again") {
+  std::atomic<bool> shut_out{false};
+  ServerOptions options = options_for();
+  options.why_not = [&shut_out](const Peer& peer) {
+    CHECK(peer.name == "alice");
+    return shut_out ? "expelled" : "";
+  };
+  const auto server = start(std::move(options));
+  RawPeer open(server->port(), Pki::instance().files("operator"));
+  REQUIRE(open.send(kPlainRequest));
+  REQUIRE_FALSE(open.receive().empty());
+  shut_out = true;
+  CHECK(open.is_closed());  // within 5 s
+  CHECK_FALSE(client_of(server->port())->request(get("/"), 5s));
+  shut_out = false;
+  CHECK(client_of(server->port())->request(get("/"), 5s));
+}
+
+TEST_CASE("a server is known by its fingerprint alone, whoever signed its certificate") {
+  const auto server = start(options_for());
+  const auto asked_with = [&server](const std::string& fingerprint) {
+    ClientOptions options;
+    options.address = "127.0.0.1:" + std::to_string(server->port());
+    options.tls = Pki::instance().files("operator");
+    options.tls.ca.clear();
+    options.fingerprint = fingerprint;
+    auto client = HttpClient::make(options);
+    REQUIRE(client);
+    return (*client)->request(get("/"), 5s);
+  };
+  const std::string right = Pki::instance().fingerprint("manager");
+  CHECK(asked_with(right));
+  CHECK_FALSE(asked_with(""));  // the system's authorities don't know it
+  std::string wrong = right;
+  wrong[0] = wrong[0] == '0' ? '1' : '0';
+  const auto refused = asked_with(wrong);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == ErrorCode::denied);
+}
+
 TEST_CASE("a client without a certificate gets no answer") {
   std::atomic<int> count{0};
   const auto server = start(options_for(), [&count](const HttpRequest& request, const HttpReply& reply) {

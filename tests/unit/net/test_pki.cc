@@ -6,6 +6,9 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/certificates.h"
+#include "base/durable_file.h"
+
 namespace test {
 namespace {
 
@@ -56,6 +59,14 @@ Pki::~Pki() {
 bascule::net::TlsFiles Pki::files(const std::string& who) const {
   const std::string base = folder_ + "/" + who;
   return {folder_ + "/ca.pem", base + ".pem", base + ".key"};
+}
+
+std::string Pki::fingerprint(const std::string& who) const {
+  const auto pem = bascule::read_whole(files(who).certificate, 64 * 1024);
+  REQUIRE(pem);
+  const auto facts = bascule::read_certificate(*pem);
+  REQUIRE(facts);
+  return facts->fingerprint;
 }
 
 }  // namespace test

@@ -18,6 +18,7 @@ class Pki {
   // "manager-expired", "manager-foreign", "manager-elsewhere" (its SAN is another address), "impostor"
   // (OU=host).
   bascule::net::TlsFiles files(const std::string& who) const;
+  std::string fingerprint(const std::string& who) const;  // SHA-256 of their certificate
 
  private:
   Pki();
