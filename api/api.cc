@@ -16,6 +16,7 @@ namespace bascule::api {
 namespace {
 
 constexpr std::size_t kMostReads = 256;
+constexpr std::size_t kMostReports = 16;
 constexpr std::size_t kMostFollowers = 10'000;
 constexpr std::size_t kMostTimers = 20'000;
 
@@ -118,6 +119,8 @@ Api::Api(Services services, ApiOptions options)
     : services_(std::move(services)),
       options_(std::move(options)),
       readers_(kMostReads),
+      reporters_(kMostReports),
+      keepers_(kMostReads),
       followers_(kMostFollowers),
       hashers_(kMostHashes),
       timers_(kMostTimers) {}
@@ -228,16 +231,20 @@ void Api::note(const Route& route, Call call, const Vm* vm, std::optional<Error>
 
 void Api::admit_once(const Route& route, Call call, Door door) {
   const auto shared = std::make_shared<const Call>(std::move(call));
-  const auto place = place_to_wait(*shared);
-  const auto begun = operations_.attach(shared->id, shared->digest, shared->by, answer_of(shared, place));
-  if (begun) return answer_when_ended(shared, place, *begun);
-  if (place) place->release();
-  read_later(*shared, [this, &route, shared, door] {
+  const auto known = operations_.find(shared->id);
+  if (known && known->state != OperationState::failed) {
+    const auto place = place_to_wait(*shared);
+    const auto begun = operations_.attach(shared->id, shared->digest, shared->by, answer_of(shared, place));
+    if (begun) return answer_when_ended(shared, place, *begun);
+  }
+  const bool posted = keepers_.post(0s, [this, &route, shared, door] {
     const auto kept = services_.request(shared->id);
     if (!kept) return shared->refuse(problem_of(kept.error()));
     if (*kept) return answer_again(route, *shared, **kept);
+    operations_.forget_failed(shared->id);  // refused at once
     admit(route, *shared, door);
   });
+  if (!posted) shared->refuse(ErrorCode::exhausted, "too many requests with keys wait; try again later");
 }
 
 std::shared_ptr<Waits::Place> Api::place_to_wait(const Call& call) {
@@ -317,6 +324,17 @@ void Api::show_operation(Call call, const RequestId& operation, Duration wait) {
 void Api::read_later(const Call& call, std::function<void()> job) {
   if (!readers_.post(0s, std::move(job)))
     call.refuse(ErrorCode::exhausted, "too many reads are waiting; try again later");
+}
+
+void Api::report_later(const Call& call, const std::function<void()>& job) {
+  const std::shared_ptr<Waits::Place> place =
+      call.tenant.empty() ? nullptr : reports_.take(call.by, call.tenant);
+  if (!place && !call.tenant.empty()) return call.wait(1s, "a report for you is being made");
+  const bool posted = reporters_.post(0s, [job, place] {
+    job();
+    if (place) place->release();
+  });
+  if (!posted) call.refuse(ErrorCode::exhausted, "too many reports are being made; try again later");
 }
 
 void Api::answer_follower(const Call& call, std::function<void()> job) {

@@ -92,7 +92,7 @@ struct Call {
   std::string source;  // the address that the request came from
   std::map<std::string, std::string> headers{};  // of every answer
   std::string digest{};                          // where the outcome is kept: see Asked
-  std::optional<std::uint64_t> settings{};       // of the machine, as the asker saw them
+  std::string settings{};                        // of the machine, as the asker saw them: see Asked
   net::HttpReply reply;
 
   Principal who() const { return {by, token}; }
@@ -134,6 +134,8 @@ class Api {
   std::optional<OperationView> operation_for(const Call& call, const RequestId& operation) const;
   // Runs `job` on the reading worker; refuses the call when too many wait.
   void read_later(const Call& call, std::function<void()> job);
+  // The same for what takes long: on a worker of its own, and one of a tenant's at a time.
+  void report_later(const Call& call, const std::function<void()>& job);
   // The same for those who follow events: they are many, and each answer is soon made.
   void answer_follower(const Call& call, std::function<void()> job);
   // Null when its user or tenant holds enough open already.
@@ -191,7 +193,10 @@ class Api {
   TokenUse token_use_;
   Waits waits_{4, 16};
   Waits follows_{8, 64};
+  Waits reports_{1, 1};
   Worker readers_;  // last: their threads end first
+  Worker reporters_;
+  Worker keepers_;  // of what became of requests
   Worker followers_;
   Worker hashers_;
   Worker timers_;

@@ -19,6 +19,4 @@ std::string digest_of(const net::HttpRequest& request);
 // and the call is refused, when a condition can't be met here.
 bool read_conditions(const Route& route, Call& call);
 
-std::string etag_of(std::uint64_t settings);  // "\"7\""
-
 }  // namespace bascule::api

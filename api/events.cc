@@ -102,6 +102,11 @@ EventView event_for_staff(const State& state, const Principal& who, const AuditE
   const TenantId& tenant = entry.record.tenant;
   // Plans tell names of all tenants.
   const bool plan = entry.record.subject.starts_with("plan/");
+  const bool report = entry.record.subject == "access";
+  if (report && !has_permission(state.directory, who.id, Permission::see_access)) {
+    view.record.words.clear();
+    return view;
+  }
   const bool may_read = (!plan || has_permission(state.directory, who.id, Permission::decide_failback)) &&
                         (tenant.empty() || has_permission(state.directory, who.id, Permission::read_audit) ||
                          !why_denied(state.directory, who, Permission::see_machines, {tenant, false}));

@@ -40,6 +40,7 @@ FailbackPlan plan_for(const Call& call, const State& state, FailbackPlan plan) {
     const auto vm = state.vms.find(item.vm);
     if (vm == state.vms.end() || may_see(state, call.who(), vm->second)) continue;
     item.name = item.vm.value;
+    item.despite.clear();
   }
   return plan;
 }

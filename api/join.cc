@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "base/secret.h"
 #include "base/sha256.h"
 #include "base/wire_join.h"
 
@@ -14,6 +15,7 @@ constexpr std::size_t kBody = 40 * 1024;
 constexpr std::size_t kConnections = 64;
 constexpr std::size_t kConnectionsOfAddress = 8;
 constexpr Duration kTime = 10s;
+constexpr int kLeastPart = 500;  // of the validity, between two renewals: an hour and a half of 30 days
 
 struct Issued {
   wire::Certificates certificates;
@@ -50,6 +52,13 @@ Asked asked_by(const HostId& host) {
   return {RequestId(make_uuid(random)), OperatorId("host:" + host.value), ""};
 }
 
+// The engine asks again, in the step that uses the invitation up.
+bool is_invited(const State& state, const HostId& host, const std::string& secret, WallTime now) {
+  const auto found = state.hosts.find(host);
+  const auto& invitation = found == state.hosts.end() ? std::nullopt : found->second.record.invitation;
+  return invitation && constant_time_equal(invitation->secret, secret) && now < invitation->until;
+}
+
 std::function<void(const Answer&)> giver_of(const wire::Certificates& certificates,
                                             const net::HttpReply& reply) {
   return [certificates, reply](const Answer& answer) {
@@ -62,29 +71,45 @@ std::function<void(const Answer&)> giver_of(const wire::Certificates& certificat
 
 }  // namespace
 
-void Enrolment::join(const net::HttpRequest& request, const net::HttpReply& reply) const {
+void Enrolment::join(const net::HttpRequest& request, const net::HttpReply& reply) {
   if (!is_post(request, wire::kJoinPath)) return net::answer_nothing(request, reply);
   const auto wanted = json::decode_text<wire::JoinRequest>(request.body, json::Unknown::tolerate);
   if (!wanted) return refuse(reply, wanted.error());
-  if (!is_valid_name(wanted->host.value))
-    return refuse(reply, {ErrorCode::invalid, "host: is not a valid name"});
+  const std::string source = net::network_of(net::host_of(request.peer.address));
+  if (throttle_.wait("", source, clock_.now()) > 0s)
+    return refuse(reply, {ErrorCode::exhausted, "too many failed attempts: wait some minutes"});
+  const std::string secret = sha256_hex(wanted->invitation);
+  if (!is_invited(look_()->state, wanted->host, secret, clock_.wall())) {
+    throttle_.failed_at(source, clock_.now());
+    return refuse(reply, {ErrorCode::unauthenticated, "this invitation is not, or no longer, good"});
+  }
   const auto issued = issue(*authority_, wanted->requests, wanted->host, validity_);
   if (!issued) return refuse(reply, issued.error());
-  submit_(EnrolHost{asked_by(wanted->host), wanted->host, sha256_hex(wanted->invitation), issued->serials},
+  submit_(EnrolHost{asked_by(wanted->host), wanted->host, secret, issued->serials},
           giver_of(issued->certificates, reply));
 }
 
-void Enrolment::renew(const net::HttpRequest& request, const net::HttpReply& reply) const {
+void Enrolment::renew(const net::HttpRequest& request, const net::HttpReply& reply) {
   if (!is_post(request, wire::kRenewalPath)) return net::answer_nothing(request, reply);
   const auto requests = json::decode_text<wire::CertificateRequests>(request.body, json::Unknown::tolerate);
   if (!requests) return refuse(reply, requests.error());
   const HostId host(request.peer.name);
+  if (!look_()->state.hosts.contains(host))
+    return refuse(reply, {ErrorCode::not_found, "no host " + host.value + " is in manager.toml"});
+  {
+    const std::lock_guard lock(mutex_);
+    const auto last = renewed_.find(host);
+    if (last != renewed_.end() && clock_.now() - last->second < validity_ / kLeastPart)
+      return refuse(reply, {ErrorCode::exhausted, "it asked a moment ago"});
+    renewed_[host] = clock_.now();
+  }
   const auto issued = issue(*authority_, *requests, host, validity_);
   if (!issued) return refuse(reply, issued.error());
-  submit_(RenewCertificates{asked_by(host), host, issued->serials}, giver_of(issued->certificates, reply));
+  submit_(RenewCertificates{asked_by(host), host, issued->serials, request.peer.serial},
+          giver_of(issued->certificates, reply));
 }
 
-Result<std::unique_ptr<net::Server>> serve_join(const Enrolment& enrolment, const std::string& address,
+Result<std::unique_ptr<net::Server>> serve_join(Enrolment& enrolment, const std::string& address,
                                                 std::uint16_t port, const net::TlsFiles& own) {
   net::ServerOptions options;
   options.address = address;

@@ -68,7 +68,7 @@ std::function<std::string(const net::Peer&)> shut_out(const Runner& runner) {
 }
 
 HostSessionsOptions session_options(const ManagerConfig& config, const Leadership& leadership,
-                                    Metrics& metrics, const Runner& runner, const Enrolment* enrolment) {
+                                    Metrics& metrics, const Runner& runner, Enrolment* enrolment) {
   HostSessionsOptions options;
   options.why_not = shut_out(runner);
   if (enrolment)
@@ -163,11 +163,12 @@ Result<std::unique_ptr<Enrolment>> make_enrolment(const ManagerConfig& config, R
   if (!config.authority) return std::unique_ptr<Enrolment>();
   auto authority = Authority::load(config.authority->certificate, config.authority->key);
   if (!authority) return failure(authority.error());
-  return std::make_unique<Enrolment>(*std::move(authority),
-                                     std::chrono::seconds(config.authority->validity_s),
-                                     [&runner](EventBody event, std::function<void(const Answer&)> reply) {
-                                       runner.submit(std::move(event), std::move(reply));
-                                     });
+  return std::make_unique<Enrolment>(
+      *std::move(authority), std::chrono::seconds(config.authority->validity_s),
+      [&runner](EventBody event, std::function<void(const Answer&)> reply) {
+        runner.submit(std::move(event), std::move(reply));
+      },
+      [&runner] { return runner.snapshot(); });
 }
 
 // Null where none is kept.
@@ -192,7 +193,7 @@ Services services_for(const ManagerConfig& config, Services services) {
 
 Result<std::vector<std::unique_ptr<net::Server>>> open_doors(Api& api, Consoles& consoles,
                                                              const ManagerConfig& config,
-                                                             const Enrolment* enrolment) {
+                                                             Enrolment* enrolment) {
   std::vector<std::unique_ptr<net::Server>> servers;
   if (enrolment) {
     auto server = serve_join(*enrolment, config.listen.address, config.listen.join_port, config.tls);

@@ -96,7 +96,7 @@ Value parameters_of(const Route& route) {
              {{"type", "string"}, {"minLength", 1}, {"maxLength", 255}, {"pattern", "^[!-~]+$"}}));
   if (route.reach == Reach::machine)
     parameters.push_back(header("If-Match", "only if the machine's settings still have this ETag",
-                                {{"type", "string"}, {"pattern", R"(^("\d{1,19}"|\*)$)"}}));
+                                {{"type", "string"}, {"pattern", "^(\"[^\", ]{1,80}\"|\\*)$"}}));
   return parameters;
 }
 

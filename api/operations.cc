@@ -49,6 +49,14 @@ std::optional<Operations::Begun> Operations::attach(const RequestId& id, const s
   return Begun::before;
 }
 
+void Operations::forget_failed(const RequestId& id) {
+  const std::lock_guard lock(mutex_);
+  const auto found = operations_.find(id);
+  if (found == operations_.end() || found->second.view.state != OperationState::failed) return;
+  operations_.erase(found);
+  order_.erase(std::find(order_.begin(), order_.end(), id));
+}
+
 void Operations::finish(const Answer& answer) {
   std::vector<Waiter> waiters;
   OperationView view;

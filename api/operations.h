@@ -30,6 +30,7 @@ class Operations {
   // The same for an operation that has begun; nothing when it isn't known.
   std::optional<Begun> attach(const RequestId& id, const std::string& digest, const OperatorId& by,
                               Waiter waiter);
+  void forget_failed(const RequestId& id);  // nothing was done: it may begin again
   void finish(const Answer& answer);
   std::optional<OperationView> find(const RequestId& id) const;
   // Calls back when the operation ends, at once when it has; false when it isn't known or too many wait.

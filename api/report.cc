@@ -12,7 +12,8 @@ namespace {
 
 constexpr std::uint64_t kMostDays = 366;
 constexpr std::int64_t kDay_ms = std::int64_t{24} * 3600 * 1000;
-constexpr std::uint64_t kMostEntries = 1'000'000;  // looked through for one report
+constexpr std::uint64_t kMostEntries = 1'000'000;  // looked through for one report of the provider's
+constexpr std::uint64_t kMostOfTenant = 200'000;
 
 bool is_staff(const AuditRecord& record) {
   return record.actor != "engine" && record.actor.find('/') == std::string::npos;
@@ -29,7 +30,8 @@ void answer_report(const Api& api, const Call& call, WallTime since, WallTime un
   const auto begin = last_entry_before(api.services(), since, before->audit_number);
   if (!begin) return call.refuse(problem_of(begin.error()));
   AccessReporter reporter(since, until, call.tenant);
-  std::uint64_t after = std::max(*begin, before->audit_number - std::min(before->audit_number, kMostEntries));
+  const std::uint64_t most = call.tenant.empty() ? kMostEntries : kMostOfTenant;
+  std::uint64_t after = std::max(*begin, before->audit_number - std::min(before->audit_number, most));
   while (after < before->audit_number) {
     const auto entries = api.services().audit(after, kMostAuditEntries);
     if (!entries) return call.refuse(problem_of(entries.error()));
@@ -52,7 +54,7 @@ void report_access(Api& api, Call call) {
   const WallTime until = api.wall();
   const WallTime since{until.unix_ms - static_cast<std::int64_t>(*days) * kDay_ms};
   const auto shared = std::make_shared<const Call>(std::move(call));
-  api.read_later(*shared, [&api, shared, since, until] { answer_report(api, *shared, since, until); });
+  api.report_later(*shared, [&api, shared, since, until] { answer_report(api, *shared, since, until); });
 }
 
 }  // namespace

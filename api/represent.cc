@@ -155,6 +155,7 @@ VmView without_names(VmView view) {
   view.name = view.id.value;
   view.explanation.clear();
   view.switchable_now.because.clear();
+  view.return_wish.reset();
   return without_contents(std::move(view));
 }
 

@@ -3,7 +3,6 @@
 
 #include "api/addresses.h"
 #include "api/body.h"
-#include "api/conditions.h"
 #include "api/represent.h"
 #include "api/routes.h"
 
@@ -71,7 +70,7 @@ void show_vm(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
   const Vm* vm = vm_of(call, *snapshot);
   if (!vm) return;
-  call.headers["etag"] = etag_of(vm->record.settings);
+  call.headers["etag"] = "\"" + settings_tag(vm->record) + "\"";
   call.answer(200, json::encode_text(view_for(call, *snapshot, *vm)));
 }
 

@@ -20,6 +20,9 @@ constexpr std::size_t kLargestRequest = 16 * 1024;
 constexpr int kLeastBits = 128;         // of security: P-256, RSA of 3072
 constexpr long kMostBackdated_s = 300;  // clocks differ
 
+// For text that is encrypted: nobody is asked.
+int no_passphrase(char*, int, int, void*) { return -1; }
+
 template <auto free>
 struct Free {
   template <class T>
@@ -43,7 +46,7 @@ std::string taken_from(BIO* bio) {
 }
 
 Certificate parse_certificate(const std::string& pem) {
-  Certificate certificate(PEM_read_bio_X509(bio_of(pem).get(), nullptr, nullptr, nullptr));
+  Certificate certificate(PEM_read_bio_X509(bio_of(pem).get(), nullptr, no_passphrase, nullptr));
   ERR_clear_error();
   return certificate;
 }
@@ -101,7 +104,7 @@ class LoadedAuthority final : public Authority {
                             Duration validity) const override {
     if (text.size() > kLargestRequest)
       return failure(ErrorCode::invalid, "a request for a certificate is too long");
-    const Request request(PEM_read_bio_X509_REQ(bio_of(text).get(), nullptr, nullptr, nullptr));
+    const Request request(PEM_read_bio_X509_REQ(bio_of(text).get(), nullptr, no_passphrase, nullptr));
     EVP_PKEY* key = request ? X509_REQ_get0_pubkey(request.get()) : nullptr;
     const bool holds = key != nullptr && X509_REQ_verify(request.get(), key) == 1;
     ERR_clear_error();
@@ -185,7 +188,7 @@ Result<std::unique_ptr<Authority>> Authority::load(const std::string& certificat
   if (!certificate) return failure(ErrorCode::invalid, certificate_file + " holds no certificate in PEM");
   const auto key_text = read_secret_file(key_file);
   if (!key_text) return failure(key_text.error());
-  CertKey key(PEM_read_bio_PrivateKey(bio_of(key_text->reveal()).get(), nullptr, nullptr, nullptr));
+  CertKey key(PEM_read_bio_PrivateKey(bio_of(key_text->reveal()).get(), nullptr, no_passphrase, nullptr));
   const bool belongs = key && X509_check_private_key(certificate.get(), key.get()) == 1;
   ERR_clear_error();
   if (!belongs)

@@ -144,6 +144,10 @@ Outcome<std::string> all_that_match(Session& session, std::string target, const 
   for (std::string after = std::to_string(options.after);;) {
     const std::size_t left = options.limit - all["items"].size();
     const auto body = session.get(target + "after=" + after + "&limit=" + std::to_string(left));
+    if (!body && !all["items"].empty()) {  // what was found is worth more than nothing
+      session.err << "bascule: not all was looked through: " << harmless(body.error().message) << '\n';
+      return all.dump();
+    }
     if (!body) return body;
     const Document page = parse(*body);
     for (const Document& item : elements(page, "items")) all["items"].push_back(item);

@@ -32,6 +32,7 @@ Status void_what_was_believed(Store& store, Loaded& loaded) {
     host.revoked.reset();
     host.revoked_echo.reset();
     host.withheld = false;
+    host.serials.clear();  // they may have been renewed since; who was expelled stays out
     puts.push_back(pair_of(host));
   }
   for (VmRecord& vm : loaded.records.vms) {

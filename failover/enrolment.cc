@@ -6,13 +6,18 @@ namespace bascule {
 namespace {
 
 constexpr std::int64_t kInvitation_ms = std::int64_t{3600} * 1000;
-constexpr std::size_t kSerialsKept = 4;  // of host and guard, and of those before them
-
 Host* host_for(Turn& turn, const Asked& asked, const char* what, const HostId& id) {
   if (Host* host = turn.find_host(id)) return host;
   turn.refuse(asked, what, "host/" + id.value,
               {ErrorCode::not_found, "no host " + id.value + ": add a [[host]] to manager.toml first"});
   return nullptr;
+}
+
+// Host's and guard's certificate of one issue stand one after the other.
+std::vector<std::string> pair_with(const std::vector<std::string>& serials, const std::string& one) {
+  for (std::size_t i = 0; i + 1 < serials.size(); i += 2)
+    if (serials[i] == one || serials[i + 1] == one) return {serials[i], serials[i + 1]};
+  return {one, one};
 }
 
 bool are_serials(const std::vector<std::string>& serials) {
@@ -54,13 +59,14 @@ void renew_certificates(Turn& turn, const RenewCertificates& asked) {
   Host* host = host_for(turn, asked.asked, "renew_certificates", asked.host);
   if (!host) return;
   HostRecord& record = host->record;
-  // One whose certificates were made by hand would lose those with the first that it gets here.
-  if (record.expelled || record.serials.empty() || !are_serials(asked.serials))
+  if (record.expelled || !are_serials(asked.serials))
     return turn.refuse(asked.asked, "renew_certificates", subject_of(*host),
-                       {ErrorCode::denied, asked.host.value + " was expelled, or never joined: invite it"});
-  // Those in use stay good until the new ones are.
-  record.serials.insert(record.serials.begin(), asked.serials.begin(), asked.serials.end());
-  if (record.serials.size() > kSerialsKept) record.serials.resize(kSerialsKept);
+                       {ErrorCode::denied, asked.host.value + " was expelled: invite it again"});
+  // Those in use stay good: the answer to this may never arrive.
+  std::vector<std::string> counting = asked.serials;
+  const std::vector<std::string> in_use = pair_with(record.serials, asked.present);
+  counting.insert(counting.end(), in_use.begin(), in_use.end());
+  record.serials = std::move(counting);
   turn.touch(*host);
   turn.log(asked.asked, "renew_certificates", subject_of(*host), Reason::requested, "",
            {{"host_certificate", asked.serials[0]}, {"guard_certificate", asked.serials[1]}});

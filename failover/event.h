@@ -179,6 +179,7 @@ struct RenewCertificates {  // asked.by is the host
   Asked asked;
   HostId host;
   std::vector<std::string> serials;
+  std::string present;  // serial of the certificate that it asked with
 };
 struct ExpelHost {
   static constexpr std::string_view kType = "expel_host";
@@ -398,6 +399,7 @@ void fields(V& v, RenewCertificates& x) {
   v("asked", x.asked);
   v("host", x.host);
   v("serials", x.serials);
+  v("present", x.present);
 }
 template <class V>
 void fields(V& v, ExpelHost& x) {

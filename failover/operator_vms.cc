@@ -176,7 +176,7 @@ void accept_delivery(Turn& turn, const AcceptDelivery& asked) {
   const bool has_volumes = vm->record.ran.value > 0 || vm->record.phase != VmPhase::stopped;
   if (has_volumes && !vm->record.delivered) return deliver_volumes(turn, *vm, asked.asked);
   vm->record.delivered = true;
-  turn.touch(*vm);
+  turn.settings_changed(*vm);
   turn.log(asked.asked, "accept_delivery", subject_of(asked.vm), Reason::requested);
   turn.answer(asked.asked.request, asked.vm.value);
 }

@@ -199,6 +199,10 @@ constexpr auto enum_names(VmPhase) {
                     EnumName<P>{P::deleting, "deleting"}};
 }
 
+struct VmRecord;
+// Another one whenever a machine's settings are, and for each machine.
+std::string settings_tag(const VmRecord& record);
+
 // What a tenant says about the way home: see return_wish.h.
 struct ReturnWish {
   WallTime not_before;  // in the past: at any time
@@ -442,11 +446,13 @@ struct State {
   Directory directory;  // people, tenants, open access sessions
   std::map<AccessId, Instant> access_ends;
   std::map<std::string, AccessWatch> access_watches;  // by kind and person
-  std::map<std::string, std::string> channels;        // dead notice channels and why
-  std::vector<Instant> fences;                        // of the brake's window
-  std::vector<HostId> kept;                           // as the hosts were told last: see storage_servers.h
-  Instant started;                                    // of this manager
-  Instant last_step;                                  // to notice a stall of our own
+  std::uint32_t access_refused = 0;                   // since they were stored
+  Instant access_stored{};
+  std::map<std::string, std::string> channels;  // dead notice channels and why
+  std::vector<Instant> fences;                  // of the brake's window
+  std::vector<HostId> kept;                     // as the hosts were told last: see storage_servers.h
+  Instant started;                              // of this manager
+  Instant last_step;                            // to notice a stall of our own
   std::set<std::pair<Instant, HostId>>
       host_deadlines;  // indexes: next deadline of each host and VM, kept by step()
   std::set<std::pair<Instant, VmId>> vm_deadlines;

@@ -174,6 +174,7 @@ void fields(V& v, AccessWatch& x) {
   v("count", x.count);
   set_field(v, "subjects", x.subjects);
   v.optional("told", x.told);
+  v.optional("noticed", x.noticed);
 }
 
 template <class V>
@@ -188,6 +189,8 @@ void fields(V& v, State& x) {
   v("directory", x.directory);
   v("access_ends", x.access_ends);
   v.optional("access_watches", x.access_watches);
+  v.optional("access_refused", x.access_refused);
+  v.optional("access_stored", x.access_stored);
   v("channels", x.channels);
   v("fences", x.fences);
   v.optional("kept", x.kept);

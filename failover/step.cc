@@ -131,7 +131,8 @@ template <class Body>
 bool is_outdated(Turn& turn, const Body& body) {
   if constexpr (requires { body.asked.settings, body.vm; }) {
     const Vm* vm = turn.find_vm(body.vm);
-    if (!body.asked.settings || !vm || vm->record.settings == *body.asked.settings) return false;
+    const std::string& seen = body.asked.settings;
+    if (seen.empty() || !vm || settings_tag(vm->record) == seen) return false;
     turn.refuse(body.asked, "access", subject_of(*vm),
                 {ErrorCode::changed, name_in_tenant(vm->record.spec) +
                                          " has been changed since: look at it again, its ETag is another"});

@@ -151,6 +151,10 @@ void Turn::set_may_run(Vm& vm, std::vector<Copy> may_run) {
   touch(vm);
 }
 
+std::string settings_tag(const VmRecord& record) {
+  return record.spec.id.value + "-" + std::to_string(record.settings);
+}
+
 void Turn::settings_changed(Vm& vm) {
   ++vm.record.settings;
   touch(vm);

@@ -59,47 +59,60 @@ Result<bool> Identity::is_due(WallTime now) const {
 Status Identity::join(const HostId& host, const std::string& manager, const std::string& invitation,
                       const std::string& fingerprint) const {
   const Keys keys{make_key_and_request(host.value), make_key_and_request(host.value)};
+  const auto folder = begin(keys);
+  if (!folder) return failure(folder.error());
   net::ClientOptions options;
   options.address = manager;
   options.fingerprint = fingerprint;
-  const auto certificates =
-      ask(options, wire::kJoinPath, json::encode_text(wire::JoinRequest{host, invitation, keys.requests()}));
-  if (!certificates) return failure(certificates.error());
-  return keep(keys, *certificates);
+  return finish(*folder, ask(options, wire::kJoinPath,
+                             json::encode_text(wire::JoinRequest{host, invitation, keys.requests()})));
 }
 
 Status Identity::renew(const HostId& host, const std::vector<std::string>& managers) const {
   const Keys keys{make_key_and_request(host.value), make_key_and_request(host.value)};
-  Error last{ErrorCode::unavailable, "no manager is configured"};
-  for (const std::string& manager : managers) {
+  const auto folder = begin(keys);
+  if (!folder) return failure(folder.error());
+  Result<wire::Certificates> certificates = failure(ErrorCode::unavailable, "no manager is configured");
+  for (std::size_t i = 0; i < managers.size() && !certificates; ++i) {
     net::ClientOptions options;
-    options.address = manager;
+    options.address = managers[i];
     options.tls = files();
-    const auto certificates = ask(options, wire::kRenewalPath, json::encode_text(keys.requests()));
-    if (certificates) return keep(keys, *certificates);
-    last = certificates.error().within(manager);
+    certificates = ask(options, wire::kRenewalPath, json::encode_text(keys.requests()));
+    if (!certificates) certificates = failure(certificates.error().within(managers[i]));
   }
-  return failure(last);
+  return finish(*folder, certificates);
 }
 
-Status Identity::keep(const Keys& keys, const wire::Certificates& certificates) const {
+Result<std::string> Identity::begin(const Keys& keys) const {
   SystemRandom random;
   const std::string folder = link_ + "-" + make_uuid(random);
   if (::mkdir(folder.c_str(), 0700) != 0) return failure(system_error(folder));
-  const Status written = write_all(folder, {{"ca.pem", &certificates.ca},
-                                            {"host.pem", &certificates.host},
-                                            {"host.key", &keys.host.key.reveal()},
-                                            {"guard.pem", &certificates.guard},
-                                            {"guard.key", &keys.guard.key.reveal()}});
-  if (!written) return written;
+  const Status written =
+      write_all(folder, {{"host.key", &keys.host.key.reveal()}, {"guard.key", &keys.guard.key.reveal()}});
+  if (written) return folder;
+  std::error_code ignored;
+  fs::remove_all(folder, ignored);
+  return failure(written.error());
+}
+
+Status Identity::finish(const std::string& folder, const Result<wire::Certificates>& certificates) const {
   std::error_code error;
-  const fs::path before = fs::read_symlink(link_, error);
+  Status done = certificates ? write_all(folder, {{"ca.pem", &certificates->ca},
+                                                  {"host.pem", &certificates->host},
+                                                  {"guard.pem", &certificates->guard}})
+                             : failure(certificates.error());
   const std::string next = folder + ".link";
-  fs::create_symlink(fs::path(folder).filename(), next, error);
-  if (!error) fs::rename(next, link_, error);
-  if (error) return failure(ErrorCode::internal, link_ + " can't be set: " + error.message());
-  if (!before.empty()) fs::remove_all(fs::path(link_).parent_path() / before, error);
-  return {};
+  if (done) fs::create_symlink(fs::path(folder).filename(), next, error);
+  if (done && !error) fs::rename(next, link_, error);
+  if (error) done = failure(ErrorCode::internal, link_ + " can't be set: " + error.message());
+  // What is neither kept nor in use: this folder, or those before it.
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(fs::path(link_).parent_path(), ignored)) {
+    const std::string path = entry.path().string();
+    const bool in_use = done ? path == folder : path != folder && path != next;
+    if (path.starts_with(link_ + "-") && !in_use) fs::remove_all(path, ignored);
+  }
+  return done;
 }
 
 }  // namespace bascule::hostd

@@ -38,7 +38,9 @@ class Identity {
     KeyAndRequest host, guard;
     wire::CertificateRequests requests() const { return {host.request, guard.request}; }
   };
-  Status keep(const Keys& keys, const wire::Certificates& certificates) const;
+  // A new folder with these keys: made before anything is asked, so that what is answered can be kept.
+  Result<std::string> begin(const Keys& keys) const;
+  Status finish(const std::string& folder, const Result<wire::Certificates>& certificates) const;
 
   const std::string link_;
 };

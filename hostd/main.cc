@@ -32,7 +32,8 @@ constexpr Duration kPolicyEvery = 2s;
 constexpr Duration kStorageEvery = 1s;
 constexpr Duration kUsageEvery = 10s;
 constexpr Duration kApartEvery = 5s;
-constexpr Duration kRenewalEvery = 10s;
+constexpr Duration kRenewalEvery = 5s;
+constexpr Duration kAfterRenewal = 15s;
 constexpr std::size_t kWorkers = 16;
 constexpr std::size_t kWaitingOrders = 1024;
 constexpr std::size_t kLargestKey = 16 * 1024;
@@ -56,12 +57,13 @@ Result<std::unique_ptr<Custodian>> open_custodian(const HostConfig& config) {
   return Custodian::open(config.state_dir + "/grants.json", *officer);
 }
 
-// Where the manager's authority gave the certificates. Without an answer it is tried again.
-void renew_if_due(const HostConfig& config, const Clock& clock) {
+// Where the manager's authority gave the certificates. Without an answer it is tried again after a while.
+void renew_if_due(const HostConfig& config, const Clock& clock, Instant& not_before) {
   const Identity identity(config.state_dir);
-  if (!identity.is_used_by(config.tls)) return;
+  if (!identity.is_used_by(config.tls) || clock.now() < not_before) return;
   const auto due = identity.is_due(clock.wall());
   if (due && !*due) return;
+  not_before = clock.now() + kAfterRenewal;
   const Status renewed = due ? identity.renew(config.host, config.manager) : failure(due.error());
   if (renewed)
     log(LogLevel::info, "hostd", "certificates_renewed", {{"host", config.host}});
@@ -139,7 +141,8 @@ int run(const HostConfig& config) {
   });
   UsageMeter usage(*libvirt, clock);
   Pump measuring(kUsageEvery, [&usage] { usage.look(); });
-  Pump renewal(kRenewalEvery, [&config, &clock] { renew_if_due(config, clock); });
+  Instant next_renewal;
+  Pump renewal(kRenewalEvery, [&] { renew_if_due(config, clock, next_renewal); });
   Pump ports(kPolicyEvery, [&devices] { devices.look(); });
   session.start(agent, **probe, workers, consoles->get(), &usage);
   log(LogLevel::info, "hostd", "running", {{"host", config.host}, {"boot", boot}});

@@ -112,12 +112,14 @@ class LoadedTrust final : public CardTrust {
 
   std::shared_ptr<asio::ssl::context> context() const override { return context_; }
 
-  void refresh() override {
+  bool refresh() override {
     const Stamp stamp = stamp_of(rules_.crl);
-    if (stamp == stamp_) return;
+    if (stamp == stamp_) return false;
     stamp_ = stamp;
-    if (const auto read = read_crls(); !read)
+    const auto read = read_crls();
+    if (!read)
       log(LogLevel::error, "net", "card_crl_not_read", {{"file", rules_.crl}, {"why", read.error().message}});
+    return read.has_value();
   }
 
   std::string why_not(const PeerChain& chain) const override {
@@ -137,6 +139,9 @@ class LoadedTrust final : public CardTrust {
     if (!bytes) return failure(bytes.error());
     auto crls = parse_crls(*bytes);
     if (!crls) return failure(crls.error());
+    for (const Crl& crl : *crls)
+      if (X509_CRL_get0_nextUpdate(crl.get()) == nullptr)
+        return failure(ErrorCode::invalid, "doesn't say until when it is good (nextUpdate)");
     for (const Crl& crl : *crls)
       log(LogLevel::info, "net", "card_crl_read",
           {{"file", rules_.crl}, {"good_until", time_text(X509_CRL_get0_nextUpdate(crl.get()))}});

@@ -31,7 +31,7 @@ class CardTrust {
   virtual std::shared_ptr<asio::ssl::context> context() const = 0;
   // Reads the revocation lists again if their file changed. A file that can't be read changes nothing: what
   // was read before counts for as long as it says.
-  virtual void refresh() = 0;
+  virtual bool refresh() = 0;  // true: something else counts now
   // Why a peer that was admitted wouldn't be now; empty: it still is.
   virtual std::string why_not(const PeerChain& chain) const = 0;
 };

@@ -23,6 +23,7 @@ namespace http = boost::beast::http;
 constexpr Duration kHandshakeTime = 5s;  // strangers shall not hold a connection's place for long
 constexpr Duration kClosingTime = 2s;
 constexpr Duration kAcceptPause = 100ms;
+constexpr unsigned kCardsEvery = 15;     // of the rechecks: dates pass slowly
 constexpr Duration kRecheckPeriod = 2s;  // of whether those who are connected may still be
 constexpr std::size_t kLongestTarget = 8 * 1024;
 
@@ -66,6 +67,7 @@ struct Shared {
   HttpHandler handler;
   std::shared_ptr<asio::ssl::context> tls;
   std::unique_ptr<CardTrust> cards;  // then its context counts, not `tls`
+  bool cards_are_due = false;        // to be looked at again: their list has changed, or time has passed
   std::shared_ptr<Loop> loop = std::make_shared<Loop>();
   std::map<std::uint64_t, Live> live;
   std::map<std::string, std::size_t> of_address;  // how many of them; kept where that is bounded
@@ -77,7 +79,7 @@ struct Shared {
   // Why whoever is there may not be, or no longer; empty: they may.
   std::string why_not(const Live& one) const {
     if (!one.peer) return "";
-    const std::string why = one.card ? cards->why_not(one.card) : "";
+    const std::string why = one.card && cards_are_due ? cards->why_not(one.card) : "";
     return why.empty() && options.why_not ? options.why_not(*one.peer) : why;
   }
 
@@ -412,7 +414,9 @@ class TlsServer final : public Server {
   void recheck() {
     recheck_.set(kRecheckPeriod, [this] {
       recheck();
-      if (shared_.cards) shared_.cards->refresh();
+      // To look at a card again costs as much as its revocation list is long.
+      const bool changed = shared_.cards && shared_.cards->refresh();
+      shared_.cards_are_due = changed || ++rechecks_ % kCardsEvery == 0;
       std::vector<std::pair<Live, std::string>> over;
       for (const auto& [id, live] : shared_.live)
         if (const std::string why = shared_.why_not(live); !why.empty()) over.emplace_back(live, why);
@@ -435,6 +439,7 @@ class TlsServer final : public Server {
   tcp::acceptor acceptor_;
   asio::steady_timer pause_;
   Deadline recheck_;
+  unsigned rechecks_ = 0;
   std::uint64_t last_id_ = 0;
   std::uint16_t port_ = 0;
 };

@@ -178,6 +178,7 @@ struct AccessWatch {
   std::uint32_t count = 0;
   std::set<std::string> subjects;
   std::optional<Instant> told;  // that it was out of the ordinary
+  bool noticed = false;         // by a notice too
 };
 
 struct Directory {

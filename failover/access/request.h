@@ -17,9 +17,9 @@ struct Asked {
   RequestId request;
   OperatorId by;
   std::string reason;
-  TokenId token{};       // that let a tenant's user in; empty: one of the provider's staff
-  std::string digest{};  // SHA-256 of all that was asked, where the outcome is kept: cluster/request_log.h
-  std::optional<std::uint64_t> settings{};  // VmRecord::settings of the machine as the asker last saw it
+  TokenId token{};         // that let a tenant's user in; empty: one of the provider's staff
+  std::string digest{};    // SHA-256 of all that was asked, where the outcome is kept: cluster/request_log.h
+  std::string settings{};  // settings_tag() of the machine as the asker last saw it
 };
 template <class V>
 void fields(V& v, Asked& x) {

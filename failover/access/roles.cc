@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 namespace bascule {
 namespace {
@@ -52,13 +53,14 @@ void set_role(Turn& turn, const SetRole& asked) {
   Tenant& tenant = found->second;
   if (Error problem = problem_of(turn.state.directory, tenant, asked); !problem.message.empty())
     return turn.refuse(asked.asked, "set_role", subject, std::move(problem));
+  const std::set<Permission> distinct(asked.permissions.begin(), asked.permissions.end());
   std::string names;
-  for (const Permission permission : asked.permissions)
+  for (const Permission permission : distinct)
     names += (names.empty() ? "" : ", ") + std::string(name_of(permission));
   if (asked.permissions.empty())
     tenant.roles.erase(asked.name);
   else
-    tenant.roles[asked.name] = asked.permissions;
+    tenant.roles[asked.name] = {distinct.begin(), distinct.end()};
   turn.touch(tenant);
   turn.log(asked.asked, asked.permissions.empty() ? "remove_role" : "set_role", subject, Reason::requested,
            "", {{"role", asked.name}, {"permissions", names}});

@@ -181,7 +181,7 @@ function conditions_of(dice: Dice): Record<string, string> {
     { "idempotency-key": `"k${dice.number % 20}"` },
     { "if-match": '"1000000000"' },
     { "if-match": "*" },
-    { "if-match": '"0"' },
+    { "if-match": '"0", "1"' },
     { "if-match": "0" },
   ];
   return conditions[dice.condition] ?? {};

@@ -165,7 +165,7 @@ wire::VolumeSeen a_volume() {
 std::vector<EventBody> one_of_each() {
   const Copy paris = copy_of("paris-1");
   const Status refused = failure(ErrorCode::timeout, "no answer");
-  const Asked asked{RequestId("r1"), OperatorId("alice"), "because", TokenId("t1"), "digest", 7};
+  const Asked asked{RequestId("r1"), OperatorId("alice"), "because", TokenId("t1"), "digest", "v-7"};
   const VmId vm = std::get<CreateVm>(create_vm("web-1")).spec.id;
   wire::DomainReport domain{vm, Generation(3), wire::DomainState::paused, "why"};
   wire::Hello greeting = std::get<HostHello>(hello("paris-1")).hello;
@@ -202,7 +202,7 @@ std::vector<EventBody> one_of_each() {
           ClearHost{asked, HostId("paris-1")},
           InviteHost{asked, HostId("paris-1"), "hash"},
           EnrolHost{asked, HostId("paris-1"), "hash", {"0A", "0B"}},
-          RenewCertificates{asked, HostId("paris-1"), {"0C", "0D"}},
+          RenewCertificates{asked, HostId("paris-1"), {"0C", "0D"}, "0A"},
           ExpelHost{asked, HostId("paris-1")},
           PowerHost{asked, HostId("paris-1"), false},
           DrillHost{asked, HostId("paris-1")},
