@@ -53,7 +53,7 @@ void RequestLog::note(const Event& event, const std::vector<Action>& actions,
     KeptRequest kept = std::move(found->second);
     running_.erase(found);
     const bool at_once = begins && kept.id == asked->request;
-    if (at_once && answer->error) return;  // nothing was done: it may be asked again
+    if (at_once && answer->error) continue;  // nothing was done: it may be asked again
     kept.ended = true;
     kept.subject = answer->subject;
     kept.error = answer->error;
