@@ -1,7 +1,7 @@
 // /v1/vms/{id}/console: a ticket for a machine's serial line or screen. The console itself is a WebSocket.
 #include "api/body.h"
+#include "api/leave.h"
 #include "api/routes.h"
-#include "base/signing.h"
 
 namespace bascule::api {
 namespace {
@@ -18,6 +18,16 @@ void fields(V& v, ConsoleBody& x) {
   v.optional("grant", x.grant);
 }
 
+struct GlassBody {
+  wire::ConsoleKind kind = wire::ConsoleKind::serial;
+  std::optional<BrokenGlass> glass;  // its reason is what the tenant reads
+};
+template <class V>
+void fields(V& v, GlassBody& x) {
+  v.optional("kind", x.kind);
+  v.optional("glass", x.glass);
+}
+
 struct ConsoleTicket {
   std::string path;  // of the WebSocket, good once
   WallTime expires;
@@ -28,28 +38,9 @@ void fields(V& v, ConsoleTicket& x) {
   v("expires", x.expires);
 }
 
-// What can be told without knowing whose the key is, which the machine's host does: so that nobody's audit
-// says "granted" of what nobody signed.
-std::string problem_of_grant(const ConsoleBody& body, const Call& call, const Vm& vm) {
-  if (!body.grant) return "is missing: its tenant gives one";
-  const Grant& grant = *body.grant;
-  if (grant.vm != vm.record.spec.id) return "is for another machine";
-  if (grant.who != call.by) return "is for " + grant.who.value + ", not for " + call.by.value;
-  if (!check_signature(signed_text(grant), grant.signature, grant.pin.key))
-    return "its signature is not of that text by that key";
-  return "";
-}
-
-void open(Api& api, Call call, bool granted) {
-  const SnapshotPointer snapshot = api.snapshot();
-  const Vm* vm = vm_of(call, *snapshot);
-  if (!vm) return;
-  const auto body = body_of<ConsoleBody>(call);
-  if (!body || !accept_reason(call, body->reason, !call.tenant.empty())) return;
-  if (const std::string problem = granted ? problem_of_grant(*body, call, *vm) : ""; !problem.empty())
-    return call.refuse_all({{"grant", problem}});
-  Consoles::Wanted wanted{vm->record.spec.id, body->kind, body->grant, granted};
-  OpenConsole event{call.asked(body->reason), wanted.vm, wanted.kind, granted};
+void open(Api& api, Call call, Consoles::Wanted wanted, const std::string& reason) {
+  OpenConsole event{call.asked(reason), wanted.vm, wanted.kind, wanted.granted,
+                    wanted.glass ? wanted.glass->nonce : ""};
   api.submit(std::move(call), std::move(event), [&api, wanted](const Call& done, const Answer&) {
     const auto ticket = api.services().console(done.who(), wanted);
     if (!ticket) return done.refuse(problem_of(ticket.error()));
@@ -60,8 +51,40 @@ void open(Api& api, Call call, bool granted) {
   });
 }
 
-void open_console(Api& api, Call call) { open(api, std::move(call), false); }
-void open_granted_console(Api& api, Call call) { open(api, std::move(call), true); }
+void open_console(Api& api, Call call) {
+  const SnapshotPointer snapshot = api.snapshot();
+  const Vm* vm = vm_of(call, *snapshot);
+  const auto body = vm ? body_of<ConsoleBody>(call) : std::nullopt;
+  if (!body || !accept_reason(call, body->reason, !call.tenant.empty())) return;
+  open(api, std::move(call), {vm->record.spec.id, body->kind, body->grant}, body->reason);
+}
+
+void open_granted_console(Api& api, Call call) {
+  const SnapshotPointer snapshot = api.snapshot();
+  const Vm* vm = vm_of(call, *snapshot);
+  const auto body = vm ? body_of<ConsoleBody>(call) : std::nullopt;
+  if (!body || !accept_reason(call, body->reason, false)) return;
+  const VmId& id = vm->record.spec.id;
+  if (const std::string problem = problem_of(body->grant, call, id); !problem.empty())
+    return call.refuse_all({{"grant", problem}});
+  Consoles::Wanted wanted{id, body->kind, body->grant};
+  wanted.granted = true;
+  open(api, std::move(call), std::move(wanted), body->reason);
+}
+
+void open_glass_console(Api& api, Call call) {
+  const SnapshotPointer snapshot = api.snapshot();
+  const Vm* vm = vm_of(call, *snapshot);
+  const auto body = vm ? body_of<GlassBody>(call) : std::nullopt;
+  if (!body) return;
+  const VmId& id = vm->record.spec.id;
+  if (const std::string problem = problem_of(body->glass, call, id); !problem.empty())
+    return call.refuse_all({{"glass", problem}});
+  if (!accept_reason(call, body->glass->reason, true)) return;
+  Consoles::Wanted wanted{id, body->kind};
+  wanted.glass = body->glass;
+  open(api, std::move(call), std::move(wanted), body->glass->reason);
+}
 
 }  // namespace
 
@@ -81,7 +104,9 @@ std::vector<Route> console_routes() {
             {},
             {409}}},
           {"POST", "/v1/vms/{id}/console/granted", for_staff(P::see_machines), Reach::machine,
-           open_granted_console}};
+           open_granted_console},
+          {"POST", "/v1/vms/{id}/console/broken-glass", for_staff(P::see_machines), Reach::machine,
+           open_glass_console}};
 }
 
 }  // namespace bascule::api

@@ -16,6 +16,7 @@
 #include "cluster/actuators.h"
 #include "cluster/fence_agents.h"
 #include "cluster/host_sessions.h"
+#include "cluster/image_remover.h"
 #include "cluster/journal.h"
 #include "cluster/leadership.h"
 #include "cluster/lease_plane.h"
@@ -252,9 +253,11 @@ int run(const ManagerConfig& config) {
   const auto sessions = HostSessions::start(
       session_options(config, leadership, metrics, runner, enrolment->get()), clock, post);
   if (!sessions) return fail(sessions.error());
-  consoles.connect(
-      [&](const Copy& host, const wire::OpenStream& order) { return (*sessions)->open_stream(host, order); },
-      [&runner] { return runner.snapshot(); });
+  const auto tell = [&](const Copy& host, const wire::FromManager& order) {
+    return (*sessions)->tell(host, order);
+  };
+  const auto look = [&runner] { return runner.snapshot(); };
+  consoles.connect(tell, look);
   open_consoles(consoles, config, runner);
   const auto lease_plane = LeasePlane::start(
       {config.listen.address, config.listen.lease_port, config.tls, shut_out(runner)}, leases, clock, post);
@@ -265,6 +268,7 @@ int run(const ManagerConfig& config) {
                [&journal](const std::vector<Stepped>& turn, const State& after) {
                  if (journal) journal->record(turn, after);
                });
+  const ImageRemover images(clock, tell, look);
   const auto notary =
       Notary::open({config.cluster, leadership.term, config.state_dir + "/audit"}, **store, clock);
   if (!notary) {

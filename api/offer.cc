@@ -5,6 +5,7 @@
 
 #include "api/addresses.h"
 #include "base/json.h"
+#include "failover/images.h"
 
 namespace bascule::api {
 namespace {
@@ -113,6 +114,29 @@ std::string path_in_wish(const std::string& path) {
   return path == "seed" ? "user_data" : path;
 }
 
+// The volume begins as an image of the offer, or of the tenant's own.
+void begin_as(const Wish& wish, const Offer& offer, const State& state, VmSpec& spec, Disk& disk,
+              std::vector<FieldProblem>& problems) {
+  const auto offered = std::find_if(offer.image.begin(), offer.image.end(),
+                                    [&](const ImageOffer& one) { return one.name == wish.image; });
+  const TenantImage* own = image_of(state, spec.tenant, wish.image);
+  std::uint64_t least_mib = 0;
+  if (offered != offer.image.end()) {
+    if (!offered->pool.empty()) disk.pool = offered->pool;
+    disk.from = offered->template_name.empty() ? offered->name : offered->template_name;
+    spec.kernel = offered->kernel;
+    least_mib = offered->least_mib;
+  } else if (own && own->kind == wire::ImageKind::disk && own->phase == ImagePhase::ready) {
+    disk.pool = own->pool;
+    disk.from = wire::template_of(own->id);
+    least_mib = own->size_mib;
+  } else {
+    return problems.push_back({"image", "there is no image of this name: GET /v1/images"});
+  }
+  if (wish.size_mib < least_mib)
+    problems.push_back({"size_mib", "must be at least " + std::to_string(least_mib) + " for this image"});
+}
+
 }  // namespace
 
 std::vector<std::string> problems_of(const Offer& offer) {
@@ -140,17 +164,10 @@ std::optional<VmSpec> spec_of(const Wish& wish, const VmId& id, const TenantId& 
   spec.protected_ = wish.protected_;
   if (const auto home = home_of(wish, state)) spec.home = *home;
   Disk disk{offer.pool, id.value, wish.size_mib};
-  const auto image = std::find_if(offer.image.begin(), offer.image.end(),
-                                  [&](const ImageOffer& one) { return one.name == wish.image; });
-  if (image != offer.image.end()) {
-    if (!image->pool.empty()) disk.pool = image->pool;
-    disk.from = image->template_name.empty() ? image->name : image->template_name;
-    spec.kernel = image->kernel;
-    if (wish.size_mib < image->least_mib)
-      problems.push_back(
-          {"size_mib", "must be at least " + std::to_string(image->least_mib) + " for this image"});
-  } else if (!wish.image.empty()) {
-    problems.push_back({"image", "there is no image of this name: GET /v1/images"});
+  if (!wish.image.empty()) begin_as(wish, offer, state, spec, disk, problems);
+  if (!wish.iso.empty()) {
+    spec.cdrom = cdrom_of(state, tenant, wish.iso);
+    if (!spec.cdrom) problems.push_back({"iso", "you have no CD of this name: GET /v1/images"});
   }
   spec.disks.push_back(std::move(disk));
   std::string network_config;

@@ -74,6 +74,7 @@ struct Wish {
   std::uint32_t vcpus = 1;
   std::uint64_t size_mib = 0;
   std::string image;  // empty: an empty volume
+  std::string iso;    // of their own images: in its drive, and booted from while the volume is empty
   std::vector<std::string> ssh_keys;
   std::string user_data;  // for cloud-init
   bool screen = true;
@@ -89,6 +90,7 @@ void fields(V& v, Wish& x) {
   v.optional("vcpus", x.vcpus);
   v("size_mib", x.size_mib);
   v.optional("image", x.image);
+  v.optional("iso", x.iso);
   v.optional("ssh_keys", x.ssh_keys);
   v.optional("user_data", x.user_data);
   v.optional("screen", x.screen);

@@ -1,4 +1,4 @@
-// What tenants make machines of: /v1/images, /v1/quota, and POST /v1/vms as they ask for it.
+// What tenants make machines of, and how much: /v1/quota, and POST /v1/vms as they ask for it.
 #include <fmt/format.h>
 
 #include "api/body.h"
@@ -10,18 +10,6 @@ namespace bascule::api {
 namespace {
 
 constexpr std::uint64_t kWarnPercent = 80;
-
-struct ImageView {
-  std::string name;
-  std::string description;
-  std::uint64_t least_mib = 0;
-};
-template <class V>
-void fields(V& v, ImageView& x) {
-  v("name", x.name);
-  v("description", x.description);
-  v("least_mib", x.least_mib);
-}
 
 struct QuotaView {
   std::optional<Quota> limits;  // absent: none was given, and nothing can be made
@@ -56,13 +44,6 @@ std::vector<std::string> warnings_of(const Quota& used, const Quota& limits) {
   look("processors", used.vcpus, limits.vcpus);
   look("storage", used.storage_mib, limits.storage_mib);
   return warnings;
-}
-
-void list_images(Api& api, Call call) {
-  List<ImageView> list;
-  for (const ImageOffer& image : api.offer().image)
-    list.items.push_back({image.name, image.description, image.least_mib});
-  call.answer(200, json::encode_text(list));
 }
 
 void show_quota(Api& api, Call call) {
@@ -104,12 +85,6 @@ void create_own_vm(Api& api, Call call) {
 std::vector<Route> own_vm_routes() {
   using P = Permission;
   return {{"GET",
-           "/v1/images",
-           for_tenants(P::see_machines),
-           Reach::fleet,
-           list_images,
-           {"list_images", "What machines can be made of", nullptr, gives<List<ImageView>>}},
-          {"GET",
            "/v1/quota",
            for_tenants(P::see_machines),
            Reach::fleet,

@@ -121,6 +121,7 @@ VmView vm_view(const State& state, const Policy& policy, const Vm& vm) {
   view.priority = record.spec.priority;
   view.tenant = record.spec.tenant;
   view.delivered = record.delivered;
+  view.broken_glass = record.broken_glass;
   view.keep = record.keep;
   view.incident = record.incident;
   view.failback = record.failback;
@@ -156,6 +157,7 @@ VmView without_names(VmView view) {
   view.explanation.clear();
   view.switchable_now.because.clear();
   view.return_wish.reset();
+  view.broken_glass.clear();
   return without_contents(std::move(view));
 }
 

@@ -23,6 +23,7 @@ const Vm* vm_of(const Call& call, const Snapshot& snapshot);
 std::vector<Route> host_routes();
 std::vector<Route> vm_routes();
 std::vector<Route> own_vm_routes();  // what tenants make machines of
+std::vector<Route> image_routes();
 std::vector<Route> console_routes();
 std::vector<Route> volume_routes();  // snapshots and sizes of a VM's volumes
 std::vector<Route> failback_routes();

@@ -73,6 +73,14 @@ void fields(V& v, RulesBody& x) {
   fields(v, x.rules);
 }
 
+struct Contacts {
+  std::vector<std::string> contacts;  // mail addresses
+};
+template <class V>
+void fields(V& v, Contacts& x) {
+  v("contacts", x.contacts);
+}
+
 OperatorId user_of(const Call& call) { return OperatorId(call.tenant.value + "/" + call.path.at("id")); }
 
 void list_users(Api& api, Call call) {
@@ -131,6 +139,21 @@ void set_rules(Api& api, Call call) {
   api.change(std::move(call), "set_rules", std::move(event));
 }
 
+void show_contacts(Api& api, Call call) {
+  const SnapshotPointer snapshot = api.snapshot();
+  const auto tenant = snapshot->state.directory.tenants.find(call.tenant);
+  Contacts view;
+  if (tenant != snapshot->state.directory.tenants.end()) view.contacts = tenant->second.contacts;
+  call.answer(200, json::encode_text(view));
+}
+
+void set_contacts(Api& api, Call call) {
+  const auto body = body_of<Contacts>(call);
+  if (!body) return;
+  SetContacts event{call.asked(""), call.tenant, body->contacts};
+  api.change(std::move(call), "set_contacts", std::move(event));
+}
+
 }  // namespace
 
 std::vector<Route> user_routes() {
@@ -172,6 +195,18 @@ std::vector<Route> user_routes() {
        Reach::fleet,
        set_rules,
        {"set_rules", "What is asked of everybody's sign-in", takes<RulesBody>, gives<OperationView>}},
+      {"GET",
+       "/v1/contacts",
+       for_tenants(P::manage_users),
+       Reach::fleet,
+       show_contacts,
+       {"show_contacts", "Who is told by mail what your tenant must know", nullptr, gives<Contacts>}},
+      {"PUT",
+       "/v1/contacts",
+       for_tenants(P::manage_users),
+       Reach::fleet,
+       set_contacts,
+       {"set_contacts", "Who that is, eight addresses at most", takes<Contacts>, gives<OperationView>}},
       {"POST", "/v1/tenants/{id}/users", for_staff(P::manage_tenants), Reach::fleet, invite_owner}};
 }
 

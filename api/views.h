@@ -214,7 +214,8 @@ struct VmView {
   int priority = 0;
   TenantId tenant;  // empty: the provider's own
   bool delivered = false;
-  bool keep = false;  // it can't be deleted
+  std::vector<BrokenGlassSeen> broken_glass;  // when the provider went inside without its tenant
+  bool keep = false;                          // it can't be deleted
   std::optional<IncidentId> incident;
   std::optional<PlanId> failback;
   std::optional<ReturnWish> return_wish;  // its tenant's word about the way home
@@ -246,6 +247,7 @@ void fields(V& v, VmView& x) {
   v("priority", x.priority);
   v.optional("tenant", x.tenant);
   v.optional("delivered", x.delivered);
+  v.optional("broken_glass", x.broken_glass);
   v.optional("keep", x.keep);
   v.optional("incident", x.incident);
   v.optional("failback", x.failback);

@@ -98,6 +98,7 @@ struct ChangeVmBody {
   std::optional<std::uint32_t> memory_mib;
   std::optional<std::uint32_t> vcpus;
   std::optional<bool> keep;
+  std::optional<std::string> iso;  // of your own images; empty: none is in its drive
   std::string reason;
 };
 template <class V>
@@ -106,6 +107,7 @@ void fields(V& v, ChangeVmBody& x) {
   v.optional("memory_mib", x.memory_mib);
   v.optional("vcpus", x.vcpus);
   v.optional("keep", x.keep);
+  v.optional("iso", x.iso);
   v.optional("reason", x.reason);
 }
 
@@ -115,8 +117,13 @@ void change_vm(Api& api, Call call) {
   if (!vm) return;
   const auto body = body_of<ChangeVmBody>(call);
   if (!body || !accept_reason(call, body->reason, false)) return;
-  ChangeVm event{call.asked(body->reason), vm->record.spec.id, body->name,
-                 body->memory_mib,         body->vcpus,        body->keep};
+  ChangeVm event{call.asked(body->reason),
+                 vm->record.spec.id,
+                 body->name,
+                 body->memory_mib,
+                 body->vcpus,
+                 body->keep,
+                 body->iso};
   api.change(std::move(call), "change_vm", std::move(event));
 }
 

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "api/body.h"
+#include "api/leave.h"
 #include "api/routes.h"
 
 namespace bascule::api {
@@ -25,6 +26,16 @@ template <class V>
 void fields(V& v, GrowBody& x) {
   fields(v, x.grow);
   v.optional("reason", x.reason);
+}
+
+struct RollBackBody {
+  std::string reason;
+  std::optional<Grant> grant;  // signed by the tenant's key: its host may want one (hostd/custodian.h)
+};
+template <class V>
+void fields(V& v, RollBackBody& x) {
+  v.optional("reason", x.reason);
+  v.optional("grant", x.grant);
 }
 
 void change(Api& api, Call call, const std::string& what, wire::VolumeChange change, std::string reason) {
@@ -54,9 +65,20 @@ void remove_snapshot(Api& api, Call call) {
 }
 
 void roll_back(Api& api, Call call) {
-  const auto body = body_of<ReasonBody>(call);
+  const auto body = body_of<RollBackBody>(call);
   if (!body || !accept_reason(call, body->reason, true)) return;
-  wire::RollBack back{call.path.at("snapshot")};
+  wire::RollBack back{call.path.at("snapshot"), call.by, body->grant};
+  change(api, std::move(call), "roll_back", std::move(back), body->reason);
+}
+
+void roll_back_granted(Api& api, Call call) {
+  const SnapshotPointer snapshot = api.snapshot();
+  const Vm* vm = vm_of(call, *snapshot);
+  const auto body = vm ? body_of<RollBackBody>(call) : std::nullopt;
+  if (!body || !accept_reason(call, body->reason, true)) return;
+  if (const std::string problem = problem_of(body->grant, call, vm->record.spec.id); !problem.empty())
+    return call.refuse_all({{"grant", problem}});
+  wire::RollBack back{call.path.at("snapshot"), call.by, body->grant};
   change(api, std::move(call), "roll_back", std::move(back), body->reason);
 }
 
@@ -102,11 +124,13 @@ std::vector<Route> volume_routes() {
        roll_back,
        {"roll_back",
         "Back to a snapshot, of a machine that is stopped; needs a reason",
-        takes<ReasonBody>,
+        takes<RollBackBody>,
         gives<OperationView>,
         200,
         {},
         {409}}},
+      {"POST", "/v1/vms/{id}/snapshots/{snapshot}/rollback/granted", for_staff(P::see_machines),
+       Reach::machine, roll_back_granted},
       {"POST",
        "/v1/vms/{id}/grow",
        for_both(P::change_machines),

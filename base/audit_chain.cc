@@ -1,5 +1,6 @@
 #include "base/audit_chain.h"
 
+#include "base/ensure.h"
 #include "base/json.h"
 #include "base/sha256.h"
 
@@ -62,7 +63,9 @@ Status follow_audit(AuditHead& head, std::string_view text) {
 AuditCheckpoint sign_checkpoint(const SigningKey& key, const ClusterId& cluster, const AuditHead& head,
                                 WallTime at) {
   AuditCheckpoint checkpoint{cluster, head, at, ""};
-  checkpoint.signature = key.sign(signed_text(checkpoint));
+  const Result<std::string> signature = key.sign(signed_text(checkpoint));
+  ensure(signature.has_value(), "a key of a file signs");
+  checkpoint.signature = *signature;
   return checkpoint;
 }
 

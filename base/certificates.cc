@@ -10,6 +10,7 @@
 
 #include "base/durable_file.h"
 #include "base/ensure.h"
+#include "base/openssl.h"
 #include "base/sha256.h"
 
 namespace bascule {
@@ -20,33 +21,11 @@ constexpr std::size_t kLargestRequest = 16 * 1024;
 constexpr int kLeastBits = 128;         // of security: P-256, RSA of 3072
 constexpr long kMostBackdated_s = 300;  // clocks differ
 
-// For text that is encrypted: nobody is asked.
-int no_passphrase(char*, int, int, void*) { return -1; }
-
-template <auto free>
-struct Free {
-  template <class T>
-  void operator()(T* object) const {
-    free(object);
-  }
-};
-using CertBio = std::unique_ptr<BIO, Free<BIO_free>>;
-using CertKey = std::unique_ptr<EVP_PKEY, Free<EVP_PKEY_free>>;
-using Certificate = std::unique_ptr<X509, Free<X509_free>>;
-using Request = std::unique_ptr<X509_REQ, Free<X509_REQ_free>>;
-
-CertBio bio_of(const std::string& text) {
-  return CertBio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-}
-
-std::string taken_from(BIO* bio) {
-  char* data = nullptr;
-  const long size = BIO_get_mem_data(bio, &data);
-  return {data, static_cast<std::size_t>(size)};
-}
+using Certificate = openssl::Owned<X509>;
 
 Certificate parse_certificate(const std::string& pem) {
-  Certificate certificate(PEM_read_bio_X509(bio_of(pem).get(), nullptr, no_passphrase, nullptr));
+  Certificate certificate(
+      PEM_read_bio_X509(openssl::reading(pem).get(), nullptr, openssl::no_passphrase, nullptr));
   ERR_clear_error();
   return certificate;
 }
@@ -61,15 +40,6 @@ void set_subject(X509_NAME* subject, const std::string& name, const std::string&
   ensure(set, "a subject is made of valid names");
 }
 
-std::string serial_text(const X509& certificate) {
-  const std::unique_ptr<BIGNUM, Free<BN_free>> number(
-      ASN1_INTEGER_to_BN(X509_get0_serialNumber(&certificate), nullptr));
-  char* text = number ? BN_bn2hex(number.get()) : nullptr;
-  const std::string serial = text == nullptr ? "" : text;
-  OPENSSL_free(text);
-  return serial;
-}
-
 WallTime wall_of(const ASN1_TIME* time) {
   tm parts{};
   if (ASN1_TIME_to_tm(time, &parts) != 1) return {};
@@ -80,7 +50,7 @@ bool set_random_serial(X509& certificate) {
   std::array<unsigned char, 16> bytes{};
   if (RAND_bytes(bytes.data(), bytes.size()) != 1) return false;
   bytes[0] &= 0x7f;  // positive
-  const std::unique_ptr<BIGNUM, Free<BN_free>> number(BN_bin2bn(bytes.data(), bytes.size(), nullptr));
+  const openssl::Owned<BIGNUM> number(BN_bin2bn(bytes.data(), bytes.size(), nullptr));
   return number && BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(&certificate)) != nullptr;
 }
 
@@ -88,14 +58,13 @@ bool add_extension(X509& certificate, X509& issuer, int kind, const std::string&
   X509V3_CTX context;
   X509V3_set_ctx_nodb(&context);
   X509V3_set_ctx(&context, &issuer, &certificate, nullptr, nullptr, 0);
-  const std::unique_ptr<X509_EXTENSION, Free<X509_EXTENSION_free>> extension(
-      X509V3_EXT_conf_nid(nullptr, &context, kind, value.c_str()));
+  const openssl::Owned<X509_EXTENSION> extension(X509V3_EXT_conf_nid(nullptr, &context, kind, value.c_str()));
   return extension && X509_add_ext(&certificate, extension.get(), -1) == 1;
 }
 
 class LoadedAuthority final : public Authority {
  public:
-  LoadedAuthority(std::string pem, Certificate certificate, CertKey key)
+  LoadedAuthority(std::string pem, Certificate certificate, openssl::Owned<EVP_PKEY> key)
       : pem_(std::move(pem)), certificate_(std::move(certificate)), key_(std::move(key)) {}
 
   const std::string& certificate() const override { return pem_; }
@@ -104,7 +73,8 @@ class LoadedAuthority final : public Authority {
                             Duration validity) const override {
     if (text.size() > kLargestRequest)
       return failure(ErrorCode::invalid, "a request for a certificate is too long");
-    const Request request(PEM_read_bio_X509_REQ(bio_of(text).get(), nullptr, no_passphrase, nullptr));
+    const openssl::Owned<X509_REQ> request(
+        PEM_read_bio_X509_REQ(openssl::reading(text).get(), nullptr, openssl::no_passphrase, nullptr));
     EVP_PKEY* key = request ? X509_REQ_get0_pubkey(request.get()) : nullptr;
     const bool holds = key != nullptr && X509_REQ_verify(request.get(), key) == 1;
     ERR_clear_error();
@@ -136,26 +106,26 @@ class LoadedAuthority final : public Authority {
         add_extension(certificate, *certificate_, NID_authority_key_identifier, "keyid");
     // Ed25519 digests by itself.
     const EVP_MD* digest = EVP_PKEY_is_a(key_.get(), "ED25519") == 1 ? nullptr : EVP_sha256();
-    const CertBio output(BIO_new(BIO_s_mem()));
+    const openssl::Owned<BIO> output(BIO_new(BIO_s_mem()));
     const bool signed_and_written = filled && X509_sign(&certificate, key_.get(), digest) > 0 && output &&
                                     PEM_write_bio_X509(output.get(), &certificate) == 1;
     ERR_clear_error();
     if (!signed_and_written) return failure(ErrorCode::internal, "OpenSSL could not make a certificate");
-    return taken_from(output.get());
+    return openssl::written_to(*output);
   }
 
   const std::string pem_;
   const Certificate certificate_;
-  const CertKey key_;
+  const openssl::Owned<EVP_PKEY> key_;
 };
 
 }  // namespace
 
 KeyAndRequest make_key_and_request(const std::string& name) {
-  const CertKey key(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256"));
-  const Request request(X509_REQ_new());
-  const CertBio key_text(BIO_new(BIO_s_secmem()));
-  const CertBio request_text(BIO_new(BIO_s_mem()));
+  const openssl::Owned<EVP_PKEY> key(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256"));
+  const openssl::Owned<X509_REQ> request(X509_REQ_new());
+  const openssl::Owned<BIO> key_text(BIO_new(BIO_s_secmem()));
+  const openssl::Owned<BIO> request_text(BIO_new(BIO_s_mem()));
   ensure(key && request && key_text && request_text, "OpenSSL makes P-256 keys");
   set_subject(X509_REQ_get_subject_name(request.get()), name, "");
   const bool made =
@@ -164,7 +134,7 @@ KeyAndRequest make_key_and_request(const std::string& name) {
       PEM_write_bio_X509_REQ(request_text.get(), request.get()) == 1 &&
       PEM_write_bio_PKCS8PrivateKey(key_text.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) == 1;
   ensure(made, "OpenSSL makes requests");
-  return {Secret(taken_from(key_text.get())), taken_from(request_text.get())};
+  return {Secret(openssl::written_to(*key_text)), openssl::written_to(*request_text)};
 }
 
 Result<CertificateFacts> read_certificate(const std::string& pem) {
@@ -176,7 +146,7 @@ Result<CertificateFacts> read_certificate(const std::string& pem) {
   const std::string bytes(reinterpret_cast<const char*>(der), static_cast<std::size_t>(size));
   OPENSSL_free(der);
   return CertificateFacts{wall_of(X509_get0_notBefore(certificate.get())),
-                          wall_of(X509_get0_notAfter(certificate.get())), serial_text(*certificate),
+                          wall_of(X509_get0_notAfter(certificate.get())), openssl::serial_of(*certificate),
                           sha256_hex(bytes)};
 }
 
@@ -188,7 +158,8 @@ Result<std::unique_ptr<Authority>> Authority::load(const std::string& certificat
   if (!certificate) return failure(ErrorCode::invalid, certificate_file + " holds no certificate in PEM");
   const auto key_text = read_secret_file(key_file);
   if (!key_text) return failure(key_text.error());
-  CertKey key(PEM_read_bio_PrivateKey(bio_of(key_text->reveal()).get(), nullptr, no_passphrase, nullptr));
+  openssl::Owned<EVP_PKEY> key(PEM_read_bio_PrivateKey(openssl::reading(key_text->reveal()).get(), nullptr,
+                                                       openssl::no_passphrase, nullptr));
   const bool belongs = key && X509_check_private_key(certificate.get(), key.get()) == 1;
   ERR_clear_error();
   if (!belongs)

@@ -3,11 +3,12 @@
 // It is kept with the machine's volumes: each host finds it there, also one that joined today, and no manager
 // can write it. A *pin* is a tenant's public key, vouched for by the provider's security officer, whose own
 // key is fixed on each host, or by the tenant's pin before it. A *grant* is what that key signs, so that
-// somebody may get inside for a while. Hosts alone decide (hostd/custodian.h); everybody else merely carries
-// these documents.
+// somebody may get inside for a while. *Broken glass* is what two of the provider's people sign, whose keys
+// are fixed on each host too: its tenant is told first, and it is marked for ever. Hosts alone decide
+// (hostd/custodian.h); everybody else merely carries these documents.
 //
 // What is signed is a line that names the kind, and the document as JSON with its members in alphabetical
-// order, without blanks, its own `signature` empty; signatures are Ed25519, in hexadecimal (base/signing.h).
+// order, without blanks, its own `signature` (or `signatures`) empty; for signatures see base/signing.h.
 #pragma once
 
 #include <array>
@@ -37,13 +38,33 @@ void fields(V& v, Pin& x) {
   v("signature", x.signature);
 }
 
+// That somebody broke the glass; noted with the volumes before anybody gets inside, and never taken away.
+struct GlassMark {
+  std::string nonce;
+  OperatorId who;
+  std::string reason;
+  std::vector<std::string> keys;  // SHA-256 of each that signed, as PEM
+  WallTime at;
+};
+template <class V>
+void fields(V& v, GlassMark& x) {
+  v("nonce", x.nonce);
+  v("who", x.who);
+  v("reason", x.reason);
+  v("keys", x.keys);
+  v("at", x.at);
+}
+
 struct Custody {
   int version = 1;
   VmId vm;
   TenantId tenant;
   bool delivered = false;  // from then on nobody gets inside without a grant
-  std::string boots;       // SHA-256 of what decides how it boots, as it was when delivered
+  std::string boots;       // SHA-256 of what decides how it boots, as it was when delivered, without:
+  std::string cdrom{};     // "pool/image" in its drive then, which may be taken out, and back in
   std::optional<Pin> pin;  // the newest that a grant has shown
+  std::optional<WallTime> delivered_at{};  // absent: it was its tenant's from the beginning
+  std::vector<GlassMark> glass{};          // oldest first
 };
 template <class V>
 void fields(V& v, Custody& x) {
@@ -52,12 +73,18 @@ void fields(V& v, Custody& x) {
   v("tenant", x.tenant);
   v("delivered", x.delivered);
   v("boots", x.boots);
+  v.optional("cdrom", x.cdrom);
   v.optional("pin", x.pin);
+  v.optional("delivered_at", x.delivered_at);
+  v.optional("glass", x.glass);
 }
 
 // What somebody may be let inside for; a closed list.
-enum class Inside { console };
-constexpr auto enum_names(Inside) { return std::array{EnumName<Inside>{Inside::console, "console"}}; }
+enum class Inside { console, roll_back };
+constexpr auto enum_names(Inside) {
+  return std::array{EnumName<Inside>{Inside::console, "console"},
+                    EnumName<Inside>{Inside::roll_back, "roll_back"}};
+}
 
 struct Grant {
   VmId vm;
@@ -83,7 +110,44 @@ void fields(V& v, Grant& x) {
   v("signature", x.signature);
 }
 
+struct GlassSignature {
+  std::string key;  // public, PEM
+  std::string signature;
+};
+template <class V>
+void fields(V& v, GlassSignature& x) {
+  v("key", x.key);
+  v("signature", x.signature);
+}
+
+// For the console of one machine, without its tenant's leave.
+struct BrokenGlass {
+  VmId vm;
+  TenantId tenant;
+  OperatorId who;
+  std::string reason;
+  WallTime not_before;
+  WallTime not_after;
+  std::string nonce;                       // as of a grant
+  std::vector<GlassSignature> signatures;  // all of one text
+};
+template <class V>
+void fields(V& v, BrokenGlass& x) {
+  v("vm", x.vm);
+  v("tenant", x.tenant);
+  v("who", x.who);
+  v("reason", x.reason);
+  v("not_before", x.not_before);
+  v("not_after", x.not_after);
+  v("nonce", x.nonce);
+  v("signatures", x.signatures);
+}
+
 std::string signed_text(const Pin& pin);
 std::string signed_text(const Grant& grant);
+std::string signed_text(const BrokenGlass& glass);
+
+// How many different keys have signed it well; of a wrong signature nobody counts.
+std::size_t count_signers(const BrokenGlass& glass);
 
 }  // namespace bascule

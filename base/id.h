@@ -45,6 +45,7 @@ using RequestId = Id<struct RequestTag>;  // one request of a user, from words t
 using IncidentId = Id<struct IncidentTag>;
 using PlanId = Id<struct PlanTag>;
 using AccessId = Id<struct AccessTag>;  // one access session of the provider's staff
+using ImageId = Id<struct ImageTag>;    // of a tenant's own image: UUID
 using TokenId = Id<struct TokenTag>;    // SHA-256 of a secret that lets a tenant's user in, in hexadecimal
 
 using Generation = Counter<struct GenerationTag>;  // of a VM: grows with each decision to start or move it

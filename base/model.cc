@@ -91,6 +91,10 @@ std::vector<std::string> problems_of(const VmSpec& spec) {
   for (std::size_t i = 0; i < spec.nics.size(); ++i)
     check_nic(problems, "nics[" + std::to_string(i) + "]", spec.nics[i]);
   if (spec.kernel) check_kernel(problems, *spec.kernel);
+  if (spec.cdrom) {
+    check_component(problems, "cdrom.pool", spec.cdrom->pool);
+    check_component(problems, "cdrom.image", spec.cdrom->image);
+  }
   if (spec.seed &&
       spec.seed->meta_data.size() + spec.seed->user_data.size() + spec.seed->network_config.size() >
           kMostSeed)

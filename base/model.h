@@ -119,6 +119,18 @@ void fields(V& v, KernelBoot& x) {
   v.optional("command_line", x.command_line);
 }
 
+// An image of a pool that the guest reads as a CD; it boots from it when its first disk doesn't.
+struct Cdrom {
+  std::string pool;
+  std::string image;  // a template's name there
+  bool operator==(const Cdrom&) const = default;
+};
+template <class V>
+void fields(V& v, Cdrom& x) {
+  v("pool", x.pool);
+  v("image", x.image);
+}
+
 // What happens to the guests of a host whose lease can't be renewed (DESIGN: the table of modes).
 enum class LeaseMode { keep, stop };
 constexpr auto enum_names(LeaseMode) {
@@ -139,6 +151,7 @@ struct VmSpec {
   std::vector<Nic> nics;
   std::optional<KernelBoot> kernel;
   std::optional<Seed> seed;
+  std::optional<Cdrom> cdrom{};
   bool screen = false;     // and a keyboard, for its console
   int priority = 100;      // recovery order: lower first
   bool protected_ = true;  // switched to the other site on a fault
@@ -156,6 +169,7 @@ void fields(V& v, VmSpec& x) {
   v.optional("nics", x.nics);
   v.optional("kernel", x.kernel);
   v.optional("seed", x.seed);
+  v.optional("cdrom", x.cdrom);
   v.optional("screen", x.screen);
   v.optional("priority", x.priority);
   v.optional("protected", x.protected_);

@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "base/wire_console.h"
+#include "base/wire_images.h"
 #include "base/wire_usage.h"
 #include "base/wire_volumes.h"
 
@@ -166,7 +167,8 @@ struct CommandReply {
   std::vector<VolumeSeen> volumes;     // after a change of them
 };
 
-using FromHost = std::variant<Hello, Heartbeat, DomainChanged, HostFault, CommandReply, VolumesSeen>;
+using FromHost =
+    std::variant<Hello, Heartbeat, DomainChanged, HostFault, CommandReply, VolumesSeen, ImageSeen>;
 
 // ---- Manager to host ----
 
@@ -266,7 +268,7 @@ struct Command {
   std::variant<StartVm, StopVm, ForbidVm, ForgetVm, FollowVolumes, ChangeVolumes> order;
 };
 
-using FromManager = std::variant<Welcome, Command, OpenStream>;
+using FromManager = std::variant<Welcome, Command, OpenStream, ReceiveImage, RemoveImage>;
 
 // ---- Lease plane ----
 

@@ -33,6 +33,7 @@ struct OpenStream {
   ConsoleKind kind = ConsoleKind::serial;
   OperatorId who;
   std::optional<Grant> grant;
+  std::optional<BrokenGlass> glass;
   std::uint16_t port = 0;  // of the manager, to be dialled; 0: that of the session
 };
 template <class V>
@@ -43,6 +44,7 @@ void fields(V& v, OpenStream& x) {
   v("kind", x.kind);
   v("who", x.who);
   v.optional("grant", x.grant);
+  v.optional("glass", x.glass);
   v.optional("port", x.port);
 }
 

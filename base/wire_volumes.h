@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/custody.h"
 #include "base/fields.h"
 #include "base/id.h"
 #include "base/time.h"
@@ -83,6 +84,8 @@ struct RemoveSnapshot {
 struct RollBack {
   static constexpr std::string_view kType = "roll_back";
   std::string name;
+  OperatorId who{};              // who asks, for:
+  std::optional<Grant> grant{};  // the tenant's leave, where the machine is delivered (hostd/custodian.h)
 };
 struct Grow {
   static constexpr std::string_view kType = "grow";
@@ -158,6 +161,8 @@ void fields(V& v, RemoveSnapshot& x) {
 template <class V>
 void fields(V& v, RollBack& x) {
   v("name", x.name);
+  v.optional("who", x.who);
+  v.optional("grant", x.grant);
 }
 template <class V>
 void fields(V&, Deliver&) {}

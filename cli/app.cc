@@ -43,7 +43,8 @@ void build(CLI::App& app, Session& session) {
   add_status(app, session);
   add_host_commands(app, session);
   add_vm_commands(app, session);
-  add_offer_commands(app, session);
+  add_quota_command(app, session);
+  add_image_commands(app, session);
   add_key_commands(app, session);
   add_failback_commands(app, session);
   add_people_commands(app, session);

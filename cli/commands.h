@@ -18,12 +18,14 @@ void add_vm_commands(CLI::App& app, Session& session);
 void add_volume_commands(CLI::App& vm, Session& session);  // of the group vm
 void add_console_command(CLI::App& vm, Session& session);
 void add_grant_command(CLI::App& vm, Session& session);
+void add_break_glass_command(CLI::App& vm, Session& session);
 void add_vm_metrics(CLI::App& vm, Session& session);
 void add_host_enrolment(CLI::App& host, Session& session);
 void add_host_metrics(CLI::App& host, Session& session);
 void add_return_commands(CLI::App& vm, Session& session);
 void add_key_commands(CLI::App& app, Session& session);
-void add_offer_commands(CLI::App& app, Session& session);   // quota, image
+void add_quota_command(CLI::App& app, Session& session);
+void add_image_commands(CLI::App& app, Session& session);
 void add_tenant_quota(CLI::App& tenant, Session& session);  // of the group tenant
 void add_failback_commands(CLI::App& app, Session& session);
 void add_people_commands(CLI::App& app, Session& session);   // tenant, access

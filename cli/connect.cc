@@ -26,12 +26,25 @@ void fields(V& v, TlsConfig& x) {
   v.optional("pin_file", x.pin_file);
 }
 
+// Where keys are that sign: the tenant's, the security officer's, those that break the glass.
+struct CardConfig {
+  std::string module;    // of PKCS#11; empty: those that p11-kit knows
+  std::string pin_file;  // empty: the PIN is asked for
+};
+template <class V>
+void fields(V& v, CardConfig& x) {
+  v.optional("module", x.module);
+  v.optional("pin_file", x.pin_file);
+}
+
 struct ClientConfig {
-  std::string manager;                 // of an operator, with the certificate in [tls]; or:
-  std::string portal;                  // of a tenant's user, who signs in
-  std::string ca;                      // of the portal's certificate; empty: the system's count
-  std::string tenant_key, tenant_pin;  // files: what signs grants, and who vouches for it
+  std::string manager;  // of an operator, with the certificate in [tls]; or:
+  std::string portal;   // of a tenant's user, who signs in
+  std::string ca;       // of the portal's certificate; empty: the system's count
+  std::string tenant_key,
+      tenant_pin;  // what signs grants: a file or a PKCS#11 URI; who vouches for it: a file
   std::optional<TlsConfig> tls;
+  std::optional<CardConfig> card;
 };
 template <class V>
 void fields(V& v, ClientConfig& x) {
@@ -41,6 +54,7 @@ void fields(V& v, ClientConfig& x) {
   v.optional("tenant_key", x.tenant_key);
   v.optional("tenant_pin", x.tenant_pin);
   v.optional("tls", x.tls);
+  v.optional("card", x.card);
 }
 
 void check_config(const ClientConfig& config, const ConfigProblem& problem) {
@@ -52,13 +66,13 @@ void check_config(const ClientConfig& config, const ConfigProblem& problem) {
   if (!config.portal.empty() && config.tls) problem("tls", "is for operators; with `portal` you sign in");
 }
 
-std::shared_ptr<const net::TokenAccess> token_access(const TlsConfig& tls, const AskSecret& ask) {
-  const auto pin = [ask, file = tls.pin_file]() -> std::optional<Secret> {
-    if (file.empty()) return ask("PIN of your card:");
-    auto kept = read_secret_file(file);
+TokenAccess token_access(const std::string& module, const std::string& pin_file, const AskSecret& ask) {
+  const auto pin = [ask, pin_file]() -> std::optional<Secret> {
+    if (pin_file.empty()) return ask("PIN of your card:");
+    auto kept = read_secret_file(pin_file);
     return kept ? std::optional(*std::move(kept)) : std::nullopt;
   };
-  return std::make_shared<const net::TokenAccess>(net::TokenAccess{tls.module, pin});
+  return {module, pin};
 }
 
 // Adds the token to each request.
@@ -109,8 +123,9 @@ Outcome<net::ClientOptions> client_options(const Globals& globals, const AskSecr
   const bool is_operator = !config->manager.empty();
   options.address = is_operator ? config->manager : config->portal;
   if (is_operator) {
-    options.tls = {config->tls->ca, config->tls->certificate, config->tls->key,
-                   token_access(*config->tls, ask)};
+    options.tls = {
+        config->tls->ca, config->tls->certificate, config->tls->key,
+        std::make_shared<const TokenAccess>(token_access(config->tls->module, config->tls->pin_file, ask))};
   } else {
     options.tls.ca = config->ca;
     options.expect_role.clear();
@@ -133,14 +148,21 @@ Outcome<std::unique_ptr<net::HttpClient>> connect(const Globals& globals, const 
   return std::make_unique<SignedIn>(std::move(*client), std::move(token));
 }
 
-Outcome<TenantKeys> tenant_keys(const Globals& globals) {
+TokenAccess key_access(const Globals& globals, const AskSecret& ask) {
+  const auto config = load_config<ClientConfig>(config_path(globals.config));
+  if (config && config->card) return token_access(config->card->module, config->card->pin_file, ask);
+  if (config && config->tls) return token_access(config->tls->module, config->tls->pin_file, ask);
+  return token_access("", "", ask);
+}
+
+Outcome<TenantKeys> tenant_keys(const Globals& globals, const AskSecret& ask) {
   const auto config = load_config<ClientConfig>(config_path(globals.config));
   if (!config) return tl::unexpected(Failure{kUsage, config.error().message, ""});
   if (config->tenant_key.empty())
     return tl::unexpected(
         Failure{kUsage, "no tenant's key is configured",
                 "Name it in client.toml: tenant_key and tenant_pin. `bascule key make` makes one."});
-  return TenantKeys{config->tenant_key, config->tenant_pin};
+  return TenantKeys{config->tenant_key, config->tenant_pin, key_access(globals, ask)};
 }
 
 int check_config_file(const std::string& path) {

@@ -20,8 +20,11 @@ Outcome<std::unique_ptr<net::HttpClient>> connect(const Globals& globals, const 
 // Where and how the configuration says to connect; without the token.
 Outcome<net::ClientOptions> client_options(const Globals& globals, const AskSecret& ask);
 
+// How keys in cards are reached, as the configuration says; where there is none, as p11-kit knows them.
+TokenAccess key_access(const Globals& globals, const AskSecret& ask);
+
 // The tenant's key and its pin, as the configuration names them.
-Outcome<TenantKeys> tenant_keys(const Globals& globals);
+Outcome<TenantKeys> tenant_keys(const Globals& globals, const AskSecret& ask);
 
 // For --check-config: says what it found; gives the exit code, 0 or 2.
 int check_config_file(const std::string& path);

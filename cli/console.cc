@@ -10,6 +10,7 @@
 #include <ostream>
 
 #include "base/json.h"
+#include "cli/break_glass.h"
 #include "cli/commands.h"
 #include "cli/connect.h"
 #include "cli/document.h"
@@ -19,12 +20,11 @@ namespace {
 
 constexpr char kLeave = 0x1d;  // Ctrl-]
 constexpr int kSilence_ms = 10'000;
-constexpr Duration kLongestVisit = 30min;  // then the host ends it, and another grant is signed for the next
 
 struct ConsoleOptions {
   std::string vm;
   std::string reason;
-  std::string grant;  // a file
+  std::string grant, glass;  // files
 };
 
 // Every key goes to the machine, until this ends.
@@ -138,38 +138,39 @@ void fields(V& v, ConsoleRequest& x) {
   v.optional("grant", x.grant);
 }
 
-// By whoever has the tenant's key: a grant for themselves. Without the key it is asked for without one, which
-// will do where nothing is delivered yet.
-Outcome<std::optional<Grant>> own_grant(Session& session, const ConsoleOptions& options) {
-  const auto keys = tenant_keys(session.globals);
-  if (!keys) return std::nullopt;
-  const auto self = session.get("/v1/me");
-  if (!self) return tl::unexpected(self.error());
-  const auto vm = session.get("/v1/vms/" + segment(options.vm));
-  if (!vm) return tl::unexpected(vm.error());
-  const VmId id(text(parse(*vm), "id"));
-  const OperatorId who(text(parse(*self), "user"));
-  const auto grant = sign_grant(console_grant(id, who, options.reason, kLongestVisit), *keys);
-  if (!grant) return tl::unexpected(Failure{kUsage, grant.error().message, ""});
-  return std::optional(*grant);
+struct GlassRequest {
+  BrokenGlass glass;
+};
+template <class V>
+void fields(V& v, GlassRequest& x) {
+  v("glass", x.glass);
 }
 
-Outcome<std::optional<Grant>> grant_in(const std::string& path) {
-  const auto read = read_document(path);
-  if (!read) return tl::unexpected(Failure{kUsage, read.error().message, ""});
-  const auto grant = json::decode_text<Grant>(*read, json::Unknown::refuse);
-  if (!grant) return tl::unexpected(Failure{kUsage, path + ": " + grant.error().message, ""});
-  return std::optional(*grant);
+// Where to ask for the ticket, and with what.
+struct Asking {
+  std::string path, body;
+};
+Outcome<Asking> asking(Session& session, const ConsoleOptions& options) {
+  const std::string path = "/v1/vms/" + segment(options.vm) + "/console";
+  if (!options.glass.empty()) {
+    const auto glass = glass_in(options.glass);
+    if (!glass) return tl::unexpected(glass.error());
+    return Asking{path + "/broken-glass", json::encode_text(GlassRequest{*glass})};
+  }
+  const bool granted = !options.grant.empty();
+  const auto grant =
+      granted ? grant_in(options.grant) : own_grant(session, options.vm, Inside::console, options.reason);
+  if (!grant) return tl::unexpected(grant.error());
+  return Asking{path + (granted ? "/granted" : ""),
+                json::encode_text(ConsoleRequest{options.reason, *grant})};
 }
 
 int open_console(Session& session, const ConsoleOptions& options) {
   const auto to = client_options(session.globals, session.asker());
   if (!to) return session.report(to.error());
-  const bool granted = !options.grant.empty();
-  const auto grant = granted ? grant_in(options.grant) : own_grant(session, options);
-  if (!grant) return session.report(grant.error());
-  const std::string path = "/v1/vms/" + segment(options.vm) + (granted ? "/console/granted" : "/console");
-  const auto made = session.post(path, json::encode_text(ConsoleRequest{options.reason, *grant}));
+  const auto ask = asking(session, options);
+  if (!ask) return session.report(ask.error());
+  const auto made = session.post(ask->path, ask->body);
   if (!made) return session.report(made.error());
   net::WebSocketLimits limits;
   limits.bytes = true;
@@ -197,6 +198,9 @@ void add_console_command(CLI::App& vm, Session& session) {
                   [&session, options] { return open_console(session, *options); });
   command.add_option("vm", options->vm, "Name or id of the VM")->required()->type_name("VM");
   command.add_option("--grant", options->grant, "Of its tenant, for one of the provider's staff")
+      ->type_name("FILE");
+  command.add_option("--broken-glass", options->glass, "What two of the provider signed: vm break-glass")
+      ->excludes("--grant")
       ->type_name("FILE");
   command.add_option("--reason", options->reason, "Why, in three words at least; goes into the audit")
       ->type_name("TEXT");

@@ -17,6 +17,7 @@ namespace bascule::cli {
 namespace {
 
 constexpr std::size_t kLargestDocument = 64 * 1024;
+constexpr Duration kLongestVisit = 30min;  // then its host ends it, and another grant is signed for the next
 
 struct PinOptions {
   std::string file, tenant, signer, out;
@@ -25,6 +26,7 @@ struct PinOptions {
 
 struct GrantOptions {
   std::string vm, who, reason;
+  std::string operation = "console";
   int minutes = 60;
 };
 
@@ -44,28 +46,38 @@ int make_key(Session& session, const std::string& path) {
 int make_pin(Session& session, const PinOptions& options) {
   const auto text = read_document(options.file);
   if (!text) return session.report({kUsage, text.error().message, ""});
-  const auto signer = SigningKey::load(options.signer);
+  const auto key = read_public_key(*text);
+  if (!key)
+    return session.report({kUsage, options.file + ": " + key.error().message,
+                           "`bascule key make` makes one, `bascule key public` shows a card's."});
+  const auto signer = open_key(options.signer, key_access(session.globals, session.asker()));
   if (!signer) return session.report({kUsage, signer.error().message, ""});
-  Pin pin{TenantId(options.tenant), options.serial, *text, ""};
-  // Whether it is a key at all, the check of any signature tells.
-  if (check_signature("", std::string(128, '0'), pin.key).error().code == ErrorCode::invalid)
-    return session.report(
-        {kUsage, options.file + " is no public Ed25519 key", "`bascule key make` makes one."});
-  pin.signature = signer->sign(signed_text(pin));
+  Pin pin{TenantId(options.tenant), options.serial, *key, ""};
+  const auto signature = signer->sign(signed_text(pin));
+  if (!signature) return session.report({kRefused, signature.error().message, ""});
+  pin.signature = *signature;
   if (const Status written = write_durably(options.out, json::encode_text(pin) + "\n"); !written)
     return session.report({kRefused, written.error().message, ""});
   session.out << options.out << " says that this key is " << harmless(options.tenant) << "'s\n";
   return kDone;
 }
 
-int make_grant(Session& session, const GrantOptions& options) {
-  const auto keys = tenant_keys(session.globals);
+int show_public(Session& session, const std::string& name) {
+  const auto key = open_key(name, key_access(session.globals, session.asker()));
+  if (!key) return session.report({kUsage, key.error().message, ""});
+  session.out << key->public_pem();
+  return kDone;
+}
+
+int grant_to(Session& session, const GrantOptions& options) {
+  const auto keys = tenant_keys(session.globals, session.asker());
   if (!keys) return session.report(keys.error());
   const auto vm = session.get("/v1/vms/" + segment(options.vm));
   if (!vm) return session.report(vm.error());
-  const auto grant = sign_grant(console_grant(VmId(text(parse(*vm), "id")), OperatorId(options.who),
-                                              options.reason, std::chrono::minutes(options.minutes)),
-                                *keys);
+  const Inside operation = options.operation == "rollback" ? Inside::roll_back : Inside::console;
+  const Leave leave{operation, OperatorId(options.who), options.reason,
+                    std::chrono::minutes(options.minutes)};
+  const auto grant = sign_grant(make_grant(VmId(text(parse(*vm), "id")), leave), *keys);
   if (!grant) return session.report({kUsage, grant.error().message, ""});
   session.out << json::encode_text(*grant) << '\n';
   return kDone;
@@ -75,34 +87,67 @@ int make_grant(Session& session, const GrantOptions& options) {
 
 Result<std::string> read_document(const std::string& path) { return read_whole(path, kLargestDocument); }
 
+std::string new_nonce() {
+  SystemRandom random;
+  std::string nonce = make_uuid(random);
+  std::erase(nonce, '-');
+  return nonce;
+}
+
+Result<SigningKey> open_key(const std::string& name, const TokenAccess& access) {
+  return is_token_uri(name) ? SigningKey::load(name, access) : SigningKey::load(name);
+}
+
 Result<Grant> sign_grant(Grant grant, const TenantKeys& keys) {
-  const auto key = SigningKey::load(keys.key);
-  if (!key) return failure(key.error());
   const auto text = read_document(keys.pin);
   if (!text) return failure(text.error());
   auto pin = json::decode_text<Pin>(*text, json::Unknown::refuse);
   if (!pin) return failure(pin.error().within(keys.pin));
+  const auto key = open_key(keys.key, keys.access);
+  if (!key) return failure(key.error());
   if (pin->key != key->public_pem())
     return failure(ErrorCode::invalid, keys.pin + " is of another key than " + keys.key);
   grant.pin = *std::move(pin);
-  grant.signature = key->sign(signed_text(grant));
+  auto signature = key->sign(signed_text(grant));
+  if (!signature) return failure(signature.error());
+  grant.signature = *std::move(signature);
   return grant;
 }
 
-Grant console_grant(const VmId& vm, const OperatorId& who, const std::string& reason, Duration length) {
-  SystemRandom random;
+Grant make_grant(const VmId& vm, const Leave& leave) {
   const SystemClock clock;
   Grant grant;
   grant.vm = vm;
-  grant.operations = {Inside::console};
-  grant.who = who;
-  grant.reason = reason;
+  grant.operations = {leave.operation};
+  grant.who = leave.who;
+  grant.reason = leave.reason;
   grant.not_before = clock.wall();
   grant.not_after = {grant.not_before.unix_ms +
-                     std::chrono::duration_cast<std::chrono::milliseconds>(length).count()};
-  grant.nonce = make_uuid(random);
-  std::erase(grant.nonce, '-');
+                     std::chrono::duration_cast<std::chrono::milliseconds>(leave.length).count()};
+  grant.nonce = new_nonce();
   return grant;
+}
+
+Outcome<std::optional<Grant>> own_grant(Session& session, const std::string& vm, Inside operation,
+                                        const std::string& reason) {
+  const auto keys = tenant_keys(session.globals, session.asker());
+  if (!keys) return std::nullopt;
+  const auto self = session.get("/v1/me");
+  if (!self) return tl::unexpected(self.error());
+  const auto machine = session.get("/v1/vms/" + segment(vm));
+  if (!machine) return tl::unexpected(machine.error());
+  const Leave leave{operation, OperatorId(text(parse(*self), "user")), reason, kLongestVisit};
+  const auto grant = sign_grant(make_grant(VmId(text(parse(*machine), "id")), leave), *keys);
+  if (!grant) return tl::unexpected(Failure{kUsage, grant.error().message, ""});
+  return std::optional(*grant);
+}
+
+Outcome<std::optional<Grant>> grant_in(const std::string& path) {
+  const auto read = read_document(path);
+  if (!read) return tl::unexpected(Failure{kUsage, read.error().message, ""});
+  const auto grant = json::decode_text<Grant>(*read, json::Unknown::refuse);
+  if (!grant) return tl::unexpected(Failure{kUsage, path + ": " + grant.error().message, ""});
+  return std::optional(*grant);
 }
 
 void add_key_commands(CLI::App& app, Session& session) {
@@ -114,6 +159,13 @@ void add_key_commands(CLI::App& app, Session& session) {
       .add_option("file", *path, "The private key; the public one is beside it, .pub")
       ->required()
       ->type_name("FILE");
+  const auto shown = std::make_shared<std::string>();
+  add_command(group, session, "public", "Show the public part of a key, also of one in a card",
+              "  bascule key public \"pkcs11:token=anna;object=acme\" > acme.pub",
+              [&session, shown] { return show_public(session, *shown); })
+      .add_option("key", *shown, "A file, or a PKCS#11 URI")
+      ->required()
+      ->type_name("KEY");
   const auto pin = std::make_shared<PinOptions>();
   CLI::App& command = add_command(
       group, session, "pin", "Vouch for a key: as the security officer, or with the tenant's key before it",
@@ -123,7 +175,9 @@ void add_key_commands(CLI::App& app, Session& session) {
   command.add_option("file", pin->file, "The public key")->required()->type_name("FILE");
   command.add_option("--tenant", pin->tenant, "Whose it is")->required();
   command.add_option("--serial", pin->serial, "Greater than that of the key before it (1)");
-  command.add_option("--signed-by", pin->signer, "A private key")->required()->type_name("FILE");
+  command.add_option("--signed-by", pin->signer, "A private key: a file, or a PKCS#11 URI")
+      ->required()
+      ->type_name("KEY");
   command.add_option("--out", pin->out, "The pin")->required()->type_name("FILE");
 }
 
@@ -131,13 +185,19 @@ void add_grant_command(CLI::App& vm, Session& session) {
   const auto options = std::make_shared<GrantOptions>();
   CLI::App& command = add_command(
       vm, session, "grant",
-      "Let somebody of the provider use the VM's console, once; prints what to give them",
-      "  bascule vm grant shop-1 --to alice --minutes 30 --reason \"look why it hangs\" > grant.json",
-      [&session, options] { return make_grant(session, *options); });
+      "Let somebody of the provider use the VM's console, or take it back to a snapshot, once; prints what "
+      "to "
+      "give them",
+      "  bascule vm grant shop-1 --to alice --minutes 30 --reason \"look why it hangs\" > grant.json\n"
+      "  bascule vm grant shop-1 --to alice --for rollback --reason \"undo the upgrade\" > grant.json",
+      [&session, options] { return grant_to(session, *options); });
   command.add_option("vm", options->vm, "Name or id of the VM")->required()->type_name("VM");
   command.add_option("--to", options->who, "Their name, as `GET /v1/access` shows it")
       ->required()
       ->type_name("NAME");
+  command.add_option("--for", options->operation, "What for: console (unless told), or rollback")
+      ->check(CLI::IsMember({"console", "rollback"}))
+      ->type_name("WHAT");
   command.add_option("--minutes", options->minutes, "Until it ends (60)")->check(CLI::Range(1, 1440));
   command.add_option("--reason", options->reason, "Why")->required()->type_name("TEXT");
 }

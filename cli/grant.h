@@ -1,25 +1,45 @@
 // Grants: what a tenant's key signs, so that somebody gets inside a delivered machine (base/custody.h).
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/custody.h"
 #include "base/result.h"
+#include "base/signing.h"
 #include "base/time.h"
 #include "cli/session.h"
 
 namespace bascule::cli {
 
-// Signs with the key in that file; the pin is read from the other, and must be of that key.
+// A key that signs: a file, or the PKCS#11 URI of one in a card.
+Result<SigningKey> open_key(const std::string& name, const TokenAccess& access);
+
+// The pin is read from its file, and must be of that key.
 struct TenantKeys {
   std::string key;
   std::string pin;
+  TokenAccess access;
 };
 Result<Grant> sign_grant(Grant grant, const TenantKeys& keys);
 
-// For `who` to use the console of the VM with that id, from now on.
-Grant console_grant(const VmId& vm, const OperatorId& who, const std::string& reason, Duration length);
+// What is to be allowed to whom, and for how long from now on.
+struct Leave {
+  Inside operation = Inside::console;
+  OperatorId who;
+  std::string reason;
+  Duration length{};
+};
+Grant make_grant(const VmId& vm, const Leave& leave);
+
+// By whoever has the tenant's key: a grant for themselves. Without the key it is asked for without one, which
+// will do where none is needed.
+Outcome<std::optional<Grant>> own_grant(Session& session, const std::string& vm, Inside operation,
+                                        const std::string& reason);
+// Of a file.
+Outcome<std::optional<Grant>> grant_in(const std::string& path);
 
 Result<std::string> read_document(const std::string& path);  // at most 64 KiB
+std::string new_nonce();
 
 }  // namespace bascule::cli

@@ -1,4 +1,4 @@
-// quota, image list, and `tenant quota`: what tenants may make machines of, and how much.
+// quota, and `tenant quota`: how much tenants' machines may have.
 #include <CLI/CLI.hpp>
 #include <ostream>
 
@@ -51,15 +51,6 @@ void print_quota(Session& session, const std::string& body) {
     session.out << session.paint(harmless(warning.get<std::string>()), Tone::warning) << '\n';
 }
 
-void print_images(Session& session, const std::string& body) {
-  Table table({"IMAGE", "AT LEAST", "WHAT"});
-  for (const Document& image : elements(parse(body), "items"))
-    table.add({{text(image, "name"), Tone::strong},
-               {text(image, "least_mib") + " MiB"},
-               {text(image, "description")}});
-  table.print(session.out, session.terminal.colours);
-}
-
 }  // namespace
 
 void add_tenant_quota(CLI::App& tenant, Session& session) {
@@ -77,17 +68,12 @@ void add_tenant_quota(CLI::App& tenant, Session& session) {
   command.add_option("--reason", options->reason, "Goes into the audit")->type_name("TEXT");
 }
 
-void add_offer_commands(CLI::App& app, Session& session) {
+void add_quota_command(CLI::App& app, Session& session) {
   add_command(app, session, "quota", "What your machines have together, and may have", "  bascule quota",
               [&session] {
                 return session.show(session.get("/v1/quota"),
                                     [&session](const std::string& body) { print_quota(session, body); });
               });
-  CLI::App& image = add_group(app, "image", "What machines can be made of");
-  add_command(image, session, "list", "All images", "  bascule image list", [&session] {
-    return session.show(session.get("/v1/images"),
-                        [&session](const std::string& body) { print_images(session, body); });
-  });
 }
 
 }  // namespace bascule::cli

@@ -1,12 +1,10 @@
 #include "cli/session.h"
 
-#include <termios.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <istream>
 #include <ostream>
 
+#include "base/hidden_line.h"
 #include "base/json.h"
 #include "cli/document.h"
 #include "cli/progress.h"
@@ -179,22 +177,7 @@ int Session::show(const Outcome<std::string>& body, const std::function<void(con
 }
 
 std::optional<Secret> Session::ask_secret(const std::string& question) {
-  termios before{};
-  const bool hidden = terminal.interactive && tcgetattr(STDIN_FILENO, &before) == 0;
-  if (hidden) {
-    termios silent = before;
-    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
-    err << question << ' ' << std::flush;
-  }
-  std::string line;
-  const bool read = static_cast<bool>(std::getline(in_, line));
-  if (hidden) {
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-    err << '\n';
-  }
-  if (!read || line.empty()) return std::nullopt;
-  return Secret(std::move(line));
+  return ask_hidden(question, in_, err, terminal.interactive);
 }
 
 AskSecret Session::asker() {

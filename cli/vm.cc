@@ -224,7 +224,8 @@ int create_as_wished(Session& session, const CreateOptions& options) {
 }
 
 int create(Session& session, const CreateOptions& options) {
-  if (!options.wish.image.empty() || !options.wish.size.empty()) return create_as_wished(session, options);
+  if (!options.wish.image.empty() || !options.wish.iso.empty() || !options.wish.size.empty())
+    return create_as_wished(session, options);
   const auto spec = spec_of(options);
   if (!spec) return session.report({kUsage, spec.error().message, "bascule vm create --help has examples."});
   VmSpec whole = *spec;  // as the manager will name it
@@ -288,6 +289,8 @@ void add_reboot_command(CLI::App& vm, Session& session) {
 
 struct ChangeOptions {
   std::string vm, name, memory, keep, reason;
+  std::optional<std::string> iso;
+  bool eject = false;
   std::uint32_t vcpus = 0;
 };
 
@@ -296,6 +299,7 @@ int change(Session& session, const ChangeOptions& options) {
   if (!options.name.empty()) body["name"] = options.name;
   if (options.vcpus > 0) body["vcpus"] = options.vcpus;
   if (!options.keep.empty()) body["keep"] = options.keep == "yes";
+  if (options.iso || options.eject) body["iso"] = options.iso.value_or("");
   if (!options.memory.empty()) {
     const auto memory = parse_mib(options.memory);
     if (!memory) return session.report({kUsage, memory.error().within("--memory").message, ""});
@@ -309,7 +313,8 @@ void add_change_command(CLI::App& vm, Session& session) {
   CLI::App& command =
       add_command(vm, session, "change", "Another size or name, of a stopped VM; or keep it from deletion",
                   "  bascule vm change shop-1 --memory 4G --vcpus 4\n"
-                  "  bascule vm change shop-1 --keep yes",
+                  "  bascule vm change shop-1 --keep yes\n"
+                  "  bascule vm change shop-1 --eject",
                   [&session, options] { return change(session, *options); });
   command.add_option("vm", options->vm, "Name or id of the VM")->required()->type_name("VM");
   command.add_option("--name", options->name, "Its new name");
@@ -317,6 +322,8 @@ void add_change_command(CLI::App& vm, Session& session) {
   command.add_option("--vcpus", options->vcpus, "Virtual CPUs");
   command.add_option("--keep", options->keep, "yes: it can't be deleted before this is taken back")
       ->check(CLI::IsMember({"yes", "no"}));
+  auto* iso = command.add_option("--iso", options->iso, "A CD of your own images for its drive");
+  command.add_flag("--eject", options->eject, "Nothing is in its drive any more")->excludes(iso);
   command.add_option("--reason", options->reason, "Why; goes into the audit")->type_name("TEXT");
 }
 
@@ -352,6 +359,7 @@ void add_create(CLI::App& vm, Session& session) {
   c.add_option("--initrd", o->initrd, "With --kernel, from the same pool")->type_name("FILE");
   c.add_option("--command-line", o->command_line, "With --kernel")->type_name("TEXT");
   c.add_option("--image", o->wish.image, "As `bascule image list` shows it; for tenants' users");
+  c.add_option("--iso", o->wish.iso, "A CD of your own images, to install it from; for tenants' users");
   c.add_option("--size", o->wish.size, "Of its volume, with an image or empty; for tenants' users")
       ->type_name("SIZE");
   c.add_option("--ssh-key", o->wish.ssh_keys, "Repeatable: public keys that may sign in, with --image")
@@ -397,6 +405,7 @@ void add_vm_commands(CLI::App& app, Session& session) {
   add_console_command(vm, session);
   add_vm_metrics(vm, session);
   add_grant_command(vm, session);
+  add_break_glass_command(vm, session);
   add_return_commands(vm, session);
   add_volume_commands(vm, session);
 }

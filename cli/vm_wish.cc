@@ -42,6 +42,7 @@ Result<std::string> wish_body(const VmWish& wish) {
   body["size_mib"] = *size;
   if (!wish.home.empty()) body["home"] = wish.home;
   if (!wish.image.empty()) body["image"] = wish.image;
+  if (!wish.iso.empty()) body["iso"] = wish.iso;
   if (wish.vcpus > 0) body["vcpus"] = wish.vcpus;
   if (wish.no_screen) body["screen"] = false;
   if (wish.unprotected) body["protected"] = false;

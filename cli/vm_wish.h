@@ -10,7 +10,7 @@
 namespace bascule::cli {
 
 struct VmWish {
-  std::string name, home, memory, size, image, user_data;  // user_data: a file
+  std::string name, home, memory, size, image, iso, user_data;  // user_data: a file
   std::uint32_t vcpus = 0;
   std::vector<std::string> ssh_keys;  // files
   bool no_screen = false;

@@ -6,6 +6,7 @@
 #include "base/wire_volumes.h"
 #include "cli/commands.h"
 #include "cli/document.h"
+#include "cli/grant.h"
 #include "cli/vm_spec.h"
 
 namespace bascule::cli {
@@ -13,6 +14,7 @@ namespace {
 
 struct VolumeOptions {
   std::string vm, snapshot, volume, size, reason;
+  std::string grant;  // a file
 };
 
 struct SnapshotBody {
@@ -23,6 +25,16 @@ template <class V>
 void fields(V& v, SnapshotBody& x) {
   v("name", x.name);
   v("reason", x.reason);
+}
+
+struct RollBackBody {
+  std::string reason;
+  std::optional<Grant> grant;
+};
+template <class V>
+void fields(V& v, RollBackBody& x) {
+  v("reason", x.reason);
+  v.optional("grant", x.grant);
 }
 
 struct GrowBody {
@@ -57,8 +69,13 @@ int remove(Session& session, const VolumeOptions& o) {
 }
 
 int roll_back(Session& session, const VolumeOptions& o) {
-  return change(session, "POST", volume_path(o, "snapshots/" + segment(o.snapshot) + "/rollback"),
-                reason_body(o.reason), "the volumes of " + o.vm + " are as snapshot " + o.snapshot + " was");
+  const bool granted = !o.grant.empty();
+  const auto grant = granted ? grant_in(o.grant) : own_grant(session, o.vm, Inside::roll_back, o.reason);
+  if (!grant) return session.report(grant.error());
+  const std::string path = volume_path(o, "snapshots/" + segment(o.snapshot) + "/rollback");
+  return change(session, "POST", granted ? path + "/granted" : path,
+                json::encode_text(RollBackBody{o.reason, *grant}),
+                "the volumes of " + o.vm + " are as snapshot " + o.snapshot + " was");
 }
 
 int grow(Session& session, const VolumeOptions& o) {
@@ -113,10 +130,13 @@ void add_volume_commands(CLI::App& vm, Session& session) {
   const auto add_named = [&](const char* name, const char* what, const char* example, bool reason_needed,
                              Act act) {
     const auto options = std::make_shared<VolumeOptions>();
-    add(snapshots, session, name, what, example, reason_needed, act, options)
-        .add_option("snapshot", options->snapshot, "Name of the snapshot")
+    CLI::App& command = add(snapshots, session, name, what, example, reason_needed, act, options);
+    command.add_option("snapshot", options->snapshot, "Name of the snapshot")
         ->required()
         ->type_name("SNAPSHOT");
+    if (act == roll_back)
+      command.add_option("--grant", options->grant, "Of its tenant, for one of the provider's staff")
+          ->type_name("FILE");
   };
   add_named("take", "Take a snapshot; the guest runs on", "  bascule vm snapshot take web-1 before-upgrade",
             false, take);

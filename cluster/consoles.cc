@@ -6,6 +6,7 @@
 #include "base/net/problem.h"
 #include "base/sha256.h"
 #include "failover/access/needs.h"
+#include "failover/images.h"
 
 namespace bascule {
 namespace {
@@ -36,6 +37,15 @@ std::optional<Copy> running_copy(const State& state, const Vm& vm) {
   const auto host = state.hosts.find(*vm.record.placement.owner);
   if (host == state.hosts.end() || !host->second.record.boot_id) return std::nullopt;
   return Copy{host->first, *host->second.record.boot_id};
+}
+
+std::string why_no_image(const State& state, const Principal& who, const ImageId& id) {
+  const auto image = state.directory.images.find(id);
+  if (image == state.directory.images.end()) return "the image is gone";
+  const Scope scope{image->second.tenant, false};
+  if (const auto why = why_denied(state.directory, who, Permission::change_machines, scope))
+    return why->message;
+  return image->second.phase == ImagePhase::removing ? "the image is being removed" : "";
 }
 
 }  // namespace
@@ -127,22 +137,40 @@ std::optional<net::WebSocketEvents> Consoles::enter(const std::string& target) {
   });
   const SnapshotPointer snapshot = look_();
   const State& state = snapshot->state;
-  const auto vm = state.vms.find(held.wanted.vm);
-  const auto copy = vm == state.vms.end() ? std::nullopt : running_copy(state, vm->second);
+  const auto host = other_end(state, held);
   held.until = clock_.now() + kHostTime;
-  if (copy) {
-    held.host = copy->host;
-    held.generation = vm->second.record.placement.generation;
-  }
   const auto joint = held.joint;
-  const Wanted& wanted = held.wanted;
-  const wire::OpenStream order{name.reveal(), wanted.vm, held.generation, wanted.kind, held.who.id,
-                               wanted.grant,  port_};
   // What is wrong already, the next look finds, and says it to whoever asked.
-  if (copy && why_over(state, held, clock_.now()).empty()) (void)tell_(*copy, order);
+  if (host && why_over(state, held, clock_.now()).empty()) (void)tell_(*host, order_for(state, held, name));
   streams_.emplace(id, std::move(held));
   changed_.notify_all();
   return joint->events(net::WebSocketJoint::End::near);
+}
+
+// Who is to dial in; noted with what is held.
+std::optional<Copy> Consoles::other_end(const State& state, Held& held) const {
+  std::optional<Copy> found;
+  if (held.wanted.image) {
+    const auto image = state.directory.images.find(*held.wanted.image);
+    const Host* host =
+        image == state.directory.images.end() ? nullptr : keeper_of_image(state, image->second);
+    if (host && host->record.boot_id) found = Copy{host->record.id, *host->record.boot_id};
+  } else if (const auto vm = state.vms.find(held.wanted.vm); vm != state.vms.end()) {
+    found = running_copy(state, vm->second);
+    held.generation = vm->second.record.placement.generation;
+  }
+  if (found) held.host = found->host;
+  return found;
+}
+
+wire::FromManager Consoles::order_for(const State& state, const Held& held, const Secret& name) const {
+  const Wanted& wanted = held.wanted;
+  if (!wanted.image)
+    return wire::OpenStream{name.reveal(), wanted.vm,    held.generation, wanted.kind,
+                            held.who.id,   wanted.grant, wanted.glass,    port_};
+  const TenantImage& image = state.directory.images.at(*wanted.image);
+  return wire::ReceiveImage{name.reveal(), image.id,     image.pool, image.kind,
+                            image.bytes,   image.sha256, port_};
 }
 
 std::optional<net::WebSocketEvents> Consoles::answer(const std::string& target, const net::Peer& peer) {
@@ -155,16 +183,24 @@ std::optional<net::WebSocketEvents> Consoles::answer(const std::string& target, 
 }
 
 std::string Consoles::why_over(const State& state, const Held& held, Instant now) const {
+  if (std::string why =
+          held.wanted.image ? why_no_image(state, held.who, *held.wanted.image) : why_no_console(state, held);
+      !why.empty())
+    return why;
+  if (!held.answered && held.until <= now) return "its host didn't open it in time: try again";
+  return "";
+}
+
+std::string Consoles::why_no_console(const State& state, const Held& held) {
   const auto vm = state.vms.find(held.wanted.vm);
   if (vm == state.vms.end()) return "the machine is gone";
   Scope scope = scope_of(vm->second);
-  scope.delivered = scope.delivered && !held.wanted.granted;
+  scope.delivered = scope.delivered && !held.wanted.granted && !held.wanted.glass;
   if (const auto why = why_denied(state.directory, held.who, Permission::use_console, scope))
     return why->message;
   const auto copy = running_copy(state, vm->second);
   if (!copy || copy->host != held.host || vm->second.record.placement.generation != held.generation)
     return "the machine runs there no more";
-  if (!held.answered && held.until <= now) return "its host didn't open it in time: try again";
   return "";
 }
 

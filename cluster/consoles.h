@@ -1,9 +1,9 @@
-// Consoles: who looks into which machine now, from the ticket to the last byte.
+// Consoles: who looks into which machine now, or sends an image, from the ticket to the last byte.
 //
 // Whoever may is given a ticket, good once and for half a minute, with which a WebSocket is opened; the
-// machine's host is told to dial in with the other end. Nothing of what passes is kept or looked at. Whether
-// its holder may still, and whether the machine still runs there, is asked of the newest snapshot several
-// times a second: when not, it ends. Thread-safe; one thread of its own.
+// machine's host, or one that keeps images, is told to dial in with the other end. Nothing of what passes is
+// kept or looked at. Whether its holder may still, and whether the machine still runs there, is asked of the
+// newest snapshot several times a second: when not, it ends. Thread-safe; one thread of its own.
 #pragma once
 
 #include <condition_variable>
@@ -30,7 +30,7 @@ class Consoles {
   static constexpr Duration kTicket = 30s;
 
   // Tells a host's boot; false when it has no session.
-  using Tell = std::function<bool(const Copy& host, const wire::OpenStream& order)>;
+  using Tell = std::function<bool(const Copy& host, const wire::FromManager& order)>;
 
   explicit Consoles(const Clock& clock);
   ~Consoles();  // closes all; the servers that have door() must be gone
@@ -45,8 +45,10 @@ class Consoles {
   struct Wanted {
     VmId vm;
     wire::ConsoleKind kind = wire::ConsoleKind::serial;
-    std::optional<Grant> grant{};  // for the host
-    bool granted = false;          // by the machine's tenant, to somebody of the provider
+    std::optional<Grant> grant{};        // for the host
+    bool granted = false;                // by the machine's tenant, to somebody of the provider
+    std::optional<BrokenGlass> glass{};  // or by two of the provider's people
+    std::optional<ImageId> image{};      // instead of a machine: of their tenant, to be sent
   };
   // `who` was found to be allowed to. The ticket is to be the last part of a path at the people's door.
   Result<Secret> admit(const Principal& who, Wanted wanted);
@@ -68,6 +70,9 @@ class Consoles {
 
   std::optional<net::WebSocketEvents> enter(const std::string& target);
   std::optional<net::WebSocketEvents> answer(const std::string& target, const net::Peer& peer);
+  std::optional<Copy> other_end(const State& state, Held& held) const;
+  wire::FromManager order_for(const State& state, const Held& held, const Secret& name) const;
+  static std::string why_no_console(const State& state, const Held& held);
   std::string why_over(const State& state, const Held& held, Instant now) const;
   void watch();
   void sweep();

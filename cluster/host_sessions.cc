@@ -24,7 +24,7 @@ class Sessions final : public HostSessions {
 
   Status listen();
   void send(const SendCommand& command) override;
-  bool open_stream(const Copy& host, const wire::OpenStream& order) override;
+  bool tell(const Copy& host, const wire::FromManager& message) override;
   void keep_storage(const std::vector<HostId>& hosts) override;
   std::uint16_t port() const override { return server_->port(); }
 
@@ -138,6 +138,8 @@ Sessions::Refusal Sessions::hear(Session& session, wire::FromHost message) {
       return HostFaultReported{from, std::move(body)};
     else if constexpr (std::is_same_v<Body, wire::VolumesSeen>)
       return HostVolumesSeen{from, std::move(body)};
+    else if constexpr (std::is_same_v<Body, wire::ImageSeen>)
+      return HostImageSeen{from, std::move(body)};
     else if constexpr (std::is_same_v<Body, wire::CommandReply>)
       return HostReplied{from, std::move(body)};
     else
@@ -259,7 +261,7 @@ void Sessions::send(const SendCommand& command) {
   socket->send(json::encode_text<wire::FromManager>(complete));
 }
 
-bool Sessions::open_stream(const Copy& host, const wire::OpenStream& order) {
+bool Sessions::tell(const Copy& host, const wire::FromManager& message) {
   SocketPointer socket;
   {
     const std::lock_guard lock(mutex_);
@@ -267,7 +269,7 @@ bool Sessions::open_stream(const Copy& host, const wire::OpenStream& order) {
     const auto found = current == current_.end() ? sessions_.end() : sessions_.find(current->second);
     if (found != sessions_.end() && found->second.from == host) socket = found->second.socket;
   }
-  return socket && socket->send(json::encode_text<wire::FromManager>(order));
+  return socket && socket->send(json::encode_text(message));
 }
 
 void Sessions::keep_storage(const std::vector<HostId>& hosts) {

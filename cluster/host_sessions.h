@@ -52,8 +52,8 @@ class HostSessions {
   // the action's deadline.
   virtual void send(const SendCommand& command) = 0;
 
-  // False when that boot has no session.
-  virtual bool open_stream(const Copy& host, const wire::OpenStream& order) = 0;
+  // What is no command. False when that boot has no session.
+  virtual bool tell(const Copy& host, const wire::FromManager& message) = 0;
 
   // Told to every host that has a session, and to each that comes, in its Welcome.
   virtual void keep_storage(const std::vector<HostId>& hosts) = 0;

@@ -19,6 +19,7 @@ inline constexpr std::string_view kTenants = "tenant/";
 inline constexpr std::string_view kAccess = "access/";
 inline constexpr std::string_view kUsers = "user/";              // + tenant/name
 inline constexpr std::string_view kTokens = "token/";            // + hash
+inline constexpr std::string_view kImages = "image/";            // + id
 inline constexpr std::string_view kAudit = "audit/";             // + number, 20 digits: sorts as it grows
 inline constexpr std::string_view kCheckpoints = "checkpoint/";  // + number of the last entry, 20 digits
 inline constexpr std::string_view kRequests = "request/";        // + id

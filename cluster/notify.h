@@ -38,6 +38,7 @@ struct Notice {
   std::string text;      // UTF-8, "\n" between lines
   std::string sms_text;  // at most 160 GSM-7 septets (cluster/gsm7.h); empty: no SMS for this one
   WallTime created;
+  std::vector<std::string> also{};  // who else gets it, by mail alone; named to nobody
   bool operator==(const Notice&) const = default;
 };
 template <class V>
@@ -49,6 +50,7 @@ void fields(V& v, Notice& x) {
   v("text", x.text);
   v.optional("sms_text", x.sms_text);
   v("created", x.created);
+  v.optional("also", x.also);
 }
 
 // [[mail]] of manager.toml.

@@ -141,9 +141,10 @@ Status send_mail(const MailRoute& route, const std::string& cluster, const Notic
   transfer.set_text(CURLOPT_PASSWORD, password->reveal());
   transfer.set_text(CURLOPT_MAIL_FROM, route.from);
   for (const std::string& to : route.to) transfer.add_recipient(to);
+  for (const std::string& to : notice.also) transfer.add_recipient(to);
   transfer.upload(mail_message(route, cluster, notice));
   CURLcode code = transfer.run();
-  if (code == CURLE_SEND_ERROR && transfer.response() >= 500 && route.to.size() > 1) {
+  if (code == CURLE_SEND_ERROR && transfer.response() >= 500 && route.to.size() + notice.also.size() > 1) {
     // One wrong address must not keep the others from knowing.
     transfer.set(CURLOPT_MAIL_RCPT_ALLLOWFAILS, 1L);
     code = transfer.run();

@@ -142,6 +142,13 @@ constexpr std::array kEnglish = {
           "{detail}\n\n"
           "Next: nothing, if that is as it should be; `bascule report access` has each of it.",
           ""},
+    Words{N::glass_broken, S::critical, "The glass of {vms} was broken",
+          "Two of the provider's people let one of them inside {vms}, which is delivered, without its "
+          "tenant's\n"
+          "grant:\n    {detail}\n\n"
+          "The console opens after the wait that its host is configured for, and it is marked for ever.\n"
+          "Next: if nobody should, stop {vms} (`bascule vm kill`) or end their access session; ask them why.",
+          "Bascule {cluster}: GLASS BROKEN: {detail}. Next: ask them, or end the access session"},
     Words{N::test, S::info, "Test",
           "This is a test of Bascule's notices, asked for by an operator. {detail}\n\n"
           "Next: nothing. If you got it by mail and by SMS, both channels work.",
@@ -276,6 +283,15 @@ constexpr std::array kFrench = {
           "{detail}\n\n"
           "À faire : rien, si tout est normal ; `bascule report access` donne le détail.",
           ""},
+    Words{
+        N::glass_broken, S::critical, "Bris de glace sur {vms}",
+        "Deux personnes de l’hébergeur en laissent entrer une dans {vms}, qui est livrée, sans l’accord de\n"
+        "son client :\n    {detail}\n\n"
+        "La console s’ouvre après l’attente réglée sur son hôte, et la trace reste à jamais.\n"
+        "À faire : si nul ne le doit, arrêter {vms} (`bascule vm kill`) ou clore la session d’accès ; "
+        "demander "
+        "pourquoi.",
+        "Bascule {cluster} : BRIS DE GLACE : {detail}. À faire : demander, ou clore la session d’accès"},
     Words{N::test, S::info, "Essai",
           "Ceci est un essai des avis de Bascule, demandé par un opérateur. {detail}\n\n"
           "À faire : rien. Si vous l’avez reçu par mail et par SMS, les deux canaux marchent.",

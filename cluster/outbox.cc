@@ -7,6 +7,7 @@
 #include <map>
 #include <mutex>
 #include <set>
+#include <sstream>
 #include <thread>
 #include <utility>
 
@@ -44,6 +45,8 @@ Notice notice_of(const OutboxRecord& record, const OutboxOptions& options) {
   notice.id = NoticeId(record.id);
   notice.incident = record.incident.value_or(IncidentId());
   notice.created = record.created;
+  std::istringstream addresses(fact(record, "mail"));
+  for (std::string address; std::getline(addresses, address, ',');) notice.also.push_back(address);
   return notice;
 }
 

@@ -100,6 +100,7 @@ Result<Loaded> load(Store& store) {
   if (status) status = add_all(store, keys::kAccess, loaded.records.access);
   if (status) status = add_all(store, keys::kUsers, loaded.records.users);
   if (status) status = add_all(store, keys::kTokens, loaded.records.tokens);
+  if (status) status = add_all(store, keys::kImages, loaded.records.images);
   if (status) status = load_requests(store, loaded);
   if (!status) return failure(status.error());
   return loaded;
@@ -129,6 +130,9 @@ std::optional<std::string> encode_record(const State& state, const std::string& 
   } else if (key.starts_with(keys::kUsers)) {
     const TenantUser* user = find(state.directory.users, OperatorId(rest(keys::kUsers)));
     if (user) return json::encode_text(*user);
+  } else if (key.starts_with(keys::kImages)) {
+    const TenantImage* image = find(state.directory.images, ImageId(rest(keys::kImages)));
+    if (image) return json::encode_text(*image);
   } else if (key.starts_with(keys::kTokens)) {
     const Token* token = find(state.directory.tokens, TokenId(rest(keys::kTokens)));
     if (token) return json::encode_text(*token);

@@ -69,6 +69,7 @@ enum class NoticeKind {
   evidence_contradicted,
   access_alert,   // somebody was refused, or looked, more often than is usual
   access_report,  // of the week
+  glass_broken,   // the provider goes inside a machine without its tenant
   test,
 };
 constexpr auto enum_names(NoticeKind) {
@@ -93,12 +94,13 @@ constexpr auto enum_names(NoticeKind) {
                     EnumName<N>{N::evidence_contradicted, "evidence_contradicted"},
                     EnumName<N>{N::access_alert, "access_alert"},
                     EnumName<N>{N::access_report, "access_report"},
+                    EnumName<N>{N::glass_broken, "glass_broken"},
                     EnumName<N>{N::test, "test"}};
 }
 
 // Tell operations, by mail and SMS. Stored in the outbox in the same transaction as the step.
 // Facts by name: host, site, vms (comma-separated names, at most 10), n (number of VMs), detail, lost ("4.2
-// s").
+// s"), mail (who else is to know, by mail alone: addresses, comma-separated).
 struct Notify {
   NoticeKind kind = NoticeKind::test;
   std::optional<IncidentId> incident;

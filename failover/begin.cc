@@ -96,6 +96,7 @@ State begin(const Records& records, const Inventory& inventory, ManagerId manage
   state.directory.staff_own = inventory.staff_own;
   for (const Tenant& tenant : records.tenants) state.directory.tenants.emplace(tenant.id, tenant);
   for (const TenantUser& user : records.users) state.directory.users.emplace(user.id, user);
+  for (const TenantImage& image : records.images) state.directory.images.emplace(image.id, image);
   for (const Token& token : records.tokens) state.directory.tokens.emplace(token.id, token);
   // expire_access() ends them, said and audited: nobody knows for how long they would have run.
   for (const AccessSession& access : records.access) {

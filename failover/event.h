@@ -44,6 +44,11 @@ struct HostVolumesSeen {
   Copy from;
   wire::VolumesSeen seen;
 };
+struct HostImageSeen {
+  static constexpr std::string_view kType = "host_image_seen";
+  Copy from;
+  wire::ImageSeen seen;
+};
 struct HostReplied {
   static constexpr std::string_view kType = "host_replied";
   Copy from;
@@ -142,14 +147,16 @@ struct ChangeVm {  // of a VM that is stopped; what is absent stays as it is
   std::optional<std::string> name;  // in its tenant
   std::optional<std::uint32_t> memory_mib;
   std::optional<std::uint32_t> vcpus;
-  std::optional<bool> keep;  // it can't be deleted; may be changed at any time
+  std::optional<bool> keep;          // it can't be deleted; may be changed at any time
+  std::optional<std::string> iso{};  // of its tenant's images, by name; empty: none is in the drive
 };
 struct OpenConsole {  // answered with nothing but that it may be
   static constexpr std::string_view kType = "open_console";
   Asked asked;
   VmId vm;
   wire::ConsoleKind kind = wire::ConsoleKind::serial;
-  bool granted = false;  // its tenant lets somebody of the provider in: the host checks the grant
+  bool granted = false;    // its tenant lets somebody of the provider in: the host checks the grant
+  std::string glass = {};  // or two of the provider's people do: the nonce of what they signed
 };
 struct CancelOperation {  // a start that is under way: what it is to start is stopped instead
   static constexpr std::string_view kType = "cancel_operation";
@@ -222,14 +229,15 @@ struct TestNotices {
 };
 
 using EventBody =
-    std::variant<HostHello, HostHeartbeat, HostDomainChanged, HostFaultReported, HostVolumesSeen, HostReplied,
-                 HostSessionClosed, PowerOffDone, PowerOnDone, BmcChecked, LeaseObserved, LeaseRevoked,
-                 LeaseAsked, ChannelChanged, Tick, CreateVm, StartVmAsked, StopVmAsked, DeleteVm,
-                 ChangeVolumesAsked, ChangeVm, OpenConsole, CancelOperation, ClearHost, InviteHost, EnrolHost,
-                 RenewCertificates, ExpelHost, PowerHost, DrillHost, AttestDown, PlanFailback,
-                 ApproveFailback, TestNotices, CreateTenant, OpenAccess, EndAccess, AcceptDelivery,
-                 WishReturn, SetRules, SetQuota, InviteUser, SetRole, ChangeUser, RemoveUser, SetPassword,
-                 OpenSession, SetSecondFactor, CreateToken, EndToken, NoteAccess>;
+    std::variant<HostHello, HostHeartbeat, HostDomainChanged, HostFaultReported, HostVolumesSeen,
+                 HostImageSeen, HostReplied, HostSessionClosed, PowerOffDone, PowerOnDone, BmcChecked,
+                 LeaseObserved, LeaseRevoked, LeaseAsked, ChannelChanged, Tick, CreateVm, StartVmAsked,
+                 StopVmAsked, DeleteVm, ChangeVolumesAsked, ChangeVm, OpenConsole, CancelOperation, ClearHost,
+                 InviteHost, EnrolHost, RenewCertificates, ExpelHost, PowerHost, DrillHost, AttestDown,
+                 PlanFailback, ApproveFailback, TestNotices, CreateTenant, OpenAccess, EndAccess,
+                 AcceptDelivery, WishReturn, AnnounceImage, RemoveImageAsked, SetRules, SetContacts, SetQuota,
+                 InviteUser, SetRole, ChangeUser, RemoveUser, SetPassword, OpenSession, SetSecondFactor,
+                 CreateToken, EndToken, NoteAccess>;
 
 struct Event {
   EventBody body;
@@ -264,6 +272,11 @@ template <class V>
 void fields(V& v, HostFaultReported& x) {
   v("from", x.from);
   v("fault", x.fault);
+}
+template <class V>
+void fields(V& v, HostImageSeen& x) {
+  v("from", x.from);
+  v("seen", x.seen);
 }
 template <class V>
 void fields(V& v, HostVolumesSeen& x) {
@@ -363,6 +376,7 @@ void fields(V& v, ChangeVm& x) {
   v.optional("memory_mib", x.memory_mib);
   v.optional("vcpus", x.vcpus);
   v.optional("keep", x.keep);
+  v.optional("iso", x.iso);
 }
 template <class V>
 void fields(V& v, OpenConsole& x) {
@@ -370,6 +384,7 @@ void fields(V& v, OpenConsole& x) {
   v("vm", x.vm);
   v("kind", x.kind);
   v.optional("granted", x.granted);
+  v.optional("glass", x.glass);
 }
 template <class V>
 void fields(V& v, CancelOperation& x) {

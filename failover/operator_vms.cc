@@ -6,6 +6,7 @@
 #include "base/tenant_network.h"
 #include "failover/access/authorize.h"
 #include "failover/access/quota.h"
+#include "failover/images.h"
 #include "failover/operator.h"
 #include "failover/placement.h"
 #include "failover/recovery.h"
@@ -13,6 +14,8 @@
 
 namespace bascule {
 namespace {
+
+constexpr std::size_t kMostBrokenGlass = 20;
 
 std::string subject_of(const VmId& id) { return "vm/" + id.value; }
 
@@ -128,6 +131,26 @@ void shut_down(Turn& turn, Vm& vm, const StopVmAsked& asked) {
   turn.log(asked.asked, word_for(asked), subject_of(vm), Reason::requested);
   turn.command(vm, CommandKind::stop, {host->record.id, *host->record.boot_id},
                vm.record.placement.generation);
+}
+
+// Once for each time that it is broken: its tenant, operations and whoever looks at the machine are to know
+// before anybody is inside.
+void note_broken_glass(Turn& turn, Vm& vm, const OpenConsole& asked) {
+  auto& seen = vm.record.broken_glass;
+  const auto known = std::find_if(seen.begin(), seen.end(),
+                                  [&](const BrokenGlassSeen& one) { return one.nonce == asked.glass; });
+  if (known != seen.end()) return;
+  if (seen.size() >= kMostBrokenGlass) seen.erase(seen.begin());
+  seen.push_back({asked.glass, asked.asked.by, asked.asked.reason, turn.wall});
+  turn.touch(vm);
+  turn.log(asked.asked, "break_glass", subject_of(asked.vm), Reason::requested, "", {{"nonce", asked.glass}});
+  std::map<std::string, std::string> facts{{"vms", vm.record.spec.name},
+                                           {"detail", fmt::format("{} into {}: {}", asked.asked.by.value,
+                                                                  vm.record.spec.name, asked.asked.reason)}};
+  const auto tenant = turn.state.directory.tenants.find(vm.record.spec.tenant);
+  if (tenant != turn.state.directory.tenants.end() && !tenant->second.contacts.empty())
+    facts["mail"] = fmt::format("{}", fmt::join(tenant->second.contacts, ","));
+  turn.notify(NoticeKind::glass_broken, std::nullopt, facts);
 }
 
 }  // namespace
@@ -268,6 +291,11 @@ void change_vm(Turn& turn, const ChangeVm& asked) {
   if (asked.name) next.name = (before.tenant.empty() ? "" : before.tenant.value + "/") + *asked.name;
   if (asked.memory_mib) next.memory_mib = *asked.memory_mib;
   if (asked.vcpus) next.vcpus = *asked.vcpus;
+  if (asked.iso) {
+    next.cdrom = cdrom_of(turn.state, before.tenant, *asked.iso);
+    if (!asked.iso->empty() && !next.cdrom)
+      return refuse(ErrorCode::invalid, "iso: there is no image of this name that is a CD");
+  }
   const bool stopped = vm->record.phase == VmPhase::stopped || vm->record.phase == VmPhase::failed;
   if (next != before && (!stopped || vm->live.change))
     return refuse(ErrorCode::conflict, name_in_tenant(before) + " must be stopped for that");
@@ -306,6 +334,7 @@ void open_console(Turn& turn, const OpenConsole& asked) {
   if (asked.kind == wire::ConsoleKind::screen && !vm->record.spec.screen)
     return refuse(ErrorCode::conflict,
                   name_in_tenant(vm->record.spec) + " has no screen, only a serial line");
+  if (!asked.glass.empty()) note_broken_glass(turn, *vm, asked);
   turn.log(asked.asked, "open_console", subject_of(asked.vm), Reason::requested, "",
            {{"console", std::string(name_of(asked.kind))}, {"granted", asked.granted ? "yes" : "no"}});
   turn.answer(asked.asked.request, asked.vm.value);

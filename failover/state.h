@@ -214,6 +214,21 @@ void fields(V& v, ReturnWish& x) {
   v("by", x.by);
 }
 
+// That two of the provider's people let one of them inside without its tenant; see base/custody.h.
+struct BrokenGlassSeen {
+  std::string nonce;
+  OperatorId by;
+  std::string reason;
+  WallTime at;
+};
+template <class V>
+void fields(V& v, BrokenGlassSeen& x) {
+  v("nonce", x.nonce);
+  v("by", x.by);
+  v("reason", x.reason);
+  v("at", x.at);
+}
+
 struct VmRecord {
   int version = 1;
   VmSpec spec;
@@ -225,11 +240,12 @@ struct VmRecord {
   std::string explanation;              // for people, with names and numbers
   std::vector<HostWordEvidence> words;  // hosts' own words about copies in may_run
   std::optional<IncidentId> incident;
-  std::optional<PlanId> failback;           // being carried home by this plan
-  std::optional<ReturnWish> return_wish{};  // while it is away
-  bool delivered = false;                   // accepted by its tenant, who alone gets inside from then on
-  bool keep = false;                        // it can't be deleted before somebody takes this back
-  std::uint64_t settings = 0;               // grows with each change of spec, delivered and keep
+  std::optional<PlanId> failback;               // being carried home by this plan
+  std::optional<ReturnWish> return_wish{};      // while it is away
+  bool delivered = false;                       // accepted by its tenant, who alone gets inside from then on
+  std::vector<BrokenGlassSeen> broken_glass{};  // the newest of them; all are in the audit
+  bool keep = false;                            // it can't be deleted before somebody takes this back
+  std::uint64_t settings = 0;                   // grows with each change of spec, delivered and keep
   // Of volumes that each site has a copy of
   bool has_copies = false;                         // there are such, as its hosts said last
   Generation ran;                                  // the last that was seen running
@@ -254,6 +270,7 @@ void fields(V& v, VmRecord& x) {
   v.optional("failback", x.failback);
   v.optional("return_wish", x.return_wish);
   v.optional("delivered", x.delivered);
+  v.optional("broken_glass", x.broken_glass);
   v.optional("keep", x.keep);
   v.optional("settings", x.settings);
   v.optional("has_copies", x.has_copies);

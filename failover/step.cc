@@ -14,6 +14,7 @@
 #include "failover/fault_detector.h"
 #include "failover/fence_host.h"
 #include "failover/host_sessions.h"
+#include "failover/images.h"
 #include "failover/incidents.h"
 #include "failover/lease_lapse.h"
 #include "failover/operator.h"
@@ -31,6 +32,7 @@ void on(Turn& turn, const HostHeartbeat& e) { on_heartbeat(turn, e); }
 void on(Turn& turn, const HostDomainChanged& e) { on_domain_changed(turn, e); }
 void on(Turn& turn, const HostFaultReported& e) { on_host_fault(turn, e); }
 void on(Turn& turn, const HostVolumesSeen& e) { on_host_volumes(turn, e); }
+void on(Turn& turn, const HostImageSeen& e) { on_image_seen(turn, e); }
 void on(Turn& turn, const HostReplied& e) { on_host_replied(turn, e); }
 void on(Turn& turn, const HostSessionClosed& e) { on_session_closed(turn, e); }
 
@@ -98,7 +100,10 @@ void on(Turn& turn, const EndAccess& e) { end_access(turn, e); }
 void on(Turn& turn, const NoteAccess& e) { note_access(turn, e); }
 void on(Turn& turn, const AcceptDelivery& e) { accept_delivery(turn, e); }
 void on(Turn& turn, const WishReturn& e) { wish_return(turn, e); }
+void on(Turn& turn, const AnnounceImage& e) { announce_image(turn, e); }
+void on(Turn& turn, const RemoveImageAsked& e) { remove_image(turn, e); }
 void on(Turn& turn, const SetRules& e) { set_rules(turn, e); }
+void on(Turn& turn, const SetContacts& e) { set_contacts(turn, e); }
 void on(Turn& turn, const SetQuota& e) { set_quota(turn, e); }
 void on(Turn& turn, const InviteUser& e) { invite_user(turn, e); }
 void on(Turn& turn, const SetRole& e) { set_role(turn, e); }
@@ -185,6 +190,7 @@ void on(Turn& turn, const Tick&) {
   watch_time(turn);
   expire_access(turn);
   expire_tokens(turn);
+  expire_images(turn);
 }
 
 }  // namespace

@@ -52,6 +52,7 @@ struct Records {
   std::vector<AccessSession> access;
   std::vector<TenantUser> users;
   std::vector<Token> tokens;
+  std::vector<TenantImage> images{};
 };
 State begin(const Records& records, const Inventory& inventory, ManagerId manager, Instant now);
 

@@ -112,6 +112,7 @@ void Turn::touch(const Incident& incident) { touched.insert("incident/" + incide
 void Turn::touch(const FailbackPlan& plan) { touched.insert("plan/" + plan.id.value); }
 void Turn::touch(const Tenant& tenant) { touched.insert("tenant/" + tenant.id.value); }
 void Turn::touch(const AccessSession& access) { touched.insert("access/" + access.id.value); }
+void Turn::touch(const TenantImage& image) { touched.insert("image/" + image.id.value); }
 void Turn::touch(const TenantUser& user) { touched.insert("user/" + user.id.value); }
 void Turn::touch(const Token& token) { touched.insert("token/" + token.id.value); }
 

@@ -37,6 +37,7 @@ class Turn {
   void touch(const AccessSession& access);
   void touch(const TenantUser& user);
   void touch(const Token& token);
+  void touch(const TenantImage& image);
   void watch(const Host& host) { watched_hosts_.insert(host.record.id); }
   void watch(const Vm& vm) { watched_vms_.insert(vm.record.spec.id); }
   bool full() const { return touched.size() >= 80; }  // a commit takes at most 100 operations

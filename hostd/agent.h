@@ -192,8 +192,12 @@ class Agent {
   void note_boot(const VmSpec& spec);
   Status check_never_delivered(const wire::OpenStream& order) const;
   Reply deliver(const wire::ChangeVolumes& order);
-  Status keep_pin(const VmId& vm, const DomainIdentity& identity, const Pin& pin);
-  Result<std::optional<Custody>> strictest_custody(const VmId& vm, const DomainIdentity& identity) const;
+  Status may_roll_back(const VmSpec& spec, const wire::RollBack& change);
+  Status check_taken_since(const Disk& disk, const std::string& snapshot, WallTime delivered) const;
+  Status keep_entry(const VmId& vm, const std::vector<DomainIdentity::Volume>& volumes,
+                    const Custodian::Entry& entry);
+  Result<std::optional<Custody>> strictest_custody(const VmId& vm,
+                                                   const std::vector<DomainIdentity::Volume>& volumes) const;
 
   // agent_storage.cc
   std::vector<DomainIdentity::Volume> volumes_of(const VmId& vm, Generation generation);

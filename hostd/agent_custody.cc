@@ -44,7 +44,11 @@ Result<bool> Agent::keep_custody(StoragePool& pool, const Disk& disk, const VmSp
   const bool delivered = order.delivered || (!*kept && order.ran.value > 0);
   if (*kept && ((*kept)->delivered || !delivered)) return (*kept)->delivered;
   Custody next = first_custody(spec, delivered);
-  if (*kept) next.pin = (*kept)->pin;
+  if (delivered) next.delivered_at = parts_.clock.wall();
+  if (*kept) {
+    next.pin = (*kept)->pin;
+    next.glass = (*kept)->glass;
+  }
   if (const Status set = pool.set_custody(disk.volume, next); !set) return failure(set.error());
   return delivered;
 }
@@ -59,9 +63,11 @@ void Agent::note_boot(const VmSpec& spec) {
     const auto pool = parts_.pools.find(disk.pool);
     if (pool == parts_.pools.end()) continue;
     Result<std::optional<Custody>> kept = pool->second->custody(disk.volume);
-    if (!kept || !*kept || (*kept)->delivered || (*kept)->boots == digest_of_boot(spec)) continue;
-    (*kept)->boots = digest_of_boot(spec);
-    if (const Status set = pool->second->set_custody(disk.volume, **kept); !set)
+    if (!kept || !*kept || (*kept)->delivered) continue;
+    Custody next = **kept;
+    hostd::note_boot(next, spec);
+    if (next.boots == (*kept)->boots && next.cdrom == (*kept)->cdrom) continue;
+    if (const Status set = pool->second->set_custody(disk.volume, next); !set)
       log(LogLevel::warning, "agent", "boot_not_noted",
           {{"volume", disk.volume}, {"why", set.error().message}});
   }
@@ -81,10 +87,13 @@ Agent::Reply Agent::deliver(const wire::ChangeVolumes& order) {
       return failure(ErrorCode::conflict,
                      "volume " + each.disk->volume + " is from before custody was kept: start it anew first");
     if (const Status ours = check_custody(**kept, order.spec); !ours) return failure(ours.error());
-    if ((*kept)->boots != digest_of_boot(order.spec))
+    Custody as_asked = **kept;
+    hostd::note_boot(as_asked, order.spec);
+    if ((*kept)->boots != as_asked.boots || (*kept)->cdrom != as_asked.cdrom)
       return failure(ErrorCode::policy,
                      "it would boot otherwise than it was started last: start it anew first");
     Custody next = **kept;
+    if (!next.delivered) next.delivered_at = parts_.clock.wall();
     next.delivered = true;
     if (const Status set = each.pool->set_custody(each.disk->volume, next); !set) return failure(set.error());
   }
@@ -97,11 +106,11 @@ Agent::Reply Agent::deliver(const wire::ChangeVolumes& order) {
   return Done{report(order.spec.id), {}, {}};
 }
 
-// Of several volumes that of the one which is delivered, with the newest key.
-Result<std::optional<Custody>> Agent::strictest_custody(const VmId& vm,
-                                                        const DomainIdentity& identity) const {
+// Of several volumes that of the one which is delivered, with the newest key, and all marks.
+Result<std::optional<Custody>> Agent::strictest_custody(
+    const VmId& vm, const std::vector<DomainIdentity::Volume>& volumes) const {
   std::optional<Custody> strictest;
-  for (const auto& [pool_name, volume] : identity.volumes) {
+  for (const auto& [pool_name, volume] : volumes) {
     const auto pool = parts_.pools.find(pool_name);
     if (pool == parts_.pools.end()) continue;
     const Result<std::optional<Custody>> kept = pool->second->custody(volume);
@@ -111,7 +120,10 @@ Result<std::optional<Custody>> Agent::strictest_custody(const VmId& vm,
       return failure(ErrorCode::denied, "volume " + volume + " belongs to another machine");
     const auto serial = [](const Custody& custody) { return custody.pin ? custody.pin->serial : 0; };
     const auto rank = [&](const Custody& custody) { return std::pair(custody.delivered, serial(custody)); };
+    std::vector<GlassMark> marks = strictest ? std::move(strictest->glass) : std::vector<GlassMark>();
+    if (marks.size() < (*kept)->glass.size()) marks = (*kept)->glass;
     if (!strictest || rank(**kept) > rank(*strictest)) strictest = **kept;
+    strictest->glass = std::move(marks);
   }
   return strictest;
 }
@@ -121,7 +133,7 @@ void Agent::watch_custody() {
     const Result<std::string> xml = parts_.hypervisor.xml(report.vm);
     if (!xml) continue;
     const DomainIdentity identity = identity_of(*xml);
-    const auto kept = is_of_tenant(identity) ? strictest_custody(report.vm, identity) : std::nullopt;
+    const auto kept = is_of_tenant(identity) ? strictest_custody(report.vm, identity.volumes) : std::nullopt;
     if (!kept) continue;
     const std::lock_guard lock(mutex_);
     unwatched_.erase(report.vm);
@@ -143,32 +155,80 @@ Status Agent::check_never_delivered(const wire::OpenStream& order) const {
 
 // A tenant's machine of whose custody nothing is kept is shut: who could say that it wasn't delivered?
 Result<std::optional<WallTime>> Agent::enter(const wire::OpenStream& order, const DomainIdentity& identity) {
-  const auto kept = strictest_custody(order.vm, identity);
+  const auto kept = strictest_custody(order.vm, identity.volumes);
   if (!kept) return failure(kept.error());
   if (!*kept && is_of_tenant(identity))
     return failure(ErrorCode::denied, "nothing is kept of who may get inside it: it stays shut");
   if (!*kept || !(*kept)->delivered)
     if (const Status never = check_never_delivered(order); !never) return failure(never.error());
   if (!*kept) return std::nullopt;
-  const auto pin =
-      parts_.custodian.may_enter(**kept, {order.who, Inside::console, order.grant}, parts_.clock.wall());
-  if (!pin) return failure(pin.error());
-  if (*pin)
-    if (const Status noted = keep_pin(order.vm, identity, **pin); !noted) return failure(noted.error());
-  return (*kept)->delivered ? std::optional(order.grant->not_after) : std::nullopt;
+  const Custodian::Visit visit{order.who, Inside::console, order.grant, order.glass};
+  const auto entry = parts_.custodian.may_enter(**kept, visit, parts_.clock.wall());
+  if (!entry) return failure(entry.error());
+  if (const Status noted = keep_entry(order.vm, identity.volumes, *entry); !noted)
+    return failure(noted.error());
+  if (!entry->mark) return entry->until;
+  log(LogLevel::warning, "agent", "glass_broken",
+      {{"vm", order.vm}, {"who", order.who}, {"reason", entry->mark->reason}});
+  return failure(ErrorCode::conflict, (*kept)->tenant.value + " is told now: it opens at " +
+                                          to_iso8601(parts_.custodian.opens_at(*entry->mark)));
 }
 
-// Of a key that took another's place: what the older one signs counts no more.
-Status Agent::keep_pin(const VmId& vm, const DomainIdentity& identity, const Pin& pin) {
+// Back to what its tenant doesn't know is a way inside: from its first grant on its key must say so, and
+// always where the snapshot is from before it was delivered.
+Status Agent::may_roll_back(const VmSpec& spec, const wire::RollBack& change) {
+  std::vector<DomainIdentity::Volume> volumes;
+  for (const Disk& disk : spec.disks) volumes.push_back({disk.pool, disk.volume});
+  const auto kept = strictest_custody(spec.id, volumes);
+  if (!kept) return failure(kept.error());
+  if (!*kept) return {};
+  const Custody& custody = **kept;
+  if (change.grant) {
+    const auto entry = parts_.custodian.may_enter(custody, {change.who, Inside::roll_back, change.grant},
+                                                  parts_.clock.wall());
+    return entry ? keep_entry(spec.id, volumes, *entry) : failure(entry.error());
+  }
+  if (!custody.delivered) return {};
+  if (custody.pin)
+    return failure(ErrorCode::denied,
+                   custody.tenant.value + " has a key, which must say so: a grant for roll_back is needed");
+  if (!custody.delivered_at) return {};
+  for (const Disk& disk : spec.disks)
+    if (const Status later = check_taken_since(disk, change.name, *custody.delivered_at); !later)
+      return later;
+  return {};
+}
+
+Status Agent::check_taken_since(const Disk& disk, const std::string& snapshot, WallTime delivered) const {
+  const auto pool = parts_.pools.find(disk.pool);
+  const auto seen = pool == parts_.pools.end()
+                        ? std::nullopt
+                        : pool->second->tend(disk.volume, {Generation(), std::nullopt, true});
+  if (!seen) return {};  // it has no snapshots
+  for (const wire::SnapshotSeen& one : seen->snapshots)
+    if (one.name == snapshot && one.taken.unix_ms < delivered.unix_ms)
+      return failure(ErrorCode::denied, "snapshot " + snapshot +
+                                            " is from before the machine was delivered: its tenant's grant "
+                                            "is needed");
+  return {};
+}
+
+// Of a key that took another's place: what the older one signs counts no more. Of broken glass: for ever.
+Status Agent::keep_entry(const VmId& vm, const std::vector<DomainIdentity::Volume>& volumes,
+                         const Custodian::Entry& entry) {
+  if (!entry.pin && !entry.mark) return {};
   const auto one = custody_lock(vm);
   const std::lock_guard lock(*one);
-  for (const auto& [pool_name, volume] : identity.volumes) {
+  for (const auto& [pool_name, volume] : volumes) {
     const auto pool = parts_.pools.find(pool_name);
     if (pool == parts_.pools.end()) continue;
     Result<std::optional<Custody>> kept = pool->second->custody(volume);
     if (!kept) return failure(kept.error());
-    if (!*kept || ((*kept)->pin && (*kept)->pin->serial >= pin.serial)) continue;
-    (*kept)->pin = pin;
+    if (!*kept) continue;
+    const bool newer = entry.pin && (!(*kept)->pin || (*kept)->pin->serial < entry.pin->serial);
+    if (!newer && !entry.mark) continue;
+    if (newer) (*kept)->pin = entry.pin;
+    if (entry.mark) (*kept)->glass.push_back(*entry.mark);
     if (const Status set = pool->second->set_custody(volume, **kept); !set) return set;
   }
   return {};

@@ -132,6 +132,14 @@ Result<Agent::Prepared> Agent::prepare(const wire::Command& command, const wire:
     if (!spec.kernel->initrd.empty())
       plan.initrd_path = pool->second->file_path(spec.kernel->initrd).value_or("");
   }
+  if (spec.cdrom) {
+    const auto pool = parts_.pools.find(spec.cdrom->pool);
+    if (pool == parts_.pools.end())
+      return failure(ErrorCode::not_found, "this host has no pool \"" + spec.cdrom->pool + "\"");
+    Result<DiskSource> source = pool->second->open_image(spec.cdrom->image, taking);
+    if (!source) return failure(source.error().within("the CD in its drive"));
+    plan.cdrom = *std::move(source);
+  }
   if (spec.seed) {
     Result<SeedDisk> seed = SeedDisk::make(parts_.seed_folder, spec.id, *spec.seed);
     if (!seed) return failure(seed.error());

@@ -231,6 +231,8 @@ Agent::Reply Agent::carry_out(const wire::Command& command, const wire::ChangeVo
     return failure(ErrorCode::conflict, "it runs: what it has in memory would be of another time");
   const Changing changing{order.spec.id, order.change};
   if (const Status can = check_all(*volumes, changing); !can) return failure(can.error());
+  if (const auto* back = std::get_if<wire::RollBack>(&order.change))
+    if (const Status may = may_roll_back(order.spec, *back); !may) return failure(may.error());
   if (const Status changed = change_all(*volumes, changing, runs); !changed) return failure(changed.error());
   Done done{report(order.spec.id), {}, {}};
   for (const VolumeToChange& each : *volumes)

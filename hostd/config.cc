@@ -55,6 +55,8 @@ void fields(V& v, HostFile& x) {
   v.optional("domain_type", x.config.domain_type);
   v("tls", x.config.tls);
   v.optional("officer", x.config.officer);
+  v.optional("break_glass", x.config.break_glass);
+  v.optional("break_glass_wait_s", x.config.break_glass_wait_s);
   v.optional("capacity", x.capacity);
   v.optional("pool", x.config.pool);
 }
@@ -90,6 +92,13 @@ void check_config(const HostFile& file, const ConfigProblem& problem) {
   if (!config.state_dir.starts_with('/')) problem("state_dir", "must be an absolute path");
   if (!config.officer.empty() && !config.officer.starts_with('/'))
     problem("officer", "must be an absolute path");
+  if (config.break_glass.size() == 1 || config.break_glass.size() > 16)
+    problem("break_glass", "must name 2 to 16 keys: it takes two of them");
+  for (std::size_t i = 0; i < config.break_glass.size(); ++i)
+    if (!config.break_glass[i].starts_with('/'))
+      problem("break_glass[" + std::to_string(i) + "]", "must be an absolute path");
+  if (config.break_glass_wait_s < 1 || config.break_glass_wait_s > 3600)
+    problem("break_glass_wait_s", "must be 1 to 3600");
   if (!config.run_dir.starts_with('/')) problem("run_dir", "must be an absolute path");
   for (std::size_t i = 0; i < config.pool.size(); ++i) {
     const std::string path = "pool[" + std::to_string(i) + "]";

@@ -37,7 +37,10 @@ struct HostConfig {
   net::TlsFiles tls;
   std::string
       officer;  // a file with the security officer's public key, PEM; empty: nobody vouches for tenants' keys
-  Capacity capacity;  // zeros: from the machine
+  std::vector<std::string>
+      break_glass;               // files like that, of the provider's people: two of them break the glass
+  int break_glass_wait_s = 300;  // between the tenant's being told and the console
+  Capacity capacity;             // zeros: from the machine
   std::vector<PoolConfig> pool;
 };
 

@@ -86,7 +86,8 @@ Result<std::string> console_path(const std::string& domain_xml, wire::ConsoleKin
 struct Consoles::Line {
   Line(const Opened& opened, wire::OpenStream asked)
       : file(opened.file), until(opened.until), order(std::move(asked)), name(name_of_line(order)) {
-    order.grant.reset();  // it was spent
+    order.grant.reset();  // they were spent
+    order.glass.reset();
   }
   Line(const Line&) = delete;
   Line& operator=(const Line&) = delete;

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/custody.h"
 #include "base/model.h"
@@ -17,8 +18,12 @@
 
 namespace bascule::hostd {
 
-// Of what decides how a machine boots, and so what gets inside it: its kernel, its first settings, its disks.
+// Of what decides how a machine boots, and so what gets inside it: its kernel, its first settings, its disks;
+// but for the CD in its drive, which may be taken out.
 std::string digest_of_boot(const VmSpec& spec);
+
+// How it boots is what its tenant will accept.
+void note_boot(Custody& custody, const VmSpec& spec);
 
 // Of a volume that has none yet.
 Custody first_custody(const VmSpec& spec, bool delivered);
@@ -34,26 +39,45 @@ Status check_custody(const Custody& kept, const VmSpec& spec);
 // empty.
 Status check_pin(const Pin& pin, const std::optional<Pin>& before, const std::string& officer);
 
+// Whose word counts on this host, by its own configuration: public keys in PEM.
+struct TrustedKeys {
+  std::string officer{};             // the security officer's; empty: nobody vouches for tenants' keys
+  std::vector<std::string> glass{};  // of the provider's people; two of them break the glass
+  Duration glass_wait = 5min;        // between its tenant's being told and the console
+};
+
 class Custodian {
  public:
   // `path`: where the nonces of spent grants are kept until they have expired.
-  static Result<std::unique_ptr<Custodian>> open(const std::string& path, std::string officer);
+  static Result<std::unique_ptr<Custodian>> open(const std::string& path, TrustedKeys keys);
 
   struct Visit {
     OperatorId who;
     Inside operation = Inside::console;
     std::optional<Grant> grant;
+    std::optional<BrokenGlass> glass{};
   };
-  // Spends the grant. Gives the pin that it brought, if that is newer than the one that is kept: it is to be
-  // kept from now on. Until when the visit may last is the grant's.
-  Result<std::optional<Pin>> may_enter(const Custody& kept, const Visit& visit, WallTime now);
+  // What somebody's coming changes in the custody, which is to be kept before anything is opened.
+  struct Entry {
+    std::optional<Pin> pin{};         // that the grant brought, and that is newer than the one that is kept
+    std::optional<GlassMark> mark{};  // the glass is broken by this: nobody gets in yet
+    std::optional<WallTime> until{};  // absent: as long as anybody likes
+  };
+  // Spends the grant, or the broken glass once its time has come.
+  Result<Entry> may_enter(const Custody& kept, const Visit& visit, WallTime now);
+
+  // When whoever has broken the glass then gets in.
+  WallTime opens_at(const GlassMark& mark) const;
 
  private:
-  Custodian(std::string path, std::string officer) : path_(std::move(path)), officer_(std::move(officer)) {}
-  Status spend(const Grant& grant, WallTime now);
+  Custodian(std::string path, TrustedKeys keys) : path_(std::move(path)), keys_(std::move(keys)) {}
+  Result<Entry> by_grant(const Custody& kept, const Visit& visit, WallTime now);
+  Result<Entry> by_glass(const Custody& kept, const Visit& visit, WallTime now);
+  Status check_signers(const BrokenGlass& glass) const;
+  Status spend(const VmId& vm, const std::string& nonce, WallTime until, WallTime now);
 
   const std::string path_;
-  const std::string officer_;
+  const TrustedKeys keys_;
   std::mutex mutex_;
   std::map<std::string, WallTime> spent_;  // until when each is to be remembered
 };

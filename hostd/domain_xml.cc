@@ -49,6 +49,7 @@ void add_boot(Node domain, const DomainPlan& plan) {
   set(type, "machine", "q35");
   if (!plan.spec.kernel) {
     set(add(os, "boot"), "dev", "hd");
+    if (plan.cdrom) set(add(os, "boot"), "dev", "cdrom");
     return;
   }
   add(os, "kernel", plan.kernel_path);
@@ -149,6 +150,20 @@ void add_seed(Node devices, const DomainPlan& plan) {
   add(disk, "readonly");
 }
 
+// On the bus of the machine itself, which every installer knows.
+void add_cdrom(Node devices, const DiskSource& source) {
+  Node disk = add_typed(devices, "disk", std::holds_alternative<FileSource>(source) ? "file" : "network");
+  set(disk, "device", "cdrom");
+  Node driver = add(disk, "driver");
+  set(driver, "name", "qemu");
+  set(driver, "type", "raw");
+  std::visit([&disk](const auto& place) { add_source(disk, place); }, source);
+  Node target = add(disk, "target");
+  set(target, "dev", "sda");
+  set(target, "bus", "sata");
+  add(disk, "readonly");
+}
+
 // Its pointer is absolute, as the console's is, and is on no USB bus.
 void add_screen(Node devices) {
   set(add_typed(devices, "input", "tablet"), "bus", "virtio");
@@ -193,6 +208,7 @@ void add_devices(Node domain, const DomainPlan& plan) {
   for (std::size_t i = 0; i < plan.spec.disks.size(); ++i)
     add_disk(devices, plan.spec.disks[i], plan.disks[i], i);
   if (!plan.seed_path.empty()) add_seed(devices, plan);
+  if (plan.cdrom) add_cdrom(devices, *plan.cdrom);
   for (std::size_t i = 0; i < plan.spec.nics.size(); ++i) add_interface(devices, plan.spec, i);
   set(add(add_typed(devices, "serial", "pty"), "target"), "port", "0");
   Node console = add(add_typed(devices, "console", "pty"), "target");
@@ -264,7 +280,9 @@ std::string domain_xml(const DomainPlan& plan) {
 
 std::vector<DiskSecret> disk_secrets(const DomainPlan& plan) {
   std::vector<DiskSecret> secrets;
-  for (const DiskSource& disk : plan.disks)
+  std::vector<DiskSource> sources = plan.disks;
+  if (plan.cdrom) sources.push_back(*plan.cdrom);
+  for (const DiskSource& disk : sources)
     if (const auto* rbd = std::get_if<RbdSource>(&disk))
       if (secrets.empty() || secrets.back().usage != rbd->client)  // one client for all disks of a pool
         secrets.push_back({secret_uuid(rbd->client), rbd->client, rbd->key});

@@ -19,9 +19,10 @@ inline constexpr std::string_view kProtectedPrefix = "bascule-";  // of the doma
 struct DomainPlan {
   VmSpec spec;
   Generation generation;
-  std::string domain_type = "qemu";  // or "kvm"
-  std::vector<DiskSource> disks;     // one for each of spec.disks
-  std::string kernel_path;           // empty: boots from the first disk
+  std::string domain_type = "qemu";   // or "kvm"
+  std::vector<DiskSource> disks;      // one for each of spec.disks
+  std::optional<DiskSource> cdrom{};  // where there is one of spec.cdrom
+  std::string kernel_path;            // empty: boots from the first disk
   std::string initrd_path;
   std::string seed_path;  // empty: there is none
 };

@@ -1,11 +1,11 @@
 // bascule-hostd join: the first certificates of this host.
-#include <termios.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <iostream>
 #include <optional>
 
+#include "base/hidden_line.h"
 #include "hostd/identity.h"
 
 namespace bascule::hostd {
@@ -45,25 +45,6 @@ std::optional<JoinArguments> parse(int argc, char** argv) {
   return whole ? std::optional(arguments) : std::nullopt;
 }
 
-// One line that isn't shown while it is typed: it lets a host in.
-std::string ask_invitation() {
-  termios before{};
-  const bool hidden = ::isatty(STDIN_FILENO) == 1 && tcgetattr(STDIN_FILENO, &before) == 0;
-  if (hidden) {
-    termios silent = before;
-    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
-    std::cerr << "Invitation: " << std::flush;
-  }
-  std::string line;
-  std::getline(std::cin, line);
-  if (hidden) {
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-    std::cerr << '\n';
-  }
-  return line;
-}
-
 }  // namespace
 
 int join_command(int argc, char** argv) {
@@ -73,8 +54,10 @@ int join_command(int argc, char** argv) {
     return 2;
   }
   const Identity identity(arguments->state_dir);
-  const Status joined =
-      identity.join(HostId(arguments->host), arguments->manager, ask_invitation(), arguments->fingerprint);
+  const bool interactive = ::isatty(STDIN_FILENO) == 1;
+  const auto invitation = ask_hidden("Invitation:", std::cin, std::cerr, interactive);
+  const Status joined = identity.join(HostId(arguments->host), arguments->manager,
+                                      invitation ? invitation->reveal() : "", arguments->fingerprint);
   if (!joined) {
     std::cerr << "bascule-hostd: " << joined.error().message << '\n';
     return 1;

@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 
@@ -9,6 +10,7 @@
 #include "base/daemon_arguments.h"
 #include "base/durable_file.h"
 #include "base/log.h"
+#include "base/signing.h"
 #include "hostd/agent.h"
 #include "hostd/config.h"
 #include "hostd/consoles.h"
@@ -50,11 +52,28 @@ BootId read_boot_id() {
   return BootId(text);
 }
 
+Result<std::string> key_in(const std::string& file) {
+  const Result<std::string> text = read_whole(file, kLargestKey);
+  auto key = text ? read_public_key(*text) : failure(text.error());
+  return key ? key : failure(key.error().within(file));
+}
+
 Result<std::unique_ptr<Custodian>> open_custodian(const HostConfig& config) {
-  const Result<std::string> officer =
-      config.officer.empty() ? std::string() : read_whole(config.officer, kLargestKey);
-  if (!officer) return failure(officer.error());
-  return Custodian::open(config.state_dir + "/grants.json", *officer);
+  TrustedKeys keys;
+  keys.glass_wait = std::chrono::seconds(config.break_glass_wait_s);
+  if (!config.officer.empty()) {
+    auto officer = key_in(config.officer);
+    if (!officer) return failure(officer.error());
+    keys.officer = *std::move(officer);
+  }
+  for (const std::string& file : config.break_glass) {
+    auto key = key_in(file);
+    if (!key) return failure(key.error());
+    if (std::find(keys.glass.begin(), keys.glass.end(), *key) != keys.glass.end())
+      return failure(ErrorCode::invalid, file + " holds the same key as another file of break_glass");
+    keys.glass.push_back(*std::move(key));
+  }
+  return Custodian::open(config.state_dir + "/grants.json", std::move(keys));
 }
 
 // Where the manager's authority gave the certificates. Without an answer it is tried again after a while.
@@ -119,6 +138,10 @@ int run(const HostConfig& config) {
   Workers workers(kWorkers, kWaitingOrders);
   const Result<std::unique_ptr<Consoles>> consoles = Consoles::start(*libvirt, config.tls, clock);
   if (!consoles) return fail(consoles.error());
+  const Result<std::unique_ptr<Images>> images =
+      Images::start(pools, config.tls, config.state_dir + "/uploads",
+                    [&session](wire::FromHost message) { session.say(std::move(message)); });
+  if (!images) return fail(images.error());
 
   agent.adopt();
   Pump survey(kSurveyEvery, [&agent] { agent.survey(); });
@@ -144,7 +167,7 @@ int run(const HostConfig& config) {
   Instant next_renewal;
   Pump renewal(kRenewalEvery, [&] { renew_if_due(config, clock, next_renewal); });
   Pump ports(kPolicyEvery, [&devices] { devices.look(); });
-  session.start(agent, **probe, workers, consoles->get(), &usage);
+  session.start(agent, **probe, workers, {consoles->get(), images->get(), &usage});
   log(LogLevel::info, "hostd", "running", {{"host", config.host}, {"boot", boot}});
   end_at_signal();
 }

@@ -38,8 +38,7 @@ struct Session::Impl {
   Agent* agent = nullptr;
   PeerProbe* probe = nullptr;
   Workers* workers = nullptr;
-  Consoles* consoles = nullptr;
-  UsageMeter* usage = nullptr;
+  Others others;
   Workers console_workers{2, 64};  // of their own: a start must not wait for somebody's console
   std::thread thread;
 
@@ -85,12 +84,11 @@ Session::~Session() {
   if (impl_->thread.joinable()) impl_->thread.join();
 }
 
-void Session::start(Agent& agent, PeerProbe& probe, Workers& workers, Consoles* consoles, UsageMeter* usage) {
+void Session::start(Agent& agent, PeerProbe& probe, Workers& workers, const Others& others) {
   impl_->agent = &agent;
   impl_->probe = &probe;
   impl_->workers = &workers;
-  impl_->consoles = consoles;
-  impl_->usage = usage;
+  impl_->others = others;
   impl_->thread = std::thread([this] { impl_->run(); });
 }
 
@@ -204,6 +202,10 @@ bool Session::Impl::receive(const std::string& text, const std::string& manager)
   }
   if (const auto* stream = std::get_if<wire::OpenStream>(&*message))
     open_stream(*stream, manager);
+  else if (const auto* image = std::get_if<wire::ReceiveImage>(&*message))
+    others.images ? others.images->receive(*image, manager) : void();
+  else if (const auto* gone = std::get_if<wire::RemoveImage>(&*message))
+    others.images ? others.images->remove(*gone) : void();
   else
     dispatch(std::get<wire::Command>(*message));
   return true;
@@ -238,8 +240,8 @@ void Session::Impl::dispatch(const wire::Command& command) {
 
 // Whoever waits for it is told by the manager when nothing comes.
 void Session::Impl::open_stream(const wire::OpenStream& order, const std::string& manager) {
-  if (!consoles) return;
-  const auto open = [this, order, manager] { consoles->open(order, *agent, manager); };
+  if (!others.consoles) return;
+  const auto open = [this, order, manager] { others.consoles->open(order, *agent, manager); };
   if (!console_workers.submit("console of " + order.vm.value, open))
     log(LogLevel::warning, "session", "console_not_opened",
         {{"vm", order.vm}, {"why", "too many orders wait"}});
@@ -280,7 +282,7 @@ bool Session::Impl::beat() {
   last_heartbeat = clock.now();
   next_heartbeat = std::clamp(next_heartbeat + period, last_heartbeat, last_heartbeat + period);
   return send(wire::Heartbeat{++heartbeats, agent->clock(), agent->guard(), probe->sightings(),
-                              agent->take_servers(), usage ? usage->take() : std::nullopt});
+                              agent->take_servers(), others.usage ? others.usage->take() : std::nullopt});
 }
 
 }  // namespace bascule::hostd

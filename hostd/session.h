@@ -14,6 +14,7 @@
 #include "base/wire.h"
 #include "hostd/agent.h"
 #include "hostd/consoles.h"
+#include "hostd/images.h"
 #include "hostd/peer_probe.h"
 #include "hostd/usage_meter.h"
 #include "hostd/workers.h"
@@ -32,8 +33,13 @@ class Session {
 
   // From any thread, never blocks: the agent's `tell`.
   void say(wire::FromHost message);
-  // `consoles` and `usage` may be null: then this host opens none, and tells of none.
-  void start(Agent& agent, PeerProbe& probe, Workers& workers, Consoles* consoles, UsageMeter* usage);
+  // Each may be null: then this host opens no consoles, takes no images, tells of no usage.
+  struct Others {
+    Consoles* consoles = nullptr;
+    Images* images = nullptr;
+    UsageMeter* usage = nullptr;
+  };
+  void start(Agent& agent, PeerProbe& probe, Workers& workers, const Others& others);
 
  private:
   struct Impl;

@@ -96,6 +96,17 @@ class StoragePool {
   // Where a kernel or initial RAM disk lies on this host, apart from all volumes; `invalid` in pools that
   // have no files.
   virtual Result<std::string> file_path(const std::string& volume) const = 0;
+  // A tenant's own image, as a template of that name; the file stays the caller's. Nothing is left of one
+  // that can't be finished.
+  virtual Status keep_image(const std::string& name, const std::string& file) {
+    return failure(ErrorCode::policy, "pool " + this->name() + " keeps no images: " + name + " of " + file);
+  }
+  // No error when there is none; `conflict` while volumes need it.
+  virtual Status drop_image(const std::string&) { return {}; }
+  // Where a guest of that generation reads it as a CD.
+  virtual Result<DiskSource> open_image(const std::string& name, const Taking&) {
+    return failure(ErrorCode::policy, "pool " + this->name() + " keeps no images: " + name);
+  }
   // Regularly, while a guest of this host uses it: keeps the other site's copy fresh, and tells how it is.
   // Nothing where both sites use one storage.
   virtual std::optional<wire::VolumeSeen> tend(const std::string& volume, const Tending& tending) = 0;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <filesystem>
 #include <semaphore>
 
 #include "base/durable_file.h"
@@ -143,6 +144,34 @@ class DirPool final : public StoragePool {
     return check_change(volume, changing);
   }
 
+  Status keep_image(const std::string& name, const std::string& file) override {
+    if (const Result<std::string> named = volume_path(name); !named) return failure(named.error());
+    const std::string folder = path_ + "/templates";
+    const std::string unfinished = folder + "/." + name + ".unfinished";
+    std::error_code problem;
+    std::filesystem::create_directories(folder, problem);
+    if (!problem)
+      std::filesystem::copy_file(file, unfinished, std::filesystem::copy_options::overwrite_existing,
+                                 problem);
+    const Status kept =
+        problem ? failure(ErrorCode::unavailable, "copying it into pool " + name_ + ": " + problem.message())
+                : rename_durably(unfinished, folder, name);
+    if (!kept) unlink(unfinished.c_str());
+    return kept;
+  }
+  Status drop_image(const std::string& name) override {
+    if (const Result<std::string> named = volume_path(name); !named) return failure(named.error());
+    if (const Status usable = ready(); !usable) return usable;
+    if (unlink((path_ + "/templates/" + name).c_str()) == 0 || errno == ENOENT) return {};
+    return failure(system_error("pool " + name_ + ": removing image " + name));
+  }
+  Result<DiskSource> open_image(const std::string& name, const Taking&) override {
+    if (const Result<std::string> named = volume_path(name); !named) return failure(named.error());
+    const std::string path = path_ + "/templates/" + name;
+    if (access(path.c_str(), R_OK) == 0) return FileSource{path};
+    return failure(ErrorCode::not_found, "pool " + name_ + " has no image " + name);
+  }
+
   // In a folder of their own: what guests boot is no volume that another guest could write to.
   Result<std::string> file_path(const std::string& file) const override {
     const Result<std::string> named = volume_path(file);
@@ -177,6 +206,24 @@ class DirPool final : public StoragePool {
     const bool same = *kept && (*kept)->vm == custody.vm && (*kept)->tenant == custody.tenant;
     if (same && (*kept)->delivered) return {};
     return same ? set_custody(volume, custody) : failure(error);  // of a try that ended half-way
+  }
+
+  static Status rename_durably(const std::string& file, const std::string& folder, const std::string& name) {
+    const int opened = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    const bool synced = opened >= 0 && fsync(opened) == 0;
+    if (opened >= 0) ::close(opened);
+    if (!synced) return failure(system_error("syncing " + file));
+    // QEMU reads it under another account.
+    if (chmod(file.c_str(), 0644) != 0 || rename(file.c_str(), (folder + "/" + name).c_str()) != 0)
+      return failure(system_error("naming " + name));
+    return sync_folder(folder);
+  }
+
+  static Status sync_folder(const std::string& path) {
+    const int folder = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const bool kept = folder >= 0 && fsync(folder) == 0;
+    if (folder >= 0) ::close(folder);
+    return kept ? Status() : failure(system_error("syncing " + path));
   }
 
   // Templates are disk images in the folder `templates`, put there by a rename.
@@ -214,11 +261,7 @@ class DirPool final : public StoragePool {
     if (link(unfinished.c_str(), (path_ + "/" + volume).c_str()) != 0)
       return failure(system_error("naming " + volume));
     unlink(unfinished.c_str());
-    const int folder = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const bool kept = folder >= 0 && fsync(folder) == 0;
-    if (folder >= 0) ::close(folder);
-    if (!kept) return failure(system_error("syncing " + path_));
-    return {};
+    return sync_folder(path_);
   }
 
   const std::string name_;

@@ -143,6 +143,28 @@ class RbdPool final : public StoragePool {
     return set;
   }
 
+  Status keep_image(const std::string& name, const std::string& file) override {
+    if (const Status usable = ready(); !usable) return usable;
+    const Status kept = import_template(local_, remote_.get(), name, file);
+    return kept ? kept : failure(kept.error().within("pool " + name_));
+  }
+  Status drop_image(const std::string& name) override {
+    if (const Status usable = ready(); !usable) return usable;
+    const Status gone = remove_template(local_, name);
+    if (gone || gone.error().code == ErrorCode::not_found) return {};
+    return failure(gone.error().within("pool " + name_));
+  }
+  // Nothing writes it, so the other site's copy is as good, and needs no takeover.
+  Result<DiskSource> open_image(const std::string& name, const Taking& taking) override {
+    if (const Status there = check_template(local_, name, UINT64_MAX); !there)
+      return failure(there.error().within("pool " + name_));
+    const std::string client = client_of(taking.vm, taking.generation.value);
+    Result<Secret> key = local_.client_key(client);
+    if (!key) return failure(key.error().within("pool " + name_));
+    const CephAddress& place = local_.address();
+    return RbdSource{place.conf, place.pool, name, client, std::move(*key)};
+  }
+
   Result<std::string> file_path(const std::string&) const override {
     return failure(ErrorCode::invalid, "pool " + name_ + " is Ceph RBD and has no files");
   }

@@ -46,10 +46,7 @@ bool is_within(const asio::ip::address& address, const Network& network) {
          same_part(address.to_v6().to_bytes(), v6.address().to_bytes(), v6.prefix_length());
 }
 
-struct FreeObject {
-  void operator()(ASN1_OBJECT* object) const { ASN1_OBJECT_free(object); }
-};
-using Oid = std::unique_ptr<ASN1_OBJECT, FreeObject>;
+using Oid = openssl::Owned<ASN1_OBJECT>;
 
 Oid parse_oid(const std::string& text) {
   constexpr int kOnlyNumbers = 1;

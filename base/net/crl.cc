@@ -7,21 +7,14 @@
 namespace bascule::net {
 namespace {
 
-struct FreeBio {
-  void operator()(BIO* bio) const { BIO_free(bio); }
-};
-
-// For text that is encrypted: nobody is asked.
-int no_passphrase(char*, int, int, void*) { return -1; }
-
 tl::unexpected<Error> no_crl() {
   return failure(ErrorCode::invalid, "is no certificate revocation list, in PEM or DER");
 }
 
 Result<std::vector<Crl>> parse_pem(const std::string& bytes) {
-  const std::unique_ptr<BIO, FreeBio> input(BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size())));
+  const auto input = openssl::reading(bytes);
   std::vector<Crl> crls;
-  while (Crl crl{PEM_read_bio_X509_CRL(input.get(), nullptr, no_passphrase, nullptr)})
+  while (Crl crl{PEM_read_bio_X509_CRL(input.get(), nullptr, openssl::no_passphrase, nullptr)})
     crls.push_back(std::move(crl));
   const bool at_the_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
   ERR_clear_error();

@@ -3,18 +3,15 @@
 
 #include <openssl/x509.h>
 
-#include <memory>
 #include <string>
 #include <vector>
 
+#include "base/openssl.h"
 #include "base/result.h"
 
 namespace bascule::net {
 
-struct FreeCrl {
-  void operator()(X509_CRL* crl) const { X509_CRL_free(crl); }
-};
-using Crl = std::unique_ptr<X509_CRL, FreeCrl>;
+using Crl = openssl::Owned<X509_CRL>;
 
 // One in DER, or any number (but one at least) in PEM. Whether they are signed well is for others to see.
 Result<std::vector<Crl>> parse_crls(const std::string& bytes);

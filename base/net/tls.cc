@@ -7,6 +7,7 @@
 
 #include "base/net/cards.h"
 #include "base/net/token_key.h"
+#include "base/openssl.h"
 #include "base/sha256.h"
 
 namespace bascule::net {
@@ -32,16 +33,6 @@ std::string subject_entry(const X509& certificate, int nid) {
   const std::string entry(text, text + length);
   OPENSSL_free(text);
   return entry;
-}
-
-std::string serial_of(const X509& certificate) {
-  BIGNUM* number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(&certificate), nullptr);
-  if (number == nullptr) return "";
-  char* text = BN_bn2hex(number);
-  const std::string serial = text == nullptr ? "" : text;
-  OPENSSL_free(text);
-  BN_free(number);
-  return serial;
 }
 
 bool names_host(X509& certificate, const std::string& host) {
@@ -119,7 +110,7 @@ Peer read_peer(const X509& certificate) {
   Peer peer;
   peer.name = subject_entry(certificate, NID_commonName);
   peer.role = subject_entry(certificate, NID_organizationalUnitName);
-  peer.serial = serial_of(certificate);
+  peer.serial = openssl::serial_of(certificate);
   return peer;
 }
 

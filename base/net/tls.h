@@ -1,21 +1,13 @@
 // TLS with certificates on both sides: the files, whom a server admits, and who a peer is.
 #pragma once
 
-#include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "base/secret.h"
+#include "base/hardware_token.h"
 
 namespace bascule::net {
-
-// How tokens are reached: smart cards, or HSMs. What they hold has PKCS#11 URIs as names (RFC 7512).
-struct TokenAccess {
-  std::string module;  // a PKCS#11 library; empty: those that p11-kit knows
-  std::function<std::optional<Secret>()> pin;
-};
 
 struct TlsFiles {
   std::string ca;           // PEM; every peer must chain to it

@@ -11,6 +11,7 @@
 #include "base/fields.h"
 #include "base/id.h"
 #include "base/time.h"
+#include "base/wire_images.h"
 #include "failover/access/permission.h"
 
 namespace bascule {
@@ -49,6 +50,7 @@ struct Tenant {
   SignInRules rules{};
   std::optional<Quota> quota{};                            // absent: its users make no machines themselves
   std::map<std::string, std::vector<Permission>> roles{};  // of its own
+  std::vector<std::string> contacts{};                     // mail addresses: who is told what it must know
 };
 template <class V>
 void fields(V& v, Tenant& x) {
@@ -58,6 +60,7 @@ void fields(V& v, Tenant& x) {
   v.optional("rules", x.rules);
   v.optional("quota", x.quota);
   v.optional("roles", x.roles);
+  v.optional("contacts", x.contacts);
 }
 
 // A time-based one-time password (RFC 6238: SHA-1, six digits, 30 s).
@@ -181,6 +184,51 @@ struct AccessWatch {
   bool noticed = false;         // by a notice too
 };
 
+// What a tenant brought to make machines of; see images.h.
+enum class ImagePhase {
+  announced,  // or what came was refused: it may be sent, again
+  ready,
+  removing,
+};
+constexpr auto enum_names(ImagePhase) {
+  using P = ImagePhase;
+  return std::array{EnumName<P>{P::announced, "announced"}, EnumName<P>{P::ready, "ready"},
+                    EnumName<P>{P::removing, "removing"}};
+}
+struct TenantImage {
+  int version = 1;
+  ImageId id;
+  TenantId tenant;
+  std::string name;  // in its tenant
+  wire::ImageKind kind = wire::ImageKind::disk;
+  std::string pool;
+  std::uint64_t bytes = 0;
+  std::string sha256;
+  ImagePhase phase = ImagePhase::announced;
+  std::string problem{};         // of the last try to send or remove it
+  std::uint64_t size_mib = 0;    // of a volume that it fits in; 0: not stored yet
+  std::optional<SiteId> site{};  // whose host has stored it
+  OperatorId by{};
+  WallTime created{};
+};
+template <class V>
+void fields(V& v, TenantImage& x) {
+  v("version", x.version);
+  v("id", x.id);
+  v("tenant", x.tenant);
+  v("name", x.name);
+  v("kind", x.kind);
+  v("pool", x.pool);
+  v("bytes", x.bytes);
+  v("sha256", x.sha256);
+  v("phase", x.phase);
+  v.optional("problem", x.problem);
+  v.optional("size_mib", x.size_mib);
+  v.optional("site", x.site);
+  v.optional("by", x.by);
+  v.optional("created", x.created);
+}
+
 struct Directory {
   std::map<OperatorId, std::vector<StaffRole>> staff;         // as configured: named accounts only
   std::map<OperatorId, std::vector<Permission>> staff_own{};  // what roles of the provider's own add to that
@@ -188,6 +236,7 @@ struct Directory {
   std::map<AccessId, AccessSession> access;  // open ones
   std::map<OperatorId, TenantUser> users;
   std::map<TokenId, Token> tokens;
+  std::map<ImageId, TenantImage> images{};
 };
 template <class V>
 void fields(V& v, Directory& x) {
@@ -197,6 +246,7 @@ void fields(V& v, Directory& x) {
   v("access", x.access);
   v.optional("users", x.users);
   v.optional("tokens", x.tokens);
+  v.optional("images", x.images);
 }
 
 }  // namespace bascule

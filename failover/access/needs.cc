@@ -43,14 +43,17 @@ Need need_of(const State& state, const DeleteVm& e) {
   return {P::change_contents, scope_of(state, e.vm), of_vm(e.vm)};
 }
 Need need_of(const State& state, const ChangeVolumesAsked& e) {
-  return {permission_for(e.change), scope_of(state, e.vm), of_vm(e.vm)};
+  Scope scope = scope_of(state, e.vm);
+  const auto* back = std::get_if<wire::RollBack>(&e.change);
+  scope.delivered = scope.delivered && !(back && back->grant);  // which its host checks
+  return {permission_for(e.change), scope, of_vm(e.vm)};
 }
 Need need_of(const State& state, const ChangeVm& e) {
   return {P::change_machines, scope_of(state, e.vm), of_vm(e.vm)};
 }
 Need need_of(const State& state, const OpenConsole& e) {
   Scope scope = scope_of(state, e.vm);
-  scope.delivered = scope.delivered && !e.granted;
+  scope.delivered = scope.delivered && !e.granted && e.glass.empty();  // which its host checks
   return {P::use_console, scope, of_vm(e.vm)};
 }
 // What has ended is nobody's: whoever may run their own machines is told so.
@@ -82,7 +85,18 @@ Need need_of(const State& state, const AcceptDelivery& e) {
 Need need_of(const State& state, const WishReturn& e) {
   return {P::run_machines, scope_of(state, e.vm), of_vm(e.vm)};
 }
+Need need_of(const State&, const AnnounceImage& e) {
+  return {P::change_machines, {e.image.tenant, false}, "image/" + e.image.id.value};
+}
+Need need_of(const State& state, const RemoveImageAsked& e) {
+  const auto found = state.directory.images.find(e.image);
+  const TenantId tenant = found == state.directory.images.end() ? TenantId() : found->second.tenant;
+  return {P::change_machines, {tenant, false}, "image/" + e.image.value};
+}
 Need need_of(const State&, const SetRules& e) {
+  return {P::manage_users, {e.tenant, false}, "tenant/" + e.tenant.value};
+}
+Need need_of(const State&, const SetContacts& e) {
   return {P::manage_users, {e.tenant, false}, "tenant/" + e.tenant.value};
 }
 Need need_of(const State&, const SetRole& e) {

@@ -36,12 +36,16 @@ Quota quota_of(const VmSpec& spec) {
   return quota;
 }
 
+std::uint64_t storage_of(const TenantImage& image) { return (image.bytes + (1 << 20) - 1) >> 20; }
+
 Quota used_by(const State& state, const TenantId& tenant) {
   Quota used;
   const std::string prefix = tenant.value + "/";
   for (auto named = state.vm_names.lower_bound(prefix);
        named != state.vm_names.end() && named->first.starts_with(prefix); ++named)
     add(used, quota_with_growth(state.vms.at(named->second)));
+  for (const auto& [id, image] : state.directory.images)
+    if (image.tenant == tenant) used.storage_mib += storage_of(image);
   return used;
 }
 

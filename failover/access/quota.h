@@ -10,7 +10,8 @@
 
 namespace bascule {
 
-Quota quota_of(const VmSpec& spec);  // what one machine takes
+Quota quota_of(const VmSpec& spec);                  // what one machine takes
+std::uint64_t storage_of(const TenantImage& image);  // in MiB, rounded up
 Quota used_by(const State& state, const TenantId& tenant);
 
 // What of it `more` would be too much for, in words; empty when it fits, or when the provider's staff ask.

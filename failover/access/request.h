@@ -67,6 +67,22 @@ struct SetRules {  // of a tenant, for its users
   TenantId tenant;
   SignInRules rules;
 };
+struct AnnounceImage {  // its users will send it: see images.h
+  static constexpr std::string_view kType = "announce_image";
+  Asked asked;
+  TenantImage image;
+};
+struct RemoveImageAsked {
+  static constexpr std::string_view kType = "remove_image_asked";
+  Asked asked;
+  ImageId image;
+};
+struct SetContacts {
+  static constexpr std::string_view kType = "set_contacts";
+  Asked asked;
+  TenantId tenant;
+  std::vector<std::string> contacts;  // mail addresses
+};
 struct SetQuota {
   static constexpr std::string_view kType = "set_quota";
   Asked asked;
@@ -181,6 +197,22 @@ void fields(V& v, SetRules& x) {
   v("asked", x.asked);
   v("tenant", x.tenant);
   v("rules", x.rules);
+}
+template <class V>
+void fields(V& v, AnnounceImage& x) {
+  v("asked", x.asked);
+  v("image", x.image);
+}
+template <class V>
+void fields(V& v, RemoveImageAsked& x) {
+  v("asked", x.asked);
+  v("image", x.image);
+}
+template <class V>
+void fields(V& v, SetContacts& x) {
+  v("asked", x.asked);
+  v("tenant", x.tenant);
+  v("contacts", x.contacts);
 }
 template <class V>
 void fields(V& v, SetQuota& x) {

@@ -20,6 +20,8 @@ constexpr std::size_t kMostExpiredAtOnce = 50;     // a commit is bounded
 constexpr std::uint32_t kLeastPassword = 8;
 constexpr std::uint32_t kMostPassword = 128;
 constexpr std::size_t kMostRecoveryCodes = 16;
+constexpr std::size_t kMostContacts = 8;
+constexpr std::size_t kLongestAddress = 254;  // RFC 5321, 4.5.3.1.3
 constexpr std::int64_t kInvitation_ms = 7LL * 24 * 3600 * 1000;
 constexpr std::int64_t kLongestSession_ms = 12LL * 3600 * 1000;
 constexpr std::int64_t kLongestToken_ms = 366LL * 24 * 3600 * 1000;
@@ -30,6 +32,26 @@ std::vector<T> distinct(std::vector<T> values) {
   std::sort(values.begin(), values.end());
   values.erase(std::unique(values.begin(), values.end()), values.end());
   return values;
+}
+
+// Of the plain kind: what goes into an SMTP command and a list that commas separate.
+bool is_mail_address(const std::string& text) {
+  const std::size_t at = text.find('@');
+  const bool shaped = at != std::string::npos && at > 0 && at + 1 < text.size() &&
+                      text.find('@', at + 1) == std::string::npos && text.size() <= kLongestAddress;
+  return shaped && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+           return std::isalnum(c) != 0 ||
+                  std::string_view("@.!#$%&'*+-/=?^_`{|}~").find(static_cast<char>(c)) !=
+                      std::string_view::npos;
+         });
+}
+
+// Null when there is none: then it is refused.
+Tenant* tenant_for(Turn& turn, const Asked& asked, const char* what, const TenantId& tenant) {
+  const auto found = turn.state.directory.tenants.find(tenant);
+  if (found != turn.state.directory.tenants.end()) return &found->second;
+  turn.refuse(asked, what, "tenant/" + tenant.value, {ErrorCode::not_found, "no tenant " + tenant.value});
+  return nullptr;
 }
 
 std::string subject_of(const OperatorId& user) { return "user/" + user.value; }
@@ -186,18 +208,33 @@ void remove_user(Turn& turn, const RemoveUser& asked) {
 
 void set_rules(Turn& turn, const SetRules& asked) {
   const std::string subject = "tenant/" + asked.tenant.value;
-  const auto found = turn.state.directory.tenants.find(asked.tenant);
-  if (found == turn.state.directory.tenants.end())
-    return turn.refuse(asked.asked, "set_rules", subject,
-                       {ErrorCode::not_found, "no tenant " + asked.tenant.value});
+  Tenant* tenant = tenant_for(turn, asked.asked, "set_rules", asked.tenant);
+  if (!tenant) return;
   if (asked.rules.password_length < kLeastPassword || asked.rules.password_length > kMostPassword)
     return turn.refuse(asked.asked, "set_rules", subject,
                        {ErrorCode::invalid, "password_length: must be 8 to 128"});
-  found->second.rules = asked.rules;
-  turn.touch(found->second);
+  tenant->rules = asked.rules;
+  turn.touch(*tenant);
   turn.log(asked.asked, "set_rules", subject, Reason::requested, "",
            {{"password_length", std::to_string(asked.rules.password_length)},
             {"second_factor", asked.rules.second_factor ? "needed" : "as each likes"}});
+  turn.answer(asked.asked.request, asked.tenant.value);
+}
+
+void set_contacts(Turn& turn, const SetContacts& asked) {
+  const std::string subject = "tenant/" + asked.tenant.value;
+  Tenant* tenant = tenant_for(turn, asked.asked, "set_contacts", asked.tenant);
+  if (!tenant) return;
+  if (asked.contacts.size() > kMostContacts)
+    return turn.refuse(asked.asked, "set_contacts", subject, {ErrorCode::invalid, "contacts: at most 8"});
+  for (std::size_t i = 0; i < asked.contacts.size(); ++i)
+    if (!is_mail_address(asked.contacts[i]))
+      return turn.refuse(asked.asked, "set_contacts", subject,
+                         {ErrorCode::invalid, "contacts[" + std::to_string(i) + "]: must be a mail address"});
+  tenant->contacts = asked.contacts;
+  turn.touch(*tenant);
+  turn.log(asked.asked, "set_contacts", subject, Reason::requested, "",
+           {{"contacts", std::to_string(asked.contacts.size())}});
   turn.answer(asked.asked.request, asked.tenant.value);
 }
 

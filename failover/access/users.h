@@ -12,6 +12,7 @@ void change_user(Turn& turn, const ChangeUser& asked);  // roles, or disabled; e
 void remove_user(Turn& turn, const RemoveUser& asked);
 
 void set_rules(Turn& turn, const SetRules& asked);
+void set_contacts(Turn& turn, const SetContacts& asked);
 
 // By whoever has the invitation's secret, or from a session by whoever gave the password before. Ends
 // whatever let them in before.

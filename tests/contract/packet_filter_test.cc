@@ -249,6 +249,17 @@ TEST_CASE("no guest is heard by another tenant's, be it on this host or on anoth
   });
 }
 
+TEST_CASE("nor does one whose MAC address has no tag, as it is from before there were any") {
+  in_own_network([](Bridge& b) {
+    VmSpec old = guest("vm-old", "acme", "0:07", {"198.18.64.8"});
+    old.nics[0].mac = "52:54:00:00:00:07";
+    REQUIRE(b.filter->protect(old));
+    const Plug old_end = b.at(old, "old");
+    CHECK_FALSE(b.passes(old_end, b.rival_end, ip_from(b.mac(old), "198.18.64.8")));
+    CHECK(b.passes(old_end, b.shop_end, ip_from(b.mac(old), "198.18.64.8")));
+  });
+}
+
 TEST_CASE("a guest hears nothing that is for another, nor draws it to itself") {
   in_own_network([](Bridge& b) {
     const std::string router = "02:00:00:00:00:07";

@@ -1,6 +1,5 @@
 """The lab's cloud image: Debian with the real cloud-init and sshd, as a tenant would make a machine of it. Built once per
 project directory, by debootstrap; it boots Debian's cloud kernel, without a boot loader."""
-import fcntl
 import os
 import shutil
 import subprocess
@@ -47,9 +46,7 @@ def _make_root(root):
 
 def ensure_image():
     """Build the image unless the one there is newer than its sources. Returns whether it was built."""
-    guest.IMAGE_DIR.mkdir(parents=True, exist_ok=True)
-    with open(guest.IMAGE_DIR / ".lock", "w") as lock:  # two labs may want it at once
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with guest.only_builder():
         return _build_if_older(guest.IMAGE_DIR)
 
 

@@ -2,6 +2,8 @@
 
 Packages are downloaded and unpacked, never installed.
 """
+import contextlib
+import fcntl
 import os
 import re
 import shutil
@@ -90,12 +92,26 @@ def _add_programs(root):
         run("strip", root / "bin" / program)
 
 
+@contextlib.contextmanager
+def only_builder():
+    """Hold IMAGE_DIR's lock: two labs that start at once may want an image that isn't there yet."""
+    IMAGE_DIR.mkdir(parents=True, exist_ok=True)
+    with open(IMAGE_DIR / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def ensure_image():
     """Build the image unless the one there is newer than its sources. Returns whether it was built."""
+    with only_builder():
+        return _build_if_older()
+
+
+def _build_if_older():
     newest = max(p.stat().st_mtime for p in (*SOURCES.iterdir(), Path(__file__)))
-    if (IMAGE_DIR / INITRD).exists() and (IMAGE_DIR / INITRD).stat().st_mtime >= newest:
+    # The kernel is written last.
+    if (IMAGE_DIR / KERNEL).exists() and (IMAGE_DIR / KERNEL).stat().st_mtime >= newest:
         return False
-    IMAGE_DIR.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="lab-guest-") as scratch:
         work = Path(scratch)
         work.chmod(0o755)

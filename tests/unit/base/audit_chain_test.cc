@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <cstdlib>
 
 #include <filesystem>
 #include <fstream>
@@ -62,7 +63,7 @@ TEST_CASE("a key signs, is kept for its owner only, and another's signature is n
   const Folder folder;
   const auto key = SigningKey::make(folder.path + "/key.pem");
   REQUIRE(key);
-  const std::string signature = key->sign("text");
+  const std::string signature = *key->sign("text");
   CHECK(check_signature("text", signature, key->public_pem()));
   CHECK(!check_signature("texT", signature, key->public_pem()));
   CHECK(!check_signature("text", signature.substr(2), key->public_pem()));
@@ -76,7 +77,30 @@ TEST_CASE("a key signs, is kept for its owner only, and another's signature is n
   CHECK(!SigningKey::load(folder.path + "/none.pem"));
   const auto other = SigningKey::make(folder.path + "/other.pem");
   REQUIRE(other);
-  CHECK(!check_signature("text", other->sign("text"), key->public_pem()));
+  CHECK(!check_signature("text", *other->sign("text"), key->public_pem()));
+  CHECK(read_public_key("# of acme\n" + key->public_pem() + "\n") == key->public_pem());
+  CHECK(!read_public_key("no key"));
+}
+
+TEST_CASE("a key on P-256 signs as well as one of Ed25519, and is none of RSA or another curve") {
+  const Folder folder;
+  const auto make = [&](const std::string& name, const std::string& options) {
+    const std::string path = folder.path + "/" + name;
+    REQUIRE(std::system(
+                ("umask 077 && openssl genpkey " + options + " -out " + path + " 2>/dev/null").c_str()) == 0);
+    return SigningKey::load(path);
+  };
+  const auto key = make("p256.pem", "-algorithm EC -pkeyopt ec_paramgen_curve:P-256");
+  REQUIRE(key);
+  const std::string signature = *key->sign("text");
+  CHECK(signature.size() == 128);
+  CHECK(check_signature("text", signature, key->public_pem()));
+  CHECK(!check_signature("texT", signature, key->public_pem()));
+  CHECK(!check_signature("text", std::string(128, '0'), key->public_pem()));
+  CHECK(!check_signature("text", std::string(128, 'f'), key->public_pem()));
+  CHECK(!check_signature("text", *make("ed.pem", "-algorithm ed25519")->sign("text"), key->public_pem()));
+  CHECK(!make("p384.pem", "-algorithm EC -pkeyopt ec_paramgen_curve:P-384"));
+  CHECK(!make("rsa.pem", "-algorithm RSA -pkeyopt rsa_keygen_bits:2048"));
 }
 
 TEST_CASE("an export is proved by itself and the public key, and each damage is named") {

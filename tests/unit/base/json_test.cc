@@ -71,5 +71,6 @@ TEST_CASE("an unknown message type names the known ones") {
   const auto got = json::decode_text<wire::FromHost>(R"({"type": "hullo"})", json::Unknown::tolerate);
   REQUIRE_FALSE(got.has_value());
   CHECK(got.error().message ==
-        "type: must be one of: hello, heartbeat, domain_changed, host_fault, command_reply, volumes_seen");
+        "type: must be one of: hello, heartbeat, domain_changed, host_fault, command_reply, volumes_seen, "
+        "image_seen");
 }

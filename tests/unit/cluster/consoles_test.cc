@@ -41,15 +41,20 @@ struct Doors {
   std::mutex mutex;
   Snapshot snapshot = example_snapshot();
   std::vector<wire::OpenStream> told;
+  std::vector<wire::ReceiveImage> received;
+  HostId asked;
   VmId vm = snapshot.state.vms.begin()->first;
   Principal alice{OperatorId("alice"), TokenId()};
   Consoles consoles{clock};
 
   Doors() {
     consoles.connect(
-        [this](const Copy& host, const wire::OpenStream& order) {
-          CHECK(host.host == HostId("paris-1"));
-          told.push_back(order);
+        [this](const Copy& host, const wire::FromManager& order) {
+          asked = host.host;
+          if (const auto* image = std::get_if<wire::ReceiveImage>(&order))
+            received.push_back(*image);
+          else
+            told.push_back(std::get<wire::OpenStream>(order));
           return true;
         },
         [this] {
@@ -95,6 +100,7 @@ TEST_CASE_FIXTURE(Doors, "a ticket opens once; its host, and no other, is the ot
   REQUIRE(person);
   CHECK_FALSE(enter(path));
   REQUIRE(told.size() == 1);
+  CHECK(asked == HostId("paris-1"));
   CHECK(told[0].vm == vm);
   CHECK(told[0].generation == Generation(1));
   CHECK_FALSE(dial("lyon-1"));
@@ -159,4 +165,42 @@ TEST_CASE_FIXTURE(Doors, "one person has twenty at most") {
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == ErrorCode::conflict);
   CHECK(consoles.admit({OperatorId("bob"), TokenId()}, {vm}));
+}
+
+TEST_CASE_FIXTURE(Doors,
+                  "a ticket for an image is for a host that keeps it, until the image or the right is gone") {
+  TenantImage image;
+  image.id = ImageId("aaaaaaaa-0000-4000-8000-0000000000c1");
+  image.pool = "metro";
+  image.bytes = 7;
+  change([&](State& state) { state.directory.images[image.id] = image; });
+  Consoles::Wanted wanted;
+  wanted.image = image.id;
+  const auto ticket = consoles.admit(alice, wanted);
+  REQUIRE(ticket);
+  const auto person = enter("/v1/consoles/" + ticket->reveal());
+  REQUIRE(person);
+  REQUIRE(received.size() == 1);
+  CHECK(received[0].image == image.id);
+  CHECK(received[0].bytes == 7);
+  net::Peer peer;
+  peer.name = asked.value;
+  const auto host = consoles.host_door().door("/stream/" + received[0].stream, peer);
+  REQUIRE(host);
+  const auto near = open(*person);
+  const auto far = open(*host);
+  person->on_message(near, "content");
+  CHECK(far->said == "content");
+  SUBCASE("it is removed") {
+    change([&](State& state) { state.directory.images.at(image.id).phase = ImagePhase::removing; });
+    CHECK(end_of(near) == "the image is being removed");
+  }
+  SUBCASE("it is gone") {
+    change([&](State& state) { state.directory.images.clear(); });
+    CHECK(end_of(near) == "the image is gone");
+  }
+  SUBCASE("their account is") {
+    change([](State& state) { state.directory.staff.clear(); });
+    CHECK(end_of(near).find("has no account") != std::string::npos);
+  }
 }

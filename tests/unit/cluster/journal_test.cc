@@ -175,11 +175,26 @@ std::vector<EventBody> one_of_each() {
   wire::Heartbeat beat{7, 99ms, {true, true, LeaseMode::stop, "p"}, {{HostId("lyon-1"), std::nullopt}}, {}};
   beat.storage = {{HostId("lyon-1"), {"osd.3", "mon.a"}, {"mon.a"}, "8 PGs would be offline"}};
   const wire::VolumeSeen volume = a_volume();
+  const TenantImage image{1,
+                          ImageId("i"),
+                          TenantId("acme"),
+                          "mine",
+                          wire::ImageKind::iso,
+                          "p",
+                          5,
+                          std::string(64, 'a'),
+                          {},
+                          "why",
+                          7,
+                          SiteId("s"),
+                          OperatorId("acme/anna"),
+                          {8}};
   return {HostHello{greeting},
           HostHeartbeat{paris, beat},
           HostDomainChanged{paris, {domain, wire::DomainCause::crashed}},
           HostFaultReported{paris, {"device", vm, true, "usb"}},
           HostVolumesSeen{paris, {vm, {volume}}},
+          HostImageSeen{paris, {ImageId("i"), wire::ImageEnd::stored, "", 7}},
           HostReplied{paris,
                       {ActionId("a"), refused.error(), domain, {{"gold", "web-1", WallTime{5}}}, {volume}}},
           HostSessionClosed{paris, "gone"},
@@ -215,7 +230,10 @@ std::vector<EventBody> one_of_each() {
           EndAccess{asked, AccessId("a1")},
           AcceptDelivery{asked, VmId("v")},
           WishReturn{asked, VmId("v"), WallTime{9}},
+          AnnounceImage{asked, image},
+          RemoveImageAsked{asked, ImageId("i")},
           SetRules{asked, TenantId("acme"), {16, true}},
+          SetContacts{asked, TenantId("acme"), {"ops@acme.example"}},
           SetQuota{asked, TenantId("acme"), {10, 4096, 8, 65536}},
           InviteUser{asked, TenantId("acme"), "anna", {TenantRole::owner}, "hash", {"night"}},
           SetRole{asked, TenantId("acme"), "night", {Permission::run_machines}},
@@ -255,9 +273,9 @@ TEST_CASE("every event comes back as it was written") {
     CHECK(back->index() == i);
     CHECK(json::encode_text(*back) == text);
   }
-  const auto done = json::decode_text<EventBody>(json::encode_text(bodies[7]), json::Unknown::refuse);
+  const auto done = json::decode_text<EventBody>(json::encode_text(bodies[8]), json::Unknown::refuse);
   CHECK(std::get<PowerOffDone>(*done).outcome.has_value());
-  const auto failed = json::decode_text<EventBody>(json::encode_text(bodies[8]), json::Unknown::refuse);
+  const auto failed = json::decode_text<EventBody>(json::encode_text(bodies[9]), json::Unknown::refuse);
   CHECK(std::get<PowerOnDone>(*failed).outcome.error().code == ErrorCode::timeout);
 }
 

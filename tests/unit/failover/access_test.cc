@@ -177,6 +177,20 @@ TEST_CASE("a machine can't be made for a tenant that doesn't exist") {
 
 namespace {
 
+constexpr const char* kImage = "aaaaaaaa-0000-4000-8000-0000000000a1";
+
+TenantImage image_of_acme(const std::string& name,
+                          const std::string& id = "aaaaaaaa-0000-4000-8000-0000000000a2") {
+  TenantImage image;
+  image.id = ImageId(id);
+  image.tenant = kAcme;
+  image.name = name;
+  image.pool = "metro";
+  image.bytes = 1;
+  image.sha256 = std::string(64, 'a');
+  return image;
+}
+
 // Every change that can be asked for.
 std::vector<std::pair<std::string, EventBody>> changes(const Asked& asked, const VmId& vm) {
   VmSpec spec;
@@ -208,7 +222,10 @@ std::vector<std::pair<std::string, EventBody>> changes(const Asked& asked, const
           {"change_vm", ChangeVm{asked, vm, "web-9", 128, 1, true}},
           {"open_console", OpenConsole{asked, vm}},
           {"cancel_operation", CancelOperation{asked, RequestId("under-way")}},
+          {"announce_image", AnnounceImage{asked, image_of_acme("image-2")}},
+          {"remove_image", RemoveImageAsked{asked, ImageId(kImage)}},
           {"set_rules", SetRules{asked, kAcme, {}}},
+          {"set_contacts", SetContacts{asked, kAcme, {"ops@acme.example"}}},
           {"set_quota", SetQuota{asked, kAcme, {}}},
           {"invite_user", InviteUser{asked, kAcme, "new", {TenantRole::viewer}, std::string(64, 'a')}},
           {"set_role", SetRole{asked, kAcme, "night", {Permission::run_machines}}},
@@ -290,8 +307,11 @@ TEST_CASE("who may ask for what") {
         session.by = person.token.empty() ? person.id : OperatorId("alice");
         session.tenant = kAcme;
         if (place.session) state.directory.access[session.id] = session;
+        state.directory.images[ImageId(kImage)] = image_of_acme("image-1", kImage);
+        state.directory.images[ImageId(kImage)].tenant = place.tenant;
         EventBody event = body;
         if (auto* create = std::get_if<CreateVm>(&event)) create->spec.tenant = place.tenant;
+        if (auto* announce = std::get_if<AnnounceImage>(&event)) announce->image.tenant = place.tenant;
         const Outcome outcome = step(std::move(state), {event, WallTime{}}, world.now, world.policy);
         text += std::string(" ") + place.name + " " + verdict_of(outcome) + ",";
       }

@@ -80,3 +80,25 @@ TEST_CASE("a role of the provider's own adds to what its people may") {
         (may_be_in_own_role(permission) || may_be_in_staff_role(permission) || permission == P::manage_users),
         name);
 }
+
+TEST_CASE("nobody has a right of the whole fleet, or any, by an account that isn't whole") {
+  Directory directory;
+  TenantUser user;
+  user.id = kNils;
+  user.tenant = TenantId("acme");
+  user.own_roles = {"boss"};
+  directory.users[kNils] = user;
+  directory.tokens[TokenId("n")].user = kNils;
+  const Principal nils{kNils, TokenId("n")};
+  const auto why = [&](Permission permission) {
+    const auto denied = why_denied(directory, nils, permission, {TenantId("acme"), false});
+    return denied ? denied->message : "";
+  };
+  CHECK(why(P::see_machines).find("you lack") != std::string::npos);  // its tenant is gone
+  directory.tenants[TenantId("acme")].roles["boss"] = {P::operate_hosts, P::see_machines};
+  CHECK(why(P::see_machines) == "");
+  CHECK(why(P::operate_hosts) == "nothing of that name is yours");
+  const auto stranger = why_denied(directory, {OperatorId("mallory"), TokenId()}, P::see_fleet, {});
+  REQUIRE(stranger);
+  CHECK(stranger->message.find("has no account here") != std::string::npos);
+}

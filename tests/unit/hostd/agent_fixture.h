@@ -23,10 +23,12 @@ inline const BootId kBoot("boot-1");
 class TestClock final : public Clock {
  public:
   Instant now() const override { return Instant{Duration(now_.fetch_add(20'000'000))}; }
-  WallTime wall() const override { return {}; }
+  WallTime wall() const override { return {wall_ms_.load()}; }
   void advance(Duration time) { now_ += time.count(); }
+  void advance_wall(std::int64_t ms) { wall_ms_ += ms; }
 
  private:
+  std::atomic<std::int64_t> wall_ms_{0};
   mutable std::atomic<std::int64_t> now_{100'000'000'000};
 };
 
@@ -37,7 +39,7 @@ struct Host {
   FakeHypervisor hypervisor{processes};
   std::unique_ptr<Tombstones> tombstones;
   StoragePools pools;
-  std::string officer_key;  // counts from the next boot()
+  TrustedKeys trusted;  // from the next boot() on
   std::unique_ptr<Custodian> custodian;
   std::unique_ptr<PacketFilter> filter = make_open_filter();
   std::mutex mutex;
@@ -56,7 +58,7 @@ struct Host {
 
   // A new life of the daemon; the guests live on.
   void boot(const BootId& boot = kBoot) {
-    custodian = std::move(*Custodian::open(folder.path() + "/grants.json", officer_key));
+    custodian = std::move(*Custodian::open(folder.path() + "/grants.json", trusted));
     tombstones = std::move(*Tombstones::open(folder.path() + "/tombstones.json", boot));
     agent =
         std::make_unique<Agent>(HostIdentity{ClusterId("demo"), HostId("paris-1"), boot, {4096, 8}, "qemu"},

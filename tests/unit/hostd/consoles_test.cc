@@ -74,8 +74,8 @@ struct Wired : Host {
   }
   void open(Generation generation = Generation(1)) {
     consoles->open(
-        {"s1", kVm, generation, wire::ConsoleKind::serial, OperatorId("alice"), {}, server->port()}, *agent,
-        "127.0.0.1:" + std::to_string(server->port()));
+        {"s1", kVm, generation, wire::ConsoleKind::serial, OperatorId("alice"), {}, {}, server->port()},
+        *agent, "127.0.0.1:" + std::to_string(server->port()));
   }
 };
 

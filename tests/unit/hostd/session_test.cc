@@ -95,7 +95,7 @@ struct Conversation : Host {
 
   Conversation() {
     forward = [this](const wire::FromHost& message) { session.say(message); };
-    session.start(*agent, *probe, workers, nullptr, nullptr);
+    session.start(*agent, *probe, workers, {});
   }
   ~Conversation() { forward = nullptr; }
 };
