@@ -253,9 +253,7 @@ int run(const ManagerConfig& config) {
   const auto sessions = HostSessions::start(
       session_options(config, leadership, metrics, runner, enrolment->get()), clock, post);
   if (!sessions) return fail(sessions.error());
-  const auto tell = [&](const Copy& host, const wire::FromManager& order) {
-    return (*sessions)->tell(host, order);
-  };
+  const auto tell = [&](const Copy& host, const auto& order) { return (*sessions)->tell(host, order); };
   const auto look = [&runner] { return runner.snapshot(); };
   consoles.connect(tell, look);
   open_consoles(consoles, config, runner);

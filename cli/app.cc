@@ -51,6 +51,7 @@ void build(CLI::App& app, Session& session) {
   add_sign_in_commands(app, session);
   add_user_commands(app, session);
   add_role_commands(app, session);
+  add_contact_commands(app, session);
   add_operation_commands(app, session);
   add_trail_commands(app, session);
   add_report_commands(app, session);

@@ -33,6 +33,7 @@ void add_tenant_invite(CLI::App& tenant, Session& session);  // of the group ten
 void add_sign_in_commands(CLI::App& app, Session& session);  // sign-in, sign-out, set-password, me, token
 void add_operation_commands(CLI::App& app, Session& session);
 void add_role_commands(CLI::App& app, Session& session);
+void add_contact_commands(CLI::App& app, Session& session);
 void add_user_commands(CLI::App& app, Session& session);
 void add_api_command(CLI::App& app, Session& session);
 void add_trail_commands(CLI::App& app, Session& session);  // events, explain, incidents, notify, and audit

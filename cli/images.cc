@@ -76,8 +76,9 @@ int upload(Session& session, const ImageOptions& options) {
   const auto to = client_options(session.globals, session.asker());
   if (!to) return session.report(to.error());
   const std::string said = send_file(*to, text(parse(*ticket), "path"), options.file);
-  if (said != wire::kStored)
-    return session.report({kRefused, "the image was not stored: " + said, "It may be sent again."});
+  if (!said.ends_with(wire::kStored))
+    return session.report({kRefused, "the image was not stored: " + said,
+                           "`bascule image list` says more. It may be sent again."});
   session.out << harmless(options.name) << " is stored: `bascule vm create --"
               << (options.iso ? "iso " : "image ") << harmless(options.name) << " …`\n";
   return kDone;

@@ -174,8 +174,8 @@ void Images::take(const ComingPointer& coming, const std::string& piece) {
 
 void Images::keep(const ComingPointer& coming) {
   const wire::ReceiveImage& order = coming->order;
-  if (const std::string came = coming->digest.hex(); came != order.sha256)
-    return end(coming, failure(ErrorCode::invalid, "its SHA-256 is " + came + ", not what was announced"), 0);
+  if (coming->digest.hex() != order.sha256)
+    return end(coming, failure(ErrorCode::invalid, "its SHA-256 is not what was announced"), 0);
   const Result<std::uint64_t> size_mib = check_image(coming->path, order.kind);
   if (!size_mib) return end(coming, failure(size_mib.error()), 0);
   const Status kept = pools_.at(order.pool)->keep_image(wire::template_of(order.image), coming->path);

@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::size_t kMostQueued = 256 * 1024;  // for an end, before the other has to wait
 constexpr std::size_t kMostEarly = 64 * 1024;    // for an end that isn't open yet
+constexpr std::size_t kTooEarly = 1024 * 1024;   // by an end that doesn't wait
 
 class Joint final : public WebSocketJoint, public std::enable_shared_from_this<Joint> {
  public:
@@ -57,6 +58,8 @@ class Joint final : public WebSocketJoint, public std::enable_shared_from_this<J
     Side& side = at(end);
     side.socket = std::move(socket);
     for (std::string& message : std::exchange(side.early, {})) side.socket->send(std::move(message));
+    if (std::exchange(side.early_bytes, 0) > kMostEarly && across(end).socket)
+      across(end).socket->pause(side.socket->queued() > kMostQueued);
   }
 
   void said(End end, std::string message) {
@@ -71,7 +74,8 @@ class Joint final : public WebSocketJoint, public std::enable_shared_from_this<J
     if (!to.socket) {
       to.early_bytes += message.size();
       to.early.push_back(std::move(message));
-      return to.early_bytes <= kMostEarly;
+      if (to.early_bytes > kMostEarly && at(end).socket) at(end).socket->pause(true);
+      return to.early_bytes <= kTooEarly;
     }
     to.socket->send(std::move(message));
     if (to.socket->queued() > kMostQueued && at(end).socket) at(end).socket->pause(true);

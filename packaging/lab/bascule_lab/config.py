@@ -5,6 +5,7 @@ from pathlib import Path
 
 from . import cloud_image, guest
 from .instance import HOSTS, SAN_PORT, SITES, SMS_PORT, SMTP_PORT, WATCHDOG_TIMEOUT_S, WITNESS, site_of
+from .pki import OFFICERS
 
 API_PORT = 7443
 PORTAL_PORT = 443
@@ -96,12 +97,14 @@ def write_host(instance, host, storage="dir"):
     etc = instance.machine_dir(host) / "etc/bascule"
     _install_certificate(instance, host, "host", etc, "host")
     _install_certificate(instance, host, "guard", etc, "guard")
-    shutil.copy(instance.pki / "officer.pub", etc / "officer.pub")
+    for name in OFFICERS:
+        shutil.copy(instance.pki / f"{name}.pub", etc / f"{name}.pub")
     manager = instance.address(WITNESS)
     (etc / "hostd.toml").write_text(
         f'cluster = "{instance.name}"\nhost = "{host}"\nstate_dir = "/var/lib/bascule"\nrun_dir = "/run/bascule"\n'
         f'manager = ["{manager}:7444"]\nprobe_address = "{instance.address(host)}"\n'
-        'libvirt_uri = "qemu:///system"\ndomain_type = "qemu"\nofficer = "/etc/bascule/officer.pub"\n\n'
+        'libvirt_uri = "qemu:///system"\ndomain_type = "qemu"\nofficer = "/etc/bascule/officer.pub"\n'
+        'break_glass = ["/etc/bascule/glass-a.pub", "/etc/bascule/glass-b.pub"]\nbreak_glass_wait_s = 5\n\n'
         f'{_tls("host")}\n'
         '[capacity]\nmemory_mib = 4096\nvcpus = 16\n\n'
         '[[pool]]\nname = "metro"\nkind = "dir"\npath = "/srv/bascule/metro"\n\n'

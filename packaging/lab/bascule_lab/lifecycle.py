@@ -53,7 +53,7 @@ def _write_files(instance, policy, storage, kept):
         json.dumps({"name": instance.name, "net": instance.net, "bin": str(instance.bin_dir)}))
     instance.metro.mkdir()
     pki.make_authority(instance.pki)
-    pki.make_officer(instance.pki)
+    pki.make_officers(instance.pki)
     pki.issue(instance.pki, "manager", "manager", instance.address(WITNESS))
     pki.issue(instance.pki, "relay", "relay", instance.address("sinks"))
     pki.issue(instance.pki, "alice", "operator")

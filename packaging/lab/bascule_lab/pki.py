@@ -1,6 +1,7 @@
 """A throwaway certificate authority: EC P-256, one key per party. The subject tells who it is (OU = role)."""
 from .process import run
 
+OFFICERS = ("officer", "glass-a", "glass-b")
 DAYS = "30"
 
 
@@ -17,11 +18,13 @@ def make_authority(pki):
         "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
 
-def make_officer(pki):
-    """officer.key of the provider's security officer, who vouches for tenants' keys, and officer.pub for every host."""
-    run("openssl", "genpkey", "-algorithm", "ed25519", "-out", pki / "officer.key")
-    (pki / "officer.key").chmod(0o600)
-    run("openssl", "pkey", "-in", pki / "officer.key", "-pubout", "-out", pki / "officer.pub")
+def make_officers(pki):
+    """officer.key of the provider's security officer, who vouches for tenants' keys, and the keys of two who break the
+    glass; the public part of each, for every host."""
+    for name in OFFICERS:
+        run("openssl", "genpkey", "-algorithm", "ed25519", "-out", pki / f"{name}.key")
+        (pki / f"{name}.key").chmod(0o600)
+        run("openssl", "pkey", "-in", pki / f"{name}.key", "-pubout", "-out", pki / f"{name}.pub")
 
 
 def issue(pki, name, role, address=None):

@@ -126,6 +126,20 @@ TEST_CASE_FIXTURE(Joined, "an end that doesn't read makes the other wait, and lo
   for (std::size_t i = 0; i < sent; ++i) CHECK(got[i * kBlock] == static_cast<char>('a' + i % 26));
 }
 
+TEST_CASE_FIXTURE(Joined, "whoever says much before the other end is there waits, and loses nothing") {
+  dial("/near/right", near);
+  const auto from = near.opened();
+  constexpr std::size_t kPart = 32 * 1024;
+  constexpr std::size_t kParts = 100;  // 3 MiB: more than is kept for an end that isn't there
+  for (std::size_t i = 0; i < kParts; ++i)
+    REQUIRE(from->send(std::string(kPart, static_cast<char>('a' + i % 26))));
+  CHECK_FALSE(near.is_closed());
+  dial("/far/right", far);
+  const std::string got = all(far, kParts * kPart);
+  REQUIRE(got.size() == kParts * kPart);
+  for (std::size_t i = 0; i < kParts; ++i) CHECK(got[i * kPart] == static_cast<char>('a' + i % 26));
+}
+
 TEST_CASE_FIXTURE(Joined, "a door that refuses is a 404") {
   dial("/near/wrong", near);
   CHECK(near.closed().find("status 404") != std::string::npos);
