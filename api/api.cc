@@ -26,6 +26,14 @@ constexpr const char* kTaken =
     "this Idempotency-Key, or X-Request-Id, belongs to another request; use a new one";
 
 // A portal says whom it speaks for.
+bool asked_by_another_site(const net::HttpRequest& request) {
+  const auto header = [&request](const char* name) {
+    const auto found = request.headers.find(name);
+    return found == request.headers.end() ? std::string() : found->second;
+  };
+  return net::is_from_elsewhere(header("origin"), header("sec-fetch-site"), header("host"));
+}
+
 std::string source_of(const net::HttpRequest& request, Door door) {
   const auto told = request.headers.find("x-source");
   if (door == Door::portal && told != request.headers.end()) return told->second;
@@ -176,6 +184,10 @@ void Api::handle(net::HttpRequest request, net::HttpReply reply, Door door) {
   if (door == Door::operators) call.by = OperatorId(request.peer.name);
   call.source = source_of(request, door);
   call.reply = std::move(reply);
+  // A browser shows its holder's card to whichever page asks; at portals it takes a token, which no page of
+  // another site has.
+  if (door == Door::operators && asked_by_another_site(request))
+    return call.refuse(ErrorCode::denied, "a page of another site asked for this");
   Result<Target> target = parse_target(request.target);
   if (!target) return call.refuse(problem_of(target.error()));
   auto found = match(routes(), request.method, target->path);

@@ -25,6 +25,7 @@
 #include "api/waits.h"
 #include "api/worker.h"
 #include "base/net/http.h"
+#include "base/net/pages.h"
 #include "base/random.h"
 #include "base/secret.h"
 #include "cluster/audit.h"
@@ -203,8 +204,9 @@ class Api {
 };
 
 // The listener for operators, or for portals; `options` say where, and by what certificates. `api` and
-// `consoles` must outlive it.
+// `consoles` must outlive it. `pages`: for the staff's browsers; may be null.
 Result<std::unique_ptr<net::Server>> serve(Api& api, Consoles& consoles, Door door,
-                                           net::ServerOptions options);
+                                           net::ServerOptions options,
+                                           std::shared_ptr<const net::Pages> pages = nullptr);
 
 }  // namespace bascule::api

@@ -201,6 +201,12 @@ Result<std::vector<std::unique_ptr<net::Server>>> open_doors(Api& api, Consoles&
     if (!server) return failure(server.error());
     servers.push_back(*std::move(server));
   }
+  std::shared_ptr<const net::Pages> pages;
+  if (!config.pages.empty()) {
+    auto loaded = net::Pages::load(config.pages);
+    if (!loaded) return failure(loaded.error());
+    pages = std::make_shared<const net::Pages>(*std::move(loaded));
+  }
   const ListenConfig& listen = config.listen;
   // That for portals, which takes a hash to open, comes first: whoever gets in by the other finds both open.
   const std::pair<Door, std::uint16_t> doors[] = {{Door::portal, listen.portal_port},
@@ -211,7 +217,7 @@ Result<std::vector<std::unique_ptr<net::Server>>> open_doors(Api& api, Consoles&
     options.port = port;
     options.tls = config.tls;
     if (door == Door::operators) options.cards = config.cards;
-    auto server = serve(api, consoles, door, std::move(options));
+    auto server = serve(api, consoles, door, std::move(options), pages);
     if (!server) return failure(server.error());
     servers.push_back(*std::move(server));
   }

@@ -145,6 +145,7 @@ struct ManagerConfig {
   std::vector<HostConfig> host;
   std::vector<RoleConfig> role;
   std::vector<StaffConfig> staff;
+  std::string pages;  // a folder of what the staff's browsers get at the API's port; empty: none
   std::optional<Offer> offer;
   std::vector<MailRoute> mail;
   std::vector<SmsRoute> sms;
@@ -154,6 +155,7 @@ void fields(V& v, ManagerConfig& x) {
   v("cluster", x.cluster);
   v.optional("state_dir", x.state_dir);
   v.optional("language", x.language);
+  v.optional("pages", x.pages);
   v("listen", x.listen);
   v("tls", x.tls);
   v.optional("authority", x.authority);

@@ -66,11 +66,30 @@ void end_access(Api& api, Call call) {
   api.change(std::move(call), "end_access", std::move(event));
 }
 
+struct StaffView {
+  OperatorId user;
+  std::vector<Permission> permissions;
+};
+template <class V>
+void fields(V& v, StaffView& x) {
+  v("user", x.user);
+  v("permissions", x.permissions);
+}
+
+void show_staff(Api& api, Call call) {
+  const SnapshotPointer snapshot = api.snapshot();
+  StaffView view{call.by, {}};
+  for (const auto& [permission, name] : enum_names(Permission()))
+    if (has_permission(snapshot->state.directory, call.by, permission)) view.permissions.push_back(permission);
+  call.answer(200, json::encode_text(view));
+}
+
 }  // namespace
 
 std::vector<Route> people_routes() {
   using P = Permission;
-  return {{"GET", "/v1/tenants", for_staff(P::manage_tenants), Reach::fleet, list_tenants},
+  return {{"GET", "/v1/staff/me", for_staff(P::see_fleet), Reach::fleet, show_staff},
+          {"GET", "/v1/tenants", for_staff(P::manage_tenants), Reach::fleet, list_tenants},
           {"POST", "/v1/tenants", for_staff(P::manage_tenants), Reach::fleet, create_tenant},
           {"GET",
            "/v1/access",

@@ -48,7 +48,8 @@ Services services_of(Runner& runner, Store& store, const Notary& notary, Console
 }
 
 Result<std::unique_ptr<net::Server>> serve(Api& api, Consoles& consoles, Door door,
-                                           net::ServerOptions options) {
+                                           net::ServerOptions options,
+                                           std::shared_ptr<const net::Pages> pages) {
   options.websockets[std::string(kConsolePath)] = consoles.door();
   options.admit_role = door == Door::portal ? "portal" : options.cards ? "" : "operator";
   if (door == Door::portal) {
@@ -57,7 +58,12 @@ Result<std::unique_ptr<net::Server>> serve(Api& api, Consoles& consoles, Door do
     options.http.connections = kPortalConnections;
     options.http.body_bytes = kPortalBody;
   }
-  return net::Server::start(std::move(options), api.handler(door));
+  if (door != Door::operators || !pages) return net::Server::start(std::move(options), api.handler(door));
+  const auto handler = [pages, answer = api.handler(door)](net::HttpRequest request, net::HttpReply reply) {
+    if (auto page = pages->answer(request)) return reply(*std::move(page));
+    answer(std::move(request), std::move(reply));
+  };
+  return net::Server::start(std::move(options), handler);
 }
 
 }  // namespace bascule::api

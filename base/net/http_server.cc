@@ -12,6 +12,7 @@
 #include "base/net/http.h"
 #include "base/net/http_body.h"
 #include "base/net/http_words.h"
+#include "base/net/pages.h"
 #include "base/net/problem.h"
 #include "base/net/websocket.h"
 
@@ -230,6 +231,12 @@ const WebSocketPath* Connection::websocket_at(const std::string& target) const {
 bool Connection::upgrade() {
   if (!boost::beast::websocket::is_upgrade(parser_->get())) return false;
   const std::string target = text_of(parser_->get().target());
+  const auto header = [this](http::field name) { return text_of(parser_->get()[name]); };
+  // A page of another site must not talk in the name of whose browser shows it (RFC 6455, 10.2).
+  if (is_from_elsewhere(header(http::field::origin), "", header(http::field::host))) {
+    answer(problem(403, "a page of another site asked for this"), false);
+    return true;
+  }
   const WebSocketPath* path = websocket_at(target);
   auto events = path ? path->door(target, stream_->peer()) : std::nullopt;
   if (!events) {

@@ -37,12 +37,14 @@ void fields(V& v, ManagerConfig& x) {
 struct PortalConfig {
   ListenConfig listen;
   ManagerConfig manager;
+  std::string pages;  // a folder of what browsers get; empty: this portal is for programs alone
   net::TlsFiles tls;  // towards the manager: a certificate with OU=portal
 };
 template <class V>
 void fields(V& v, PortalConfig& x) {
   v("listen", x.listen);
   v("manager", x.manager);
+  v.optional("pages", x.pages);
   v("tls", x.tls);
 }
 

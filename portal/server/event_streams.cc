@@ -64,11 +64,12 @@ void EventStream::open(net::HttpReply reply) {
 
 void EventStream::run(std::shared_ptr<net::BodyStream> body, const std::string& first) {
   body_ = std::move(body);
-  request_.target = std::string(kPath) + "?wait=20";
   if (body_->send(first)) wait(kPace);
 }
 
+// Whoever was told that the manager is away is told at once when it is back.
 void EventStream::ask() {
+  request_.target = std::string(kPath) + (away_ ? "?wait=0" : "?wait=20");
   manager_.request(request_, kBatchTime,
                    [self = shared_from_this()](Answer answer) { self->take(std::move(answer)); });
 }

@@ -89,7 +89,13 @@ int run(const PortalConfig& config, const sigset_t& ending) {
   if (!listening) return fail(listening.error());
   SystemRandom random;
   EventStreams streams(**listening);
-  Relay relay(**manager, streams, random);
+  std::optional<net::Pages> pages;
+  if (!config.pages.empty()) {
+    auto loaded = net::Pages::load(config.pages);
+    if (!loaded) return fail(loaded.error());
+    pages = *std::move(loaded);
+  }
+  Relay relay(**manager, streams, random, std::move(pages));
   net::ServerOptions options = server_options(config);
   options.websockets[std::string(kConsolePath)] = consoles_through(**dialer, config.manager.address);
   const auto server =

@@ -107,6 +107,7 @@ void Relay::handle(net::HttpRequest request, net::HttpReply reply) {
     response.body = json::encode_text(Health{});
     return answer(std::move(response));
   }
+  if (auto page = pages_ ? pages_->answer(request) : std::nullopt) return reply(*std::move(page));
   Result<net::HttpRequest> clean = clean_request(request, net::host_of(request.peer.address));
   if (!clean) {
     const bool method = clean.error().code == ErrorCode::invalid;

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "base/net/http.h"
+#include "base/net/pages.h"
 #include "base/random.h"
 #include "portal/server/event_streams.h"
 
@@ -31,8 +32,8 @@ net::HttpResponse clean_answer(Result<net::HttpResponse> answer, const std::stri
 class Relay {
  public:
   // All must outlive the server whose handler this is.
-  Relay(net::HttpPool& manager, EventStreams& streams, Random& random)
-      : manager_(manager), streams_(streams), random_(random) {}
+  Relay(net::HttpPool& manager, EventStreams& streams, Random& random, std::optional<net::Pages> pages = {})
+      : manager_(manager), streams_(streams), random_(random), pages_(std::move(pages)) {}
 
   void handle(net::HttpRequest request, net::HttpReply reply);
 
@@ -42,6 +43,7 @@ class Relay {
   void note_manager(bool answers, const std::string& why);
 
   Random& random_;  // of handle()'s thread
+  const std::optional<net::Pages> pages_;
   std::atomic<bool> answered_ = true;
 };
 

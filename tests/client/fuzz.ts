@@ -17,6 +17,8 @@ const ELSEWHERE: Record<string, string> = {
   "wish_return 200": "no machine is away from home: return_wish_test.cc",
   "kill_vm 409": "overtaken by another request: own_vms_test.cc",
   "set_password 200": "each of the users here has done it",
+  "set_role 404": "of every path with a name in it; a role that isn't there is made",
+  "upload_image 409": "of an image that is stored: leave_test.py",
 };
 const ROLES: Role[] = ["operator", "viewer", "auditor", "scratch"];
 

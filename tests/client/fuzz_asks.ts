@@ -32,7 +32,7 @@ export interface Dice {
   whose: number; // 0 to 99: one's own things, another's, or none's
   token: number; // 0 to 99: one's own, none, a forged one
   prefer: boolean;
-  condition: number; // 0 to 39: of the headers that a change takes
+  condition: number; // 0 to 19: of the headers that a change takes
   text: string;
   noise: unknown;
   by_schema: unknown;
@@ -40,8 +40,8 @@ export interface Dice {
 
 const REASON = "looking after our shop";
 // How often, of 2 that the others have: machines must be there, and what some are about seldom is.
-const WEIGHTS: Record<string, number> = { create_vm: 6, change_vm: 3, start_vm: 3, kill_vm: 3, wish_return: 1, cancel_operation: 1, remove_role: 1 };
-const OWNERS = new Set(["set_rules", "list_users", "invite_user", "change_user", "remove_user", "list_roles", "set_role", "remove_role", "report_access"]);
+const WEIGHTS: Record<string, number> = { create_vm: 6, change_vm: 3, start_vm: 3, kill_vm: 3, wish_return: 2, cancel_operation: 5, remove_role: 1, remove_second_factor: 6, end_access: 4, roll_back: 3, report_access: 3 };
+const OWNERS = new Set(["set_rules", "list_users", "invite_user", "change_user", "remove_user", "list_roles", "set_role", "remove_role", "report_access", "show_contacts", "set_contacts"]);
 
 function by_schema(schema: Schema, find: (ref: string) => Schema): fc.Arbitrary<unknown> {
   if (schema.$ref) return by_schema(find(schema.$ref), find);
@@ -76,7 +76,7 @@ export function dice_of(operations: Operation[], find: (ref: string) => Schema):
       whose: fc.nat(99),
       token: fc.nat(99),
       prefer: fc.boolean(),
-      condition: fc.nat(39),
+      condition: fc.nat(19),
       text: fc.oneof(fc.string({ maxLength: 300 }), fc.fullUnicodeString({ maxLength: 60 })),
       noise: fc.jsonValue({ maxDepth: 3 }),
       by_schema: operation.body ? by_schema(operation.body, find) : fc.constant(undefined),
@@ -113,6 +113,10 @@ function sensible(dice: Dice, person: Person, machine: string): unknown {
       return { name: n % 12 === 0 ? "viewer" : `u${n % 6}`, roles: [roles[n % 3]], own_roles: n % 7 === 0 ? [`r${n % 4}`] : [] };
     case "change_user":
       return { roles: [roles[n % 3]], disabled: n % 2 === 0 };
+    case "announce_image":
+      return { name: `i${n % 4}`, kind: n % 2 === 0 ? "iso" : "disk", bytes: n % 5 === 0 ? 2 ** 39 : 1000, sha256: "a".repeat(64) };
+    case "set_contacts":
+      return { contacts: n % 3 === 0 ? [] : ["ops@example.org"] };
     case "set_role":
       return { permissions: n % 6 === 0 ? ["manage_users"] : ["see_machines", "run_machines"].slice(0, 1 + (n % 2)) };
     case "wish_return":
@@ -120,9 +124,10 @@ function sensible(dice: Dice, person: Person, machine: string): unknown {
     case "create_token":
       return { name: `watch-${n}`, days: 1 + (n % 300), permissions: n % 2 === 0 ? ["see_machines"] : [] };
     case "open_session":
+      if (n % 9 === 0) return { user: `${person.tenant}/nobody`, password: person.password };
       return { user: person.name, password: person.password, code: person.secret ? code_of(person.secret) : "" };
     case "change_password":
-      return { password: person.password, new_password: person.password };
+      return { password: n % 9 === 0 ? `${person.password} or so` : person.password, new_password: person.password };
     case "set_password":
       return { user: `${person.tenant}/nobody`, invitation: "bst_0", password: person.password };
     case "set_rules":
@@ -157,11 +162,12 @@ function thing(dice: Dice, person: Person, others: Person, machine: string, fore
   const of = (list: string[]): string => list[dice.number % Math.max(list.length, 1)] ?? "00000000-0000-4000-8000-000000000000";
   if (family === "vms") return mine ? machine : foreign;
   if (family === "users" && mine && dice.number % 12 === 0) return "owner"; // the last one
+  if (family === "images") return `i${dice.number % 4}`;
   if (family === "roles") return `r${dice.number % 4}`;
   if (family === "users") return mine ? `u${dice.number % 6}` : `${owner.tenant}%2Fu${dice.number % 6}`;
   if (family === "access") return of(owner.accesses);
   if (family === "tokens") return of(owner.tokens);
-  if (family === "operations") return of(owner.operations);
+  if (family === "operations") return (dice.number % 4 > 0 && owner.operations.at(-1)) || of(owner.operations);
   return of([]);
 }
 
@@ -180,6 +186,8 @@ function conditions_of(dice: Dice): Record<string, string> {
     { "idempotency-key": `k${dice.number % 20}` },
     { "idempotency-key": `"k${dice.number % 20}"` },
     { "if-match": '"1000000000"' },
+    { "if-match": '"1000000001"' },
+    { "if-match": '"1000000002"' },
     { "if-match": "*" },
     { "if-match": '"0", "1"' },
     { "if-match": "0" },
@@ -193,7 +201,7 @@ export function ask_of(dice: Dice, person: Person, other: Person): Asked {
   const path = dice.operation.path.replace(/\{(\w+)\}/g, (_all, name: string) =>
     thing(dice, person, other, machine, encodeURIComponent(foreign), name),
   );
-  const asked: Asked = { method: dice.operation.method, path, token: person.token, prefer: dice.operation.name === "stop_vm" ? dice.number % 8 > 0 : dice.prefer };
+  const asked: Asked = { method: dice.operation.method, path, token: person.token, prefer: dice.operation.name === "stop_vm" || dice.operation.name === "start_vm" ? dice.number % 8 > 0 : dice.prefer };
   if (dice.operation.conditions.includes("Idempotency-Key")) asked.conditions = conditions_of(dice);
   if (dice.token >= 90 && dice.token < 97 && person.watch_token) asked.token = person.watch_token;
   if (dice.token >= 97) asked.token = dice.token === 97 ? "bst_forged" : "";
@@ -223,6 +231,8 @@ function query_of(dice: Dice): string {
     case "list_audit":
     case "follow_events":
       return dice.how < 90 ? `?after=${n}` : `?after=${encodeURIComponent(dice.text)}&limit=-1`;
+    case "report_access":
+      return dice.how < 80 ? `?days=${n % 30}` : "?days=yesterday";
     case "show_operation":
       return dice.how < 80 ? "?wait=1" : `?wait=${n + 26}`;
     default:

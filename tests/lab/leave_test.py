@@ -116,6 +116,7 @@ def test_a_tenant_brings_an_image(lab):
     began = time.time()
     anna("image", "upload", "tools", str(cd), "--iso")
     lab.note(f"a CD of {cd.stat().st_size >> 20} MiB is stored after {time.time() - began:.1f} s")
+    anna.refused("it is there already", "api", "POST", "/v1/images/mine/upload")
     anna.refused("it is no CD", "image", "upload", "wrong", str(wrong), "--iso")
     anna.refused("exists, choose another", "image", "upload", "mine", str(wrong))
     forged = lab.instance.state / "forged.json"

@@ -123,12 +123,21 @@ def _offer(instance):
             f'initrd = "{cloud_image.INITRD}"\ncommand_line = "{cloud_image.COMMAND_LINE}"\n')
 
 
+def _pages(instance):
+    """What browsers get of the manager and the portal, where the build made it."""
+    built, etc = instance.bin_dir.parent / "pages", instance.machine_dir(WITNESS) / "etc/bascule"
+    if not (built / "index.html").exists():
+        return ""
+    shutil.copytree(built, etc / "pages", dirs_exist_ok=True)
+    return 'pages = "/etc/bascule/pages"\n'
+
+
 def write_manager(instance, policy):
     """manager.toml and its secrets. `policy` is a list of "key = value" lines for [policy]."""
     etc = instance.machine_dir(WITNESS) / "etc/bascule"
     _install_certificate(instance, "manager", "manager", etc, "manager")
     sinks = instance.address("sinks")
-    parts = [f'cluster = "{instance.name}"\nstate_dir = "/var/lib/bascule"\nlanguage = "en"\n',
+    parts = [f'cluster = "{instance.name}"\nstate_dir = "/var/lib/bascule"\nlanguage = "en"\n{_pages(instance)}',
              f'[listen]\naddress = "{instance.address(WITNESS)}"\napi_port = {API_PORT}\nhost_port = 7444\n'
              'lease_port = 7445\n',
              _tls("manager"),
@@ -161,6 +170,7 @@ def write_portal(instance):
     _install_certificate(instance, "portal", "public", etc, "public")
     address = instance.address(WITNESS)
     (etc / "portal.toml").write_text(
+        f"{_pages(instance)}\n"
         f'[listen]\naddress = "{address}"\nport = {PORTAL_PORT}\ncertificate = "/etc/bascule/public.pem"\n'
         f'key = "/etc/bascule/public.key"\n\n[manager]\naddress = "{address}:7447"\n\n{_tls("portal")}')
 

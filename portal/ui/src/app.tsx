@@ -1,0 +1,93 @@
+import { get, type Refused, type Self } from "./api";
+import { signed_in, useEvents, useLive } from "./live";
+import { Shown } from "./parts/basic";
+import { kStaffPlaces, kTenantPlaces, Layout } from "./parts/layout";
+import { Access } from "./pages/access";
+import { Audit } from "./pages/audit";
+import { Console } from "./pages/console";
+import { Failback } from "./pages/failback";
+import { Fleet } from "./pages/fleet";
+import { Images } from "./pages/images";
+import { Machine } from "./pages/machine";
+import { Machines } from "./pages/machines";
+import { Noc } from "./pages/noc";
+import { Overview } from "./pages/overview";
+import { People } from "./pages/people";
+import { SignIn } from "./pages/sign_in";
+import { Tokens } from "./pages/tokens";
+import { usePath } from "./router";
+import { use } from "./signal";
+import type { Staff } from "./staff";
+import "./theme";
+
+function TenantPage({ self }: { self: Self }) {
+  const at = usePath();
+  const [, first, second, third] = at.split("/").map(decodeURIComponent);
+  if (first === "machines" && second && (third === "serial" || third === "screen"))
+    return <Console key={at} name={second} kind={third} self={self} />;
+  if (first === "machines" && second) return <Machine key={second} name={second} self={self} />;
+  switch (first) {
+    case "people":
+      return <People self={self} />;
+    case "tokens":
+      return <Tokens />;
+    case "access":
+      return <Access self={self} />;
+    case "audit":
+      return <Audit />;
+    case "images":
+      return <Images />;
+    default:
+      return <Machines self={self} />;
+  }
+}
+
+function Tenant() {
+  useEvents();
+  const self = useLive(() => get<Self>("/v1/me"));
+  return (
+    <Shown of={self}>
+      {(me) => (
+        <Layout self={me} places={kTenantPlaces}>
+          <TenantPage self={me} />
+        </Layout>
+      )}
+    </Shown>
+  );
+}
+
+function StaffPage({ staff }: { staff: Staff }) {
+  const first = usePath().split("/")[1];
+  switch (first) {
+    case "machines":
+      return <Fleet staff={staff} />;
+    case "failback":
+      return <Failback staff={staff} />;
+    default:
+      return <Overview />;
+  }
+}
+
+function OfStaff({ staff }: { staff: Staff }) {
+  useEvents(true);
+  if (usePath() === "/noc") return <Noc />;
+  return (
+    <Layout self={staff} places={kStaffPlaces}>
+      <StaffPage staff={staff} />
+    </Layout>
+  );
+}
+
+// Who comes by certificate, to the administration's port, is one of the staff; at a portal there is no such path.
+const staff_here = get<Staff>("/v1/staff/me").catch((refused: Refused) => {
+  if (refused.status === 0 || refused.status >= 500) throw refused;
+  return null;
+});
+
+export function App() {
+  const here = use(signed_in);
+  const staff = useLive(() => staff_here);
+  return (
+    <Shown of={staff}>{(found) => (found ? <OfStaff staff={found} /> : here ? <Tenant /> : <SignIn />)}</Shown>
+  );
+}

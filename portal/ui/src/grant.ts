@@ -1,0 +1,48 @@
+// A leave for oneself, signed by the tenant's key in this tab (base/custody.h has what is signed): Ed25519, or ECDSA on P-256.
+export interface TenantKey {
+  key: CryptoKey;
+  pin: Record<string, unknown>;
+}
+
+export type Leave = Record<string, unknown> & { signature: string };
+
+const kLeave_ms = 30 * 60_000;
+
+function bytes_of(pem: string): Uint8Array<ArrayBuffer> {
+  const body = pem.replace(/-----[^-]+-----/g, "").replace(/\s+/g, "");
+  return Uint8Array.from(atob(body), (c) => c.charCodeAt(0));
+}
+
+export async function read_key(key: File, pin: File): Promise<TenantKey> {
+  const der = bytes_of(await key.text());
+  const take = (algorithm: AlgorithmIdentifier | EcKeyImportParams) => crypto.subtle.importKey("pkcs8", der, algorithm, false, ["sign"]);
+  const held = await take({ name: "Ed25519" }).catch(() => take({ name: "ECDSA", namedCurve: "P-256" }));
+  return { key: held, pin: JSON.parse(await pin.text()) as Record<string, unknown> };
+}
+
+// Members in alphabetical order, without blanks.
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
+  if (value === null || typeof value !== "object") return JSON.stringify(value);
+  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`).join(",")}}`;
+}
+
+export async function sign_leave(held: TenantKey, vm: string, who: string, reason: string): Promise<Leave> {
+  const now = Date.now();
+  const grant = {
+    vm,
+    operations: ["console"],
+    who,
+    reason,
+    not_before: now,
+    not_after: now + kLeave_ms,
+    nonce: crypto.randomUUID().replaceAll("-", ""),
+    pin: held.pin,
+    signature: "",
+  };
+  const text = new TextEncoder().encode(`bascule grant 1\n${canonical(grant)}`);
+  const algorithm = held.key.algorithm.name === "ECDSA" ? { name: "ECDSA", hash: "SHA-256" } : { name: held.key.algorithm.name };
+  const signature = new Uint8Array(await crypto.subtle.sign(algorithm, held.key, text));
+  return { ...grant, signature: [...signature].map((byte) => byte.toString(16).padStart(2, "0")).join("") };
+}

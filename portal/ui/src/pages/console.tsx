@@ -1,0 +1,135 @@
+// A machine's serial line or screen, after a reason; terminal and screen come when they are needed.
+import { useEffect, useRef, useState } from "preact/hooks";
+import { ask, get, segment, type Schemas, type Self, type Vm } from "../api";
+import { read_key, sign_leave, type TenantKey } from "../grant";
+import { useLive } from "../live";
+import { Field, Shown } from "../parts/basic";
+import { Dialog } from "../parts/dialog";
+import { go } from "../router";
+import { useText } from "../text";
+
+type Kind = "serial" | "screen";
+interface Line {
+  close(): void;
+}
+type Ended = (why: string) => void;
+
+let tenant_key: TenantKey | null = null; // of this tab, until it is closed
+
+// What WebSockets' ends say of each other, hop by hop.
+const plain = (why: string) => why.replace(/^(closed by the peer: ?)+/, "");
+
+async function open_serial(place: HTMLElement, url: string, ended: Ended): Promise<Line> {
+  const [{ Terminal }, { FitAddon }] = await Promise.all([
+    import("@xterm/xterm"),
+    import("@xterm/addon-fit"),
+    import("@xterm/xterm/css/xterm.css"),
+  ]);
+  const terminal = new Terminal({ cursorBlink: true, fontSize: 14, scrollback: 5000 });
+  const fit = new FitAddon();
+  terminal.loadAddon(fit);
+  terminal.open(place);
+  fit.fit();
+  const resize = () => fit.fit();
+  addEventListener("resize", resize);
+  const socket = new WebSocket(url);
+  socket.binaryType = "arraybuffer";
+  socket.onmessage = (message) => terminal.write(new Uint8Array(message.data as ArrayBuffer));
+  socket.onopen = () => terminal.focus();
+  socket.onclose = (closed) => ended(plain(closed.reason));
+  const encoder = new TextEncoder();
+  terminal.onData((typed) => socket.readyState === WebSocket.OPEN && socket.send(encoder.encode(typed)));
+  return {
+    close() {
+      removeEventListener("resize", resize);
+      socket.close();
+      terminal.dispose();
+    },
+  };
+}
+
+async function open_screen(place: HTMLElement, url: string, ended: Ended): Promise<Line> {
+  const { default: RFB } = await import("@novnc/novnc");
+  const screen = new RFB(place, url);
+  screen.scaleViewport = true;
+  screen.background = "#000";
+  screen.addEventListener("disconnect", () => ended(""));
+  screen.focus();
+  return { close: () => screen.disconnect() };
+}
+
+function Open({ kind, ticket, name }: { kind: Kind; ticket: string; name: string }) {
+  const t = useText();
+  const place = useRef<HTMLDivElement>(null);
+  const [why, set_why] = useState<string | null>(null);
+  useEffect(() => {
+    const here = place.current;
+    if (!here) return undefined;
+    let line: Line | null = null;
+    let over = false;
+    const url = `wss://${location.host}${ticket}`;
+    const ended = (reason: string) => over || set_why(reason);
+    void (kind === "serial" ? open_serial(here, url, ended) : open_screen(here, url, ended)).then((opened) => {
+      line = opened;
+      if (over) line.close();
+    });
+    return () => {
+      over = true;
+      line?.close();
+    };
+  }, [ticket]);
+  return (
+    <>
+      <div class="banner access" role="status">
+        {why === null ? `${name}: ${t(kind === "serial" ? "machine.serial" : "machine.screen")}` : t("console.ended", { why })}{" "}
+        <button onClick={() => go(`/machines/${name}`)}>{t("console.leave")}</button>
+      </div>
+      <div ref={place} class={`console ${kind}`} data-over={why !== null} />
+    </>
+  );
+}
+
+export function Console({ name, kind, self }: { name: string; kind: Kind; self: Self }) {
+  const live = useLive(() => get<Vm>(`/v1/vms/${segment(name)}`), [name]);
+  return <Shown of={live}>{(vm) => <Ask vm={vm} kind={kind} self={self} />}</Shown>;
+}
+
+function Ask({ vm, kind, self }: { vm: Vm; kind: Kind; self: Self }) {
+  const t = useText();
+  const [ticket, set_ticket] = useState<string | null>(null);
+  const [reason, set_reason] = useState("");
+  const [files, set_files] = useState<{ key?: File; pin?: File }>({});
+  const [held, hold] = useState(tenant_key);
+  const act = async () => {
+    if (vm.delivered && files.key && files.pin) {
+      tenant_key = await read_key(files.key, files.pin).catch(() => {
+        throw new Error(t("console.key_wrong"));
+      });
+      hold(tenant_key);
+    }
+    const grant = vm.delivered && tenant_key ? await sign_leave(tenant_key, vm.id, self.user, reason) : undefined;
+    const body = { kind, reason, ...(grant && { grant }) };
+    set_ticket((await ask<Schemas["ConsoleTicket"]>("POST", `/v1/vms/${segment(vm.id)}/console`, body)).path);
+  };
+  if (ticket) return <Open kind={kind} ticket={ticket} name={vm.name} />;
+  const file = (which: "key" | "pin") => (event: Event) => {
+    const chosen = (event.target as HTMLInputElement).files?.[0];
+    if (chosen) set_files({ ...files, [which]: chosen });
+  };
+  return (
+    <Dialog title={t("confirm.console", { name: vm.name })} go={t(kind === "serial" ? "machine.serial" : "machine.screen")} act={act}
+      ready={reason.trim() !== ""} close={() => go(`/machines/${vm.name}`)} done={() => undefined}>
+      <Field label={t("confirm.reason")} hint={t("confirm.three_words")}>
+        {(id) => <input id={id} value={reason} onInput={(e) => set_reason((e.target as HTMLInputElement).value)} required autofocus maxlength={500} />}
+      </Field>
+      {vm.delivered && !held && (
+        <fieldset>
+          <legend>{t("console.key_title")}</legend>
+          <p class="quiet">{t("console.key_hint")}</p>
+          <Field label={t("console.key_file")}>{(id) => <input id={id} type="file" onChange={file("key")} />}</Field>
+          <Field label={t("console.pin_file")}>{(id) => <input id={id} type="file" onChange={file("pin")} />}</Field>
+        </fieldset>
+      )}
+    </Dialog>
+  );
+}

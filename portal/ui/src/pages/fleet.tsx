@@ -1,0 +1,79 @@
+// All machines, as far as the provider's staff may see them: without a reason none has a tenant's name.
+import { useState } from "preact/hooks";
+import { change, get, get_all, segment, type Schemas, type Vm } from "../api";
+import { useLive } from "../live";
+import { Shown, State } from "../parts/basic";
+import { OpenAccess } from "../parts/open_access";
+import type { Staff } from "../staff";
+import { useText, when } from "../text";
+
+const kMost = 500;
+
+export function Fleet({ staff }: { staff: Staff }) {
+  const t = useText();
+  const vms = useLive(() => get_all<Vm>("/v1/vms"));
+  const may_see = staff.permissions.includes("see_access");
+  const access = useLive(async () => (may_see ? (await get<Schemas["AccessSessionList"]>("/v1/access")).items : []));
+  const [opening, set_opening] = useState(false);
+  const [search, set_search] = useState("");
+  const found = (vms.value ?? []).filter((vm) => vm.name.includes(search));
+  const mine = (access.value ?? []).filter((session) => session.by === staff.user);
+  return (
+    <>
+      <div class="title">
+        <h1>{t("machines.title")}</h1>
+        <input type="search" value={search} onInput={(e) => set_search((e.target as HTMLInputElement).value)}
+          placeholder={t("machines.search")} aria-label={t("machines.search")} />
+        {staff.permissions.includes("open_access") && (
+          <button class="primary" onClick={() => set_opening(true)}>
+            {t("open.title")}
+          </button>
+        )}
+      </div>
+      {mine.map((session) => (
+        <p class="banner access" key={session.id}>
+          {t("open.at_work", { tenant: session.tenant, when: when(session.ends), why: session.reason })}{" "}
+          <button onClick={() => change("DELETE", `/v1/access/${segment(session.id)}`, {}).then(access.again, access.again)}>
+            {t("access.end")}
+          </button>
+        </p>
+      ))}
+      <Shown of={vms}>
+        {() => (
+          <>
+            <p class="quiet">{t("machines.count", { n: found.length })}</p>
+            <div class="scroll" tabIndex={0} role="group" aria-label={t("app.table")}>
+              <table>
+                <thead>
+                  <tr>
+                    <th scope="col">{t("machines.name")}</th>
+                    <th scope="col">{t("machines.state")}</th>
+                    <th scope="col">{t("machines.site")}</th>
+                    <th scope="col">{t("machines.switchable")}</th>
+                  </tr>
+                </thead>
+                <tbody>
+                  {found.slice(0, kMost).map((vm) => (
+                    <tr key={vm.id}>
+                      <td>{vm.name}</td>
+                      <td>
+                        <State state={vm.state} />
+                      </td>
+                      <td class={vm.away ? "warn" : ""}>
+                        {vm.host ?? "–"} {vm.site && `(${vm.site})`}
+                      </td>
+                      <td class={vm.switchable_now.value ? "good" : "warn"}>
+                        {vm.switchable_now.value ? t("machine.yes") : t("machine.because", { why: vm.switchable_now.because })}
+                      </td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+            </div>
+          </>
+        )}
+      </Shown>
+      {opening && <OpenAccess close={() => (set_opening(false), access.again())} />}
+    </>
+  );
+}

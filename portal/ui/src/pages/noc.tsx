@@ -1,0 +1,79 @@
+// The wall: one screen, read from 5 m, touched by nobody.
+import { useEffect, useState } from "preact/hooks";
+import { get } from "../api";
+import { connected, useLive } from "../live";
+import { use } from "../signal";
+import type { Host, Incident, Status } from "../staff";
+import { useText } from "../text";
+
+function age(ms: number): string {
+  const minutes = Math.max(0, Math.floor((Date.now() - ms) / 60_000));
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+function Count({ words, n, bad }: { words: string; n: number; bad: boolean }) {
+  return (
+    <div class={`count ${bad && n > 0 ? "bad" : "good"}`}>
+      <strong>{n}</strong>
+      <span>{words}</span>
+    </div>
+  );
+}
+
+export function Noc() {
+  const t = useText();
+  const lost = !use(connected);
+  const status = useLive(() => get<Status>("/v1/status"));
+  const hosts = useLive(async () => (await get<{ items: Host[] }>("/v1/hosts")).items);
+  const incidents = useLive(async () => (await get<{ items: Incident[] }>("/v1/incidents")).items);
+  const [, tick] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => tick((n) => n + 1), 30_000);
+    return () => clearInterval(timer);
+  }, []);
+  const counts = status.value?.counts ?? {};
+  const count = (name: string) => counts[name] ?? 0;
+  const sites = [...new Set((hosts.value ?? []).map((host) => host.site))];
+  const open = (incidents.value ?? []).filter((one) => one.closed === undefined);
+  return (
+    <main class="noc" id="content" data-lost={lost}>
+      <h1 class={status.value?.word === "NOMINAL" ? "good" : "bad"}>{lost ? t("noc.lost") : (status.value?.word ?? t("app.loading"))}</h1>
+      <div class="counts">
+        <Count words={t("noc.running")} n={count("vms_running")} bad={false} />
+        <Count words={t("noc.recovering")} n={count("recovering")} bad />
+        <Count words={t("noc.away")} n={count("away")} bad />
+        <Count words={t("noc.unprotected")} n={count("unprotected")} bad />
+        <Count words={t("noc.failed")} n={count("failed")} bad />
+        <Count words={t("noc.held")} n={count("held")} bad />
+        <Count words={t("noc.faults")} n={count("faults")} bad />
+      </div>
+      <div class="sites">
+        {sites.map((site) => (
+          <section key={site}>
+            <h2>{site}</h2>
+            <div class="walls">
+              {(hosts.value ?? [])
+                .filter((host) => host.site === site)
+                .map((host) => (
+                  <div key={host.id} class={`wall ${host.phase === "up" && !host.quarantined ? "good" : "bad"}`}>
+                    <strong>{host.name}</strong>
+                    <span>{host.quarantined ? t("overview.quarantined") : host.phase}</span>
+                    <span>{host.used.vms} VM</span>
+                    <span>{host.fencing.state === "ready" ? t("noc.fencing_ready") : t("noc.fencing_not")}</span>
+                  </div>
+                ))}
+            </div>
+          </section>
+        ))}
+      </div>
+      <ul class="open">
+        {open.slice(0, 6).map((one) => (
+          <li key={one.id}>
+            <strong>{one.kind}</strong> {one.hosts.join(", ")}: {age(one.opened)}
+          </li>
+        ))}
+        {open.length === 0 && (status.value?.attention ?? []).slice(0, 6).map((one) => <li key={one}>{one}</li>)}
+      </ul>
+    </main>
+  );
+}

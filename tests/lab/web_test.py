@@ -1,0 +1,48 @@
+"""The portal's pages, in a browser."""
+import json
+import os
+import subprocess
+
+from bascule_lab import cloud_image, product
+from bascule_lab.config import API_PORT
+
+from harness import PASSWORD, PROJECT, User, expect
+
+
+def drive(lab, script, **more):
+    settings = lab.instance.state / "web.json"
+    address = lab.instance.address("witness")
+    settings.write_text(json.dumps({
+        "url": f"https://{address}", "certificate": str(lab.instance.pki / "portal-public.pem"), "password": PASSWORD,
+        "bascule": str(lab.instance.bin_dir / "bascule"), "pictures": str(PROJECT / "build/web/pictures"),
+        "lab": [str(PROJECT / "packaging/lab/bascule-lab"), "--name", lab.instance.name], **more}))
+    done = subprocess.run([PROJECT / "tests/web/run", script, settings], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, env=dict(os.environ, BASCULE_CONFIG=str(lab.instance.client_config)), check=False)
+    lab.note(done.stdout.strip()[-3000:])
+    expect(done.returncode == 0, f"the browser: {done.stdout[-3000:]}")
+
+
+def test_a_tenant_works_in_the_portal(lab):
+    """Signs in, makes a machine, types into its consoles, sees and ends the provider's access; a viewer may only look."""
+    cloud_image.install_image(lab.instance)
+    lab.commission()
+    lab.bascule("tenant", "create", "acme")
+    lab.bascule("tenant", "quota", "acme", "--vms", "3", "--vcpus", "4", "--memory", "1G", "--storage", "8G")
+    anna = User(lab, "acme/anna")
+    anna.join(lab.bascule("tenant", "invite", "acme", "anna")["invitation"])
+    key, pin = anna.take_key()
+    drive(lab, "tenant.js", user="acme/anna", key=str(key), pin=str(pin))
+
+
+def test_an_operator_works_in_the_portal(lab):
+    """Comes by certificate, sees a host die and its machine move, brings it home; sees tenants' names after a reason only."""
+    lab.ready()
+    lab.bascule("tenant", "create", "acme")
+    lab.bascule("access", "open", "acme", "--category", "maintenance", "--reason", "making their first machine")
+    product.create_guest(lab.instance, "shop-1", 77, tenant="acme")
+    for session in lab.bascule("access", "list")["items"]:
+        lab.bascule("access", "end", session["id"])
+    pki = lab.instance.pki
+    drive(lab, "staff.js", url=f"https://{lab.instance.address('witness')}:{API_PORT}", host=lab.where("web-1"),
+          certificate=str(pki / "manager-manager.pem"),
+          operator={"certificate": str(pki / "alice-operator.pem"), "key": str(pki / "alice-operator.key")})

@@ -1,0 +1,82 @@
+// Chromium, and what every script asks of a page.
+import { createHash, X509Certificate } from "node:crypto";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { chromium } from "playwright-core";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+export const settings = JSON.parse(readFileSync(process.argv[2], "utf8"));
+if (settings.pictures) mkdirSync(settings.pictures, { recursive: true });
+
+export function must(condition, words) {
+  if (!condition) throw new Error(words);
+}
+
+export function note(words) {
+  console.log(words);
+}
+
+// Trusts the portal's own key, and nothing else that an authority unknown to it has signed.
+export async function start() {
+  const key = new X509Certificate(readFileSync(settings.certificate)).publicKey.export({ type: "spki", format: "der" });
+  const spki = createHash("sha256").update(key).digest("base64");
+  return chromium.launch({
+    executablePath: "/usr/bin/chromium",
+    args: ["--no-sandbox", `--ignore-certificate-errors-spki-list=${spki}`, "--disable-gpu"],
+  });
+}
+
+// A page that may not say anything wrong: errors of its scripts, refused resources, and dialogs that a text made.
+export async function open(browser, options = {}) {
+  const context = await browser.newContext({ locale: "en", viewport: { width: 1280, height: 800 }, ...options });
+  const page = await context.newPage();
+  page.complaints = [];
+  page.on("pageerror", (error) => page.complaints.push(`script: ${error.message}`));
+  page.on("dialog", (dialog) => {
+    page.complaints.push(`a dialog: ${dialog.message()}`);
+    void dialog.dismiss();
+  });
+  page.on("console", (message) => {
+    if (/Content Security Policy|violates/.test(message.text())) page.complaints.push(message.text());
+  });
+  page.setDefaultTimeout(20_000);
+  return page;
+}
+
+export async function sign_in(page, user, password) {
+  await page.goto(settings.url);
+  await page.getByLabel("Name", { exact: true }).fill(user);
+  await page.getByLabel("Password").fill(password);
+  await page.getByRole("button", { name: "Sign in" }).click();
+}
+
+// WCAG 2.2 AA, as far as axe can tell.
+export async function check_accessible(page, where) {
+  await page.evaluate(axe);
+  const found = await page.evaluate(() =>
+    window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] }),
+  );
+  const words = found.violations.map((one) => `${one.id}: ${one.help}: ${one.nodes.map((node) => node.html.slice(0, 120)).join(" | ")}`);
+  must(words.length === 0, `axe at ${where}: ${words.join("\n")}`);
+}
+
+export async function picture(page, name) {
+  if (settings.pictures) await page.screenshot({ path: `${settings.pictures}/${name}.png` });
+}
+
+// Nothing is wider than the window.
+export async function check_width(page, where) {
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  must(wide <= 0, `${where}: ${wide} px wider than the window`);
+}
+
+export async function until(what, look, bound_ms = 20_000) {
+  const end = Date.now() + bound_ms;
+  for (;;) {
+    const found = await look();
+    if (found) return found;
+    must(Date.now() < end, `${what}: not within ${bound_ms / 1000} s`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
