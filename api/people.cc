@@ -80,7 +80,8 @@ void show_staff(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
   StaffView view{call.by, {}};
   for (const auto& [permission, name] : enum_names(Permission()))
-    if (has_permission(snapshot->state.directory, call.by, permission)) view.permissions.push_back(permission);
+    if (has_permission(snapshot->state.directory, call.by, permission))
+      view.permissions.push_back(permission);
   call.answer(200, json::encode_text(view));
 }
 

@@ -35,7 +35,8 @@ bool accepts(const HttpRequest& request, const std::string& coding) {
 
 bool is_plain(const std::string& path) {
   return std::all_of(path.begin(), path.end(), [](unsigned char c) {
-    return std::isalnum(c) != 0 || std::string_view("/-_.~%").find(static_cast<char>(c)) != std::string_view::npos;
+    return std::isalnum(c) != 0 ||
+           std::string_view("/-_.~%").find(static_cast<char>(c)) != std::string_view::npos;
   });
 }
 
@@ -57,7 +58,8 @@ const std::map<std::string, std::string>& headers_of_pages() {
       {"permissions-policy", "camera=(), geolocation=(), microphone=(), usb=()"},
       {"content-security-policy",
        // Styles in the document: xterm.js makes its own as it goes.
-       "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; "
+       "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+       "font-src 'self'; "
        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"}};
   return headers;
 }
@@ -78,7 +80,8 @@ Result<Pages> Pages::load(const std::string& folder) {
     const std::string ending = entry.path().extension().string();
     const std::string coding = ending == ".gz" ? "gzip" : ending == ".br" ? "br" : "";
     if (!coding.empty()) path.resize(path.size() - ending.size());
-    if (pages.files_.size() >= kMostFiles) return failure(ErrorCode::invalid, folder + " holds too many files");
+    if (pages.files_.size() >= kMostFiles)
+      return failure(ErrorCode::invalid, folder + " holds too many files");
     File& file = pages.files_[path];
     file.content_type = type_of(path);
     file.immutable = path.starts_with("/assets/");
@@ -87,7 +90,8 @@ Result<Pages> Pages::load(const std::string& folder) {
   }
   if (problem) return failure(ErrorCode::invalid, folder + " can't be read: " + problem.message());
   if (!pages.files_.contains(std::string(kDocument)))
-    return failure(ErrorCode::invalid, folder + " has no index.html: is it what the build of portal/ui left?");
+    return failure(ErrorCode::invalid,
+                   folder + " has no index.html: is it what the build of portal/ui left?");
   return pages;
 }
 

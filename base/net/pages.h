@@ -1,8 +1,9 @@
-// Pages: what a browser gets of a portal: files of one folder, as the build of portal/ui leaves them, held in memory.
+// Pages: what a browser gets of a portal: files of one folder, as the build of portal/ui leaves them, held in
+// memory.
 //
 // Files of assets/ have a digest of their content in their names and never change; beside each file may lie
-// its compressed forms, .br and .gz. Any other path that could be a page's gives the one document, index.html,
-// which finds its way by itself.
+// its compressed forms, .br and .gz. Any other path that could be a page's gives the one document,
+// index.html, which finds its way by itself.
 #pragma once
 
 #include <map>
@@ -36,8 +37,8 @@ class Pages {
 // What every answer to a browser carries, so that nothing runs in it that isn't ours (CSP Level 3, Fetch).
 const std::map<std::string, std::string>& headers_of_pages();
 
-// Whether a browser says that another site's page made it ask, by the headers Origin and Sec-Fetch-Site (Fetch
-// Metadata); programs send neither. `host`: the header.
+// Whether a browser says that another site's page made it ask, by the headers Origin and Sec-Fetch-Site
+// (Fetch Metadata); programs send neither. `host`: the header.
 bool is_from_elsewhere(const std::string& origin, const std::string& fetch_site, const std::string& host);
 
 }  // namespace bascule::net

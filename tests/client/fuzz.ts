@@ -115,6 +115,14 @@ function asked_for_little(dice: Dice): boolean {
 }
 const offered = new Map<Person, string>();
 
+// Of a start that is under way.
+async function call_back(dice: Dice, person: Person, operation: string): Promise<void> {
+  const cancel = operations.find((each) => each.name === "cancel_operation");
+  if (!cancel) return;
+  const asked: Asked = { method: "POST", path: `/v1/operations/${operation}/cancel`, token: person.token, body: "{}" };
+  judge({ ...dice, operation: cancel }, person, asked, await person.ask(asked));
+}
+
 async function play(person: Person, all: Dice[], people: Person[]): Promise<void> {
   for (const dice of all) {
     const other = people[(people.indexOf(person) + 1 + (dice.number % (people.length - 1))) % people.length] as Person;
@@ -125,6 +133,7 @@ async function play(person: Person, all: Dice[], people: Person[]): Promise<void
     const reply = await person.ask(asked);
     judge(dice, person, asked, reply);
     remember(dice, person, reply);
+    if (dice.operation.name === "start_vm" && reply.status === 202 && dice.number % 2 === 0) await call_back(dice, person, reply.id);
     // Whose session the fuzz ended signs in again, unless it failed at that too often: then nobody may for a while.
     if (reply.status === 401 && asked.token === person.token) await person.sign_in();
     // As a well-behaved client: no faster than one is let.

@@ -40,7 +40,7 @@ export interface Dice {
 
 const REASON = "looking after our shop";
 // How often, of 2 that the others have: machines must be there, and what some are about seldom is.
-const WEIGHTS: Record<string, number> = { create_vm: 6, change_vm: 3, start_vm: 3, kill_vm: 3, wish_return: 2, cancel_operation: 5, remove_role: 1, remove_second_factor: 6, end_access: 4, roll_back: 3, report_access: 3 };
+const WEIGHTS: Record<string, number> = { create_vm: 6, change_vm: 3, start_vm: 3, kill_vm: 3, wish_return: 2, cancel_operation: 1, remove_role: 1, remove_second_factor: 5, end_access: 4, report_access: 3, remove_snapshot: 3, list_vms: 4, show_vm: 4, show_quota: 4, show_vm_metrics: 3, list_images: 3 };
 const OWNERS = new Set(["set_rules", "list_users", "invite_user", "change_user", "remove_user", "list_roles", "set_role", "remove_role", "report_access", "show_contacts", "set_contacts"]);
 
 function by_schema(schema: Schema, find: (ref: string) => Schema): fc.Arbitrary<unknown> {

@@ -36,7 +36,14 @@ await picture(wall, "noc_after");
 must((await wall.evaluate(() => document.documentElement.scrollHeight - innerHeight)) <= 0, "all of the wall is on one screen");
 
 lab("heal", host);
-execFileSync(settings.bascule, ["host", "clear", host, "--wait", "60"], { encoding: "utf8" , stdio: "ignore" });
+await until("the host is back and cleared", () => {
+  try {
+    execFileSync(settings.bascule, ["host", "clear", host, "--reason", "its power is back"], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+}, 60_000);
 await page.getByRole("navigation").getByRole("link", { name: "The way home" }).click();
 await page.locator(".chips li").filter({ hasText: "lyon → paris" }).first().waitFor();
 await check_accessible(page, "the way home");

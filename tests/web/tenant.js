@@ -70,6 +70,9 @@ await until("the screen shows something", async () => (await drawn()) > 50, 30_0
 await picture(page, "screen");
 await page.getByRole("button", { name: "Leave" }).click();
 note("saw its screen");
+await page.locator("figure canvas").first().waitFor({ timeout: 40_000 });
+await picture(page, "machine");
+note("what it uses is drawn");
 
 // Somebody of the provider comes, is seen at once, and is thrown out.
 const evil = "<img src=x onerror=alert(1)> and more words";

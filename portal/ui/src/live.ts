@@ -58,7 +58,8 @@ export interface Live<T> {
   again(): void;
 }
 
-export function useLive<T>(fetch_it: () => Promise<T>, on: unknown[] = []): Live<T> {
+// `every_ms`: what changes without an event is fetched again so often.
+export function useLive<T>(fetch_it: () => Promise<T>, on: unknown[] = [], every_ms = 0): Live<T> {
   const turn = use(changed);
   const [held, hold] = useState<{ value?: T; error?: Refused }>({});
   const [asked, ask_again] = useState(0);
@@ -77,5 +78,9 @@ export function useLive<T>(fetch_it: () => Promise<T>, on: unknown[] = []): Live
       over = true;
     };
   }, [turn, asked, ...on]);
+  useEffect(() => {
+    const timer = every_ms > 0 ? setInterval(() => ask_again((n) => n + 1), every_ms) : null;
+    return () => timer !== null && clearInterval(timer);
+  }, [every_ms]);
   return { ...held, again: () => ask_again((n) => n + 1) };
 }

@@ -19,7 +19,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   hunt::must(request.body().size() <= 64 * 1024);
   const auto target = bascule::api::parse_target(std::string(request.target()));
   if (!target) return hunt::must(!target.error().message.empty()), 0;
-  const auto found = bascule::api::match(bascule::api::routes(), std::string(request.method_string()), target->path);
+  const auto found =
+      bascule::api::match(bascule::api::routes(), std::string(request.method_string()), target->path);
   if (const auto* match = std::get_if<bascule::api::Match>(&found))
     for (const auto& [name, value] : match->parameters) hunt::must(!value.empty());
   (void)bascule::json::parse(request.body());

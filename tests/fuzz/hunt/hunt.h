@@ -1,5 +1,5 @@
-// Hunts: each parser under libFuzzer (https://llvm.org/docs/LibFuzzer.html), for as long as one likes: tests/fuzz/hunt/run.
-// What it may not do, aborts: then libFuzzer keeps the input.
+// Hunts: each parser under libFuzzer (https://llvm.org/docs/LibFuzzer.html), for as long as one likes:
+// tests/fuzz/hunt/run. What it may not do, aborts: then libFuzzer keeps the input.
 #pragma once
 
 #include <cstddef>

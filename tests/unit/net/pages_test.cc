@@ -1,4 +1,5 @@
-// What a browser gets of a portal: files as they were built, the document for every other page, and nothing else.
+// What a browser gets of a portal: files as they were built, the document for every other page, and nothing
+// else.
 #include "base/net/pages.h"
 
 #include <doctest/doctest.h>
@@ -35,7 +36,9 @@ struct Built {
   std::string folder;
 };
 
-TEST_CASE_FIXTURE(Built, "files are given as they are, compressed for whoever takes that, and for ever where they never change") {
+TEST_CASE_FIXTURE(
+    Built,
+    "files are given as they are, compressed for whoever takes that, and for ever where they never change") {
   const auto pages = Pages::load(folder);
   REQUIRE(pages);
   const auto script = pages->answer(get("/assets/index-abc.js"));
@@ -47,7 +50,8 @@ TEST_CASE_FIXTURE(Built, "files are given as they are, compressed for whoever ta
   const auto zipped = pages->answer(get("/assets/index-abc.js", {{"accept-encoding", "gzip"}}));
   CHECK(zipped->body == "GZ");
   CHECK(zipped->headers.at("content-encoding") == "gzip");
-  const auto again = pages->answer(get("/icon.svg", {{"if-none-match", pages->answer(get("/icon.svg"))->headers.at("etag")}}));
+  const auto again = pages->answer(
+      get("/icon.svg", {{"if-none-match", pages->answer(get("/icon.svg"))->headers.at("etag")}}));
   CHECK(again->status == 304);
   CHECK(again->body.empty());
 }
@@ -71,8 +75,8 @@ TEST_CASE_FIXTURE(Built, "every other page is the document, which is looked at a
 TEST_CASE_FIXTURE(Built, "nothing else is a page: the API, other methods, paths that lead elsewhere") {
   const auto pages = Pages::load(folder);
   REQUIRE(pages);
-  for (const char* target : {"/v1/vms", "/../etc/passwd", "/assets/../../etc/passwd", "/%2e%2e/etc/passwd", "/assets/none.js",
-                             "//evil.example/", "/a\\b", "/index.html%00"}) {
+  for (const char* target : {"/v1/vms", "/../etc/passwd", "/assets/../../etc/passwd", "/%2e%2e/etc/passwd",
+                             "/assets/none.js", "//evil.example/", "/a\\b", "/index.html%00"}) {
     CAPTURE(target);
     const auto page = pages->answer(get(target));
     CHECK((!page || page->body == "<html>"));

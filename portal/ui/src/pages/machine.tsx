@@ -7,6 +7,8 @@ import { Graphs } from "../parts/graph";
 import { use } from "../signal";
 import { useText, when } from "../text";
 
+const kMeasured_ms = 10_000; // as often as hosts tell
+
 function Facts({ vm }: { vm: Vm }) {
   const t = useText();
   const addresses = vm.nics.flatMap((nic) => nic.addresses).join(", ");
@@ -98,7 +100,7 @@ export function Machine({ name, self }: { name: string; self: Self }) {
   const t = useText();
   const path = `/v1/vms/${segment(name)}`;
   const live = useLive(() => get<Vm>(path), [name]);
-  const metrics = useLive(() => get<Schemas["MetricsView"]>(`${path}/metrics`), [name]);
+  const metrics = useLive(() => get<Schemas["MetricsView"]>(`${path}/metrics`), [name], kMeasured_ms);
   return (
     <Shown of={live}>
       {(vm) => (
