@@ -78,7 +78,8 @@ void open_glass_console(Api& api, Call call) {
   const auto body = vm ? body_of<GlassBody>(call) : std::nullopt;
   if (!body) return;
   const VmId& id = vm->record.spec.id;
-  if (const std::string problem = problem_of(body->glass, call, id); !problem.empty())
+  if (const std::string problem = problem_of(body->glass, call, id, api.services().glass_keys);
+      !problem.empty())
     return call.refuse_all({{"glass", problem}});
   if (!accept_reason(call, body->glass->reason, true)) return;
   Consoles::Wanted wanted{id, body->kind};

@@ -21,10 +21,12 @@ std::string problem_of(const std::optional<Grant>& grant, const Call& call, cons
   return good ? "" : "its signature is not of that text by that key";
 }
 
-std::string problem_of(const std::optional<BrokenGlass>& glass, const Call& call, const VmId& vm) {
+std::string problem_of(const std::optional<BrokenGlass>& glass, const Call& call, const VmId& vm,
+                       const std::vector<std::string>& keys) {
   if (!glass) return "is missing: two of you sign it";
   if (std::string problem = problem_of_words(*glass, call, vm); !problem.empty()) return problem;
-  return count_signers(*glass) >= 2 ? "" : "must be signed well by two different keys";
+  const Status two = check_signers(*glass, keys);
+  return two ? "" : two.error().message;
 }
 
 }  // namespace bascule::api

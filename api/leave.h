@@ -13,6 +13,7 @@ namespace bascule::api {
 
 // What is wrong with it; empty: nothing that could be seen here.
 std::string problem_of(const std::optional<Grant>& grant, const Call& call, const VmId& vm);
-std::string problem_of(const std::optional<BrokenGlass>& glass, const Call& call, const VmId& vm);
+std::string problem_of(const std::optional<BrokenGlass>& glass, const Call& call, const VmId& vm,
+                       const std::vector<std::string>& keys);
 
 }  // namespace bascule::api

@@ -13,6 +13,7 @@
 #include "base/durable_file.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "base/signing.h"
 #include "cluster/actuators.h"
 #include "cluster/fence_agents.h"
 #include "cluster/host_sessions.h"
@@ -181,7 +182,22 @@ std::unique_ptr<Journal> begin_journal(const ManagerConfig& config, const Clock&
   return journal;
 }
 
+// What can't be read here is no key; hosts have the last word.
+std::vector<std::string> glass_keys(const ManagerConfig& config) {
+  std::vector<std::string> keys;
+  for (const std::string& file : config.break_glass) {
+    const auto text = read_whole(file, kLargestCertificate);
+    auto key = text ? read_public_key(*text) : failure(text.error());
+    if (key)
+      keys.push_back(*std::move(key));
+    else
+      log(LogLevel::error, "manager", "no_key", {{"file", file}, {"why", key.error().message}});
+  }
+  return keys;
+}
+
 Services services_for(const ManagerConfig& config, Services services) {
+  services.glass_keys = glass_keys(config);
   if (!config.authority) return services;
   const auto own = read_whole(config.tls.certificate, kLargestCertificate);
   const auto facts = own ? read_certificate(*own) : failure(own.error());

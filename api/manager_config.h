@@ -146,6 +146,8 @@ struct ManagerConfig {
   std::vector<RoleConfig> role;
   std::vector<StaffConfig> staff;
   std::string pages;  // a folder of what the staff's browsers get at the API's port; empty: none
+  std::vector<std::string>
+      break_glass;  // files: public keys of those of whom two break the glass, as on hosts
   std::optional<Offer> offer;
   std::vector<MailRoute> mail;
   std::vector<SmsRoute> sms;
@@ -166,6 +168,7 @@ void fields(V& v, ManagerConfig& x) {
   v("host", x.host);
   v.optional("role", x.role);
   v.optional("staff", x.staff);
+  v.optional("break_glass", x.break_glass);
   v.optional("offer", x.offer);
   v.optional("mail", x.mail);
   v.optional("sms", x.sms);

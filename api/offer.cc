@@ -128,7 +128,7 @@ void begin_as(const Wish& wish, const Offer& offer, const State& state, VmSpec& 
     least_mib = offered->least_mib;
   } else if (own && own->kind == wire::ImageKind::disk && own->phase == ImagePhase::ready) {
     disk.pool = own->pool;
-    disk.from = wire::template_of(own->id);
+    disk.from = wire::template_of(own->id, own->sha256);
     least_mib = own->size_mib;
   } else {
     return problems.push_back({"image", "there is no image of this name: GET /v1/images"});

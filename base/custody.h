@@ -45,6 +45,7 @@ struct GlassMark {
   std::string reason;
   std::vector<std::string> keys;  // SHA-256 of each that signed, as PEM
   WallTime at;
+  std::optional<WallTime> used{};  // somebody was let in by it, which is done once
 };
 template <class V>
 void fields(V& v, GlassMark& x) {
@@ -53,6 +54,7 @@ void fields(V& v, GlassMark& x) {
   v("reason", x.reason);
   v("keys", x.keys);
   v("at", x.at);
+  v.optional("used", x.used);
 }
 
 struct Custody {
@@ -63,7 +65,7 @@ struct Custody {
   std::string boots;       // SHA-256 of what decides how it boots, as it was when delivered, without:
   std::string cdrom{};     // "pool/image" in its drive then, which may be taken out, and back in
   std::optional<Pin> pin;  // the newest that a grant has shown
-  std::optional<WallTime> delivered_at{};  // absent: it was its tenant's from the beginning
+  std::optional<WallTime> delivered_at{};  // 0: it was its tenant's from the beginning; absent: not known
   std::vector<GlassMark> glass{};          // oldest first
 };
 template <class V>
@@ -96,6 +98,7 @@ struct Grant {
   std::string nonce;  // of 16 to 64 letters and digits; a grant is good once
   Pin pin;            // of the key that signs
   std::string signature;
+  std::string snapshot{};  // that roll_back goes to
 };
 template <class V>
 void fields(V& v, Grant& x) {
@@ -108,6 +111,7 @@ void fields(V& v, Grant& x) {
   v("nonce", x.nonce);
   v("pin", x.pin);
   v("signature", x.signature);
+  v.optional("snapshot", x.snapshot);
 }
 
 struct GlassSignature {
@@ -147,7 +151,10 @@ std::string signed_text(const Pin& pin);
 std::string signed_text(const Grant& grant);
 std::string signed_text(const BrokenGlass& glass);
 
-// How many different keys have signed it well; of a wrong signature nobody counts.
-std::size_t count_signers(const BrokenGlass& glass);
+// Whether two of these keys (as public_pem() has them) have signed it, and nobody else; and its reason is a
+// line that can be kept. Its time and machine are another matter.
+Status check_signers(const BrokenGlass& glass, const std::vector<std::string>& keys);
+
+bool is_nonce(const std::string& text);
 
 }  // namespace bascule

@@ -17,8 +17,9 @@ constexpr auto enum_names(ImageKind) {
   return std::array{EnumName<ImageKind>{ImageKind::disk, "disk"}, EnumName<ImageKind>{ImageKind::iso, "iso"}};
 }
 
-// The name that an image has in its pool.
-inline std::string template_of(const ImageId& image) { return "image-" + image.value; }
+// The name that an image has in its pool: of this content, and of no other. Where a machine's custody names
+// it, nobody can put another in its place.
+std::string template_of(const ImageId& image, const std::string& sha256);
 
 // Dial the manager at that port and kStreamPath, take so many bytes as they come, and keep them in the pool,
 // once they are known to have that digest. The stream is closed with kStored, or with what was wrong.
@@ -49,11 +50,13 @@ struct RemoveImage {
   static constexpr std::string_view kType = "remove_image";
   ImageId image;
   std::string pool;
+  std::string sha256;
 };
 template <class V>
 void fields(V& v, RemoveImage& x) {
   v("image", x.image);
   v("pool", x.pool);
+  v("sha256", x.sha256);
 }
 
 // What became of it.

@@ -25,7 +25,7 @@ struct PinOptions {
 };
 
 struct GrantOptions {
-  std::string vm, who, reason;
+  std::string vm, who, reason, snapshot;
   std::string operation = "console";
   int minutes = 60;
 };
@@ -74,9 +74,11 @@ int grant_to(Session& session, const GrantOptions& options) {
   if (!keys) return session.report(keys.error());
   const auto vm = session.get("/v1/vms/" + segment(options.vm));
   if (!vm) return session.report(vm.error());
+  if ((options.operation == "rollback") == options.snapshot.empty())
+    return session.report({kUsage, "--snapshot names what --for rollback goes back to", ""});
   const Inside operation = options.operation == "rollback" ? Inside::roll_back : Inside::console;
-  const Leave leave{operation, OperatorId(options.who), options.reason,
-                    std::chrono::minutes(options.minutes)};
+  const Leave leave{operation, OperatorId(options.who), options.reason, std::chrono::minutes(options.minutes),
+                    options.snapshot};
   const auto grant = sign_grant(make_grant(VmId(text(parse(*vm), "id")), leave), *keys);
   if (!grant) return session.report({kUsage, grant.error().message, ""});
   session.out << json::encode_text(*grant) << '\n';
@@ -125,18 +127,19 @@ Grant make_grant(const VmId& vm, const Leave& leave) {
   grant.not_after = {grant.not_before.unix_ms +
                      std::chrono::duration_cast<std::chrono::milliseconds>(leave.length).count()};
   grant.nonce = new_nonce();
+  grant.snapshot = leave.snapshot;
   return grant;
 }
 
 Outcome<std::optional<Grant>> own_grant(Session& session, const std::string& vm, Inside operation,
-                                        const std::string& reason) {
+                                        const std::string& reason, const std::string& snapshot) {
   const auto keys = tenant_keys(session.globals, session.asker());
   if (!keys) return std::nullopt;
   const auto self = session.get("/v1/me");
   if (!self) return tl::unexpected(self.error());
   const auto machine = session.get("/v1/vms/" + segment(vm));
   if (!machine) return tl::unexpected(machine.error());
-  const Leave leave{operation, OperatorId(text(parse(*self), "user")), reason, kLongestVisit};
+  const Leave leave{operation, OperatorId(text(parse(*self), "user")), reason, kLongestVisit, snapshot};
   const auto grant = sign_grant(make_grant(VmId(text(parse(*machine), "id")), leave), *keys);
   if (!grant) return tl::unexpected(Failure{kUsage, grant.error().message, ""});
   return std::optional(*grant);
@@ -189,7 +192,8 @@ void add_grant_command(CLI::App& vm, Session& session) {
       "to "
       "give them",
       "  bascule vm grant shop-1 --to alice --minutes 30 --reason \"look why it hangs\" > grant.json\n"
-      "  bascule vm grant shop-1 --to alice --for rollback --reason \"undo the upgrade\" > grant.json",
+      "  bascule vm grant shop-1 --to alice --for rollback --snapshot before-upgrade --reason \"it failed\" "
+      "> grant.json",
       [&session, options] { return grant_to(session, *options); });
   command.add_option("vm", options->vm, "Name or id of the VM")->required()->type_name("VM");
   command.add_option("--to", options->who, "Their name, as `GET /v1/access` shows it")
@@ -198,6 +202,7 @@ void add_grant_command(CLI::App& vm, Session& session) {
   command.add_option("--for", options->operation, "What for: console (unless told), or rollback")
       ->check(CLI::IsMember({"console", "rollback"}))
       ->type_name("WHAT");
+  command.add_option("--snapshot", options->snapshot, "Of --for rollback")->type_name("SNAPSHOT");
   command.add_option("--minutes", options->minutes, "Until it ends (60)")->check(CLI::Range(1, 1440));
   command.add_option("--reason", options->reason, "Why")->required()->type_name("TEXT");
 }

@@ -29,13 +29,14 @@ struct Leave {
   OperatorId who;
   std::string reason;
   Duration length{};
+  std::string snapshot{};  // of roll_back
 };
 Grant make_grant(const VmId& vm, const Leave& leave);
 
 // By whoever has the tenant's key: a grant for themselves. Without the key it is asked for without one, which
 // will do where none is needed.
 Outcome<std::optional<Grant>> own_grant(Session& session, const std::string& vm, Inside operation,
-                                        const std::string& reason);
+                                        const std::string& reason, const std::string& snapshot = "");
 // Of a file.
 Outcome<std::optional<Grant>> grant_in(const std::string& path);
 

@@ -70,7 +70,8 @@ int remove(Session& session, const VolumeOptions& o) {
 
 int roll_back(Session& session, const VolumeOptions& o) {
   const bool granted = !o.grant.empty();
-  const auto grant = granted ? grant_in(o.grant) : own_grant(session, o.vm, Inside::roll_back, o.reason);
+  const auto grant =
+      granted ? grant_in(o.grant) : own_grant(session, o.vm, Inside::roll_back, o.reason, o.snapshot);
   if (!grant) return session.report(grant.error());
   const std::string path = volume_path(o, "snapshots/" + segment(o.snapshot) + "/rollback");
   return change(session, "POST", granted ? path + "/granted" : path,

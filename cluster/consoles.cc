@@ -39,6 +39,12 @@ std::optional<Copy> running_copy(const State& state, const Vm& vm) {
   return Copy{host->first, *host->second.record.boot_id};
 }
 
+// Of "acme/anna" and "acme/otto".
+bool same_tenant(const Principal& one, const Principal& other) {
+  const std::string& name = one.id.value;
+  return other.id.value.starts_with(name.substr(0, name.find('/') + 1));
+}
+
 std::string why_no_image(const State& state, const Principal& who, const ImageId& id) {
   const auto image = state.directory.images.find(id);
   if (image == state.directory.images.end()) return "the image is gone";
@@ -102,6 +108,12 @@ Result<Secret> Consoles::admit(const Principal& who, Wanted wanted) {
                      std::count_if(streams_.begin(), streams_.end(), theirs);
   if (static_cast<std::size_t>(count) >= kMostOfOne || tickets_.size() + streams_.size() >= kMost)
     return failure(ErrorCode::conflict, "too many consoles are open: close one");
+  const auto sends_too = [&](const auto& entry) {
+    return entry.second.wanted.image && wanted.image && same_tenant(entry.second.who, who);
+  };
+  if (std::any_of(tickets_.begin(), tickets_.end(), sends_too) ||
+      std::any_of(streams_.begin(), streams_.end(), sends_too))
+    return failure(ErrorCode::conflict, "another image of yours is being sent: wait for its end");
   const Secret ticket = new_name();
   Held held;
   held.who = who;

@@ -41,7 +41,7 @@ void ImageRemover::look_once() {
     if (before != told_.end() && clock_.now() - before->second < kTellAgain) continue;
     const Host* host = keeper_of_image(snapshot->state, image);
     if (!host || !host->record.boot_id) continue;
-    if (tell_({host->record.id, *host->record.boot_id}, wire::RemoveImage{id, image.pool}))
+    if (tell_({host->record.id, *host->record.boot_id}, wire::RemoveImage{id, image.pool, image.sha256}))
       told_[id] = clock_.now();
   }
 }

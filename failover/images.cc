@@ -35,7 +35,8 @@ std::size_t count_images(const State& state, const TenantId& tenant) {
 // The machine that reads it as a CD.
 const Vm* reader_of(const State& state, const TenantImage& image) {
   for (const auto& [id, vm] : state.vms)
-    if (vm.record.spec.cdrom && vm.record.spec.cdrom->image == wire::template_of(image.id)) return &vm;
+    if (vm.record.spec.cdrom && vm.record.spec.cdrom->image == wire::template_of(image.id, image.sha256))
+      return &vm;
   return nullptr;
 }
 
@@ -58,7 +59,7 @@ const TenantImage* image_of(const State& state, const TenantId& tenant, const st
 std::optional<Cdrom> cdrom_of(const State& state, const TenantId& tenant, const std::string& name) {
   const TenantImage* image = image_of(state, tenant, name);
   if (!image || image->kind != wire::ImageKind::iso || image->phase != ImagePhase::ready) return std::nullopt;
-  return Cdrom{image->pool, wire::template_of(image->id)};
+  return Cdrom{image->pool, wire::template_of(image->id, image->sha256)};
 }
 
 const Host* keeper_of_image(const State& state, const TenantImage& image) {

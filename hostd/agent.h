@@ -193,7 +193,8 @@ class Agent {
   Status check_never_delivered(const wire::OpenStream& order) const;
   Reply deliver(const wire::ChangeVolumes& order);
   Status may_roll_back(const VmSpec& spec, const wire::RollBack& change);
-  Status check_taken_since(const Disk& disk, const std::string& snapshot, WallTime delivered) const;
+  Status check_taken_since(const Disk& disk, const std::string& snapshot,
+                           const std::optional<WallTime>& delivered) const;
   Status keep_entry(const VmId& vm, const std::vector<DomainIdentity::Volume>& volumes,
                     const Custodian::Entry& entry);
   Result<std::optional<Custody>> strictest_custody(const VmId& vm,

@@ -178,45 +178,52 @@ Result<std::optional<WallTime>> Agent::enter(const wire::OpenStream& order, cons
 // always where the snapshot is from before it was delivered.
 Status Agent::may_roll_back(const VmSpec& spec, const wire::RollBack& change) {
   std::vector<DomainIdentity::Volume> volumes;
-  for (const Disk& disk : spec.disks) volumes.push_back({disk.pool, disk.volume});
+  bool should_be_kept = false;
+  for (const Disk& disk : spec.disks) {
+    volumes.push_back({disk.pool, disk.volume});
+    const auto pool = parts_.pools.find(disk.pool);
+    should_be_kept |= !spec.tenant.empty() && pool != parts_.pools.end() && pool->second->keeps_custody();
+  }
   const auto kept = strictest_custody(spec.id, volumes);
   if (!kept) return failure(kept.error());
+  if (!*kept && should_be_kept)
+    return failure(ErrorCode::denied, "nothing is kept of who may get inside it: it stays as it is");
   if (!*kept) return {};
   const Custody& custody = **kept;
   if (change.grant) {
-    const auto entry = parts_.custodian.may_enter(custody, {change.who, Inside::roll_back, change.grant},
-                                                  parts_.clock.wall());
+    const Custodian::Visit visit{change.who, Inside::roll_back, change.grant, std::nullopt, change.name};
+    const auto entry = parts_.custodian.may_enter(custody, visit, parts_.clock.wall());
     return entry ? keep_entry(spec.id, volumes, *entry) : failure(entry.error());
   }
   if (!custody.delivered) return {};
   if (custody.pin)
     return failure(ErrorCode::denied,
                    custody.tenant.value + " has a key, which must say so: a grant for roll_back is needed");
-  if (!custody.delivered_at) return {};
   for (const Disk& disk : spec.disks)
-    if (const Status later = check_taken_since(disk, change.name, *custody.delivered_at); !later)
-      return later;
+    if (const Status later = check_taken_since(disk, change.name, custody.delivered_at); !later) return later;
   return {};
 }
 
-Status Agent::check_taken_since(const Disk& disk, const std::string& snapshot, WallTime delivered) const {
+// What can't be told is no leave.
+Status Agent::check_taken_since(const Disk& disk, const std::string& snapshot,
+                                const std::optional<WallTime>& delivered) const {
   const auto pool = parts_.pools.find(disk.pool);
   const auto seen = pool == parts_.pools.end()
                         ? std::nullopt
                         : pool->second->tend(disk.volume, {Generation(), std::nullopt, true});
-  if (!seen) return {};  // it has no snapshots
-  for (const wire::SnapshotSeen& one : seen->snapshots)
-    if (one.name == snapshot && one.taken.unix_ms < delivered.unix_ms)
-      return failure(ErrorCode::denied, "snapshot " + snapshot +
-                                            " is from before the machine was delivered: its tenant's grant "
-                                            "is needed");
-  return {};
+  const std::vector<wire::SnapshotSeen> none;
+  for (const wire::SnapshotSeen& one : seen ? seen->snapshots : none)
+    if (one.name == snapshot && delivered && one.taken.unix_ms >= delivered->unix_ms) return {};
+  return failure(ErrorCode::denied,
+                 "snapshot " + snapshot +
+                     " is from before the machine was delivered, or when it is from can't be told: its "
+                     "tenant's grant is needed");
 }
 
 // Of a key that took another's place: what the older one signs counts no more. Of broken glass: for ever.
 Status Agent::keep_entry(const VmId& vm, const std::vector<DomainIdentity::Volume>& volumes,
                          const Custodian::Entry& entry) {
-  if (!entry.pin && !entry.mark) return {};
+  if (!entry.pin && !entry.mark && entry.used.empty()) return {};
   const auto one = custody_lock(vm);
   const std::lock_guard lock(*one);
   for (const auto& [pool_name, volume] : volumes) {
@@ -225,10 +232,10 @@ Status Agent::keep_entry(const VmId& vm, const std::vector<DomainIdentity::Volum
     Result<std::optional<Custody>> kept = pool->second->custody(volume);
     if (!kept) return failure(kept.error());
     if (!*kept) continue;
-    const bool newer = entry.pin && (!(*kept)->pin || (*kept)->pin->serial < entry.pin->serial);
-    if (!newer && !entry.mark) continue;
-    if (newer) (*kept)->pin = entry.pin;
+    if (entry.pin && (!(*kept)->pin || (*kept)->pin->serial < entry.pin->serial)) (*kept)->pin = entry.pin;
     if (entry.mark) (*kept)->glass.push_back(*entry.mark);
+    for (GlassMark& mark : (*kept)->glass)
+      if (mark.nonce == entry.used) mark.used = parts_.clock.wall();
     if (const Status set = pool->second->set_custody(volume, **kept); !set) return set;
   }
   return {};

@@ -56,11 +56,13 @@ class Custodian {
     Inside operation = Inside::console;
     std::optional<Grant> grant;
     std::optional<BrokenGlass> glass{};
+    std::string snapshot{};  // that roll_back goes to
   };
   // What somebody's coming changes in the custody, which is to be kept before anything is opened.
   struct Entry {
     std::optional<Pin> pin{};         // that the grant brought, and that is newer than the one that is kept
     std::optional<GlassMark> mark{};  // the glass is broken by this: nobody gets in yet
+    std::string used{};               // nonce of the mark that is used up by this
     std::optional<WallTime> until{};  // absent: as long as anybody likes
   };
   // Spends the grant, or the broken glass once its time has come.
@@ -73,7 +75,6 @@ class Custodian {
   Custodian(std::string path, TrustedKeys keys) : path_(std::move(path)), keys_(std::move(keys)) {}
   Result<Entry> by_grant(const Custody& kept, const Visit& visit, WallTime now);
   Result<Entry> by_glass(const Custody& kept, const Visit& visit, WallTime now);
-  Status check_signers(const BrokenGlass& glass) const;
   Status spend(const VmId& vm, const std::string& nonce, WallTime until, WallTime now);
 
   const std::string path_;

@@ -19,15 +19,18 @@ namespace {
 constexpr std::size_t kLargestPiece = 1024 * 1024;
 constexpr std::uint64_t kKeptFree = std::uint64_t{1} << 30;  // bytes, of the host's own disk
 constexpr Duration kDialForImage = 5s;
+constexpr Duration kLongestSilence = 60s;  // then another may take its place
 // ISO 9660 (ECMA-119, 8.1): the first volume descriptor is in the 17th sector of 2,048 bytes.
 constexpr off_t kDescriptorAt = 16 * 2048 + 1;
 constexpr std::string_view kDescriptor = "CD001";
 
-Status check_room(const std::string& folder, std::uint64_t bytes) {
+// `promised`: to others that are coming.
+Status check_room(const std::string& folder, std::uint64_t bytes, std::uint64_t promised) {
   struct statvfs place {};
   if (statvfs(folder.c_str(), &place) != 0) return failure(system_error("looking at " + folder));
   const std::uint64_t free = std::uint64_t{place.f_bavail} * place.f_frsize;
-  if (free >= kKeptFree && free - kKeptFree >= bytes) return {};
+  const std::uint64_t kept = kKeptFree + promised;
+  if (free >= kept && free - kept >= bytes) return {};
   return failure(ErrorCode::exhausted, "its host has no room for it now: tell your provider");
 }
 
@@ -80,21 +83,32 @@ struct Images::Coming {
   const int file;
   Sha256 digest;
   std::uint64_t received = 0;
+  Instant last;  // when a piece of it came; mutex_ of Images guards this, and:
   bool whole = false;
-  bool over = false;  // said; mutex_ of Images guards this, and:
+  bool over = false;  // said
   std::shared_ptr<net::WebSocket> socket;
 };
 
-Images::Images(StoragePools& pools, std::string folder, std::function<void(wire::FromHost)> say,
-               std::unique_ptr<net::WebSocketDialer> dialer)
-    : pools_(pools), folder_(std::move(folder)), say_(std::move(say)), dialer_(std::move(dialer)) {}
+Images::Images(StoragePools& pools, const Clock& clock, std::string folder,
+               std::function<void(wire::FromHost)> say, std::unique_ptr<net::WebSocketDialer> dialer)
+    : pools_(pools),
+      clock_(clock),
+      folder_(std::move(folder)),
+      say_(std::move(say)),
+      dialer_(std::move(dialer)) {}
+
+bool Images::is_whole(const ComingPointer& coming) {
+  const std::lock_guard lock(mutex_);
+  return coming->whole;
+}
 
 Images::~Images() {
   dialer_.reset();  // its thread calls into us
 }
 
 Result<std::unique_ptr<Images>> Images::start(StoragePools& pools, const net::TlsFiles& tls,
-                                              std::string folder, std::function<void(wire::FromHost)> say) {
+                                              const Clock& clock, std::string folder,
+                                              std::function<void(wire::FromHost)> say) {
   std::error_code problem;
   std::filesystem::remove_all(folder, problem);
   if (!problem) std::filesystem::create_directories(folder, problem);
@@ -105,20 +119,38 @@ Result<std::unique_ptr<Images>> Images::start(StoragePools& pools, const net::Tl
   options.connect_time = kDialForImage;
   auto dialer = net::WebSocketDialer::make(options);
   if (!dialer) return failure(dialer.error());
-  return std::unique_ptr<Images>(new Images(pools, std::move(folder), std::move(say), *std::move(dialer)));
+  return std::unique_ptr<Images>(
+      new Images(pools, clock, std::move(folder), std::move(say), *std::move(dialer)));
 }
 
 Result<Images::ComingPointer> Images::begin(const wire::ReceiveImage& order) {
   if (!is_valid_uuid(order.image.value) || !pools_.contains(order.pool))
     return failure(ErrorCode::not_found, "its host has no pool " + order.pool);
-  if (const Status room = check_room(folder_, order.bytes); !room) return failure(room.error());
+  make_place();
   const std::lock_guard lock(mutex_);
   if (coming_.size() >= kMost || coming_.contains(order.image))
     return failure(ErrorCode::conflict, "others are being sent: try again in a while");
-  const std::string path = folder_ + "/" + order.image.value;
+  std::uint64_t promised = 0;
+  for (const auto& [id, other] : coming_) promised += other->order.bytes;
+  if (const Status room = check_room(folder_, order.bytes, promised); !room) return failure(room.error());
+  const std::string path = folder_ + "/" + order.image.value + "." + std::to_string(++attempts_);
   const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (file < 0) return failure(system_error("making " + path));
-  return coming_[order.image] = std::make_shared<Coming>(order, path, file);
+  const auto coming = std::make_shared<Coming>(order, path, file);
+  coming->last = clock_.now();
+  return coming_[order.image] = coming;
+}
+
+// Of what comes no more, though its connection is still there.
+void Images::make_place() {
+  std::vector<ComingPointer> silent;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, coming] : coming_)
+      if (!coming->whole && clock_.now() - coming->last > kLongestSilence) silent.push_back(coming);
+  }
+  for (const ComingPointer& coming : silent)
+    end(coming, failure(ErrorCode::timeout, "nothing of it came for a minute"), 0);
 }
 
 void Images::receive(const wire::ReceiveImage& order, const std::string& manager) {
@@ -149,7 +181,7 @@ net::WebSocketEvents Images::events_of(const ComingPointer& coming) {
   };
   events.on_close = [this, coming](const std::shared_ptr<net::WebSocket>&, const std::string&) {
     // What is whole is kept, whether anybody waits for that or not.
-    if (!coming->whole)
+    if (!is_whole(coming))
       end(coming,
           failure(ErrorCode::unavailable, "it broke off after " + std::to_string(coming->received) + " of " +
                                               std::to_string(coming->order.bytes) + " bytes"),
@@ -161,13 +193,21 @@ net::WebSocketEvents Images::events_of(const ComingPointer& coming) {
 }
 
 void Images::take(const ComingPointer& coming, const std::string& piece) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (coming->over) return;
+    coming->last = clock_.now();
+  }
   if (coming->whole || piece.size() > coming->order.bytes - coming->received)
     return end(coming, failure(ErrorCode::invalid, "more came than was announced"), 0);
   if (const Status written = write_all(coming->file, piece); !written) return end(coming, written, 0);
   coming->digest.add(piece);
   coming->received += piece.size();
   if (coming->received < coming->order.bytes) return;
-  coming->whole = true;
+  {
+    const std::lock_guard lock(mutex_);
+    coming->whole = true;
+  }
   if (!workers_.submit("image " + coming->order.image.value, [this, coming] { keep(coming); }))
     end(coming, failure(ErrorCode::exhausted, "its host is busy: try again in a while"), 0);
 }
@@ -178,7 +218,8 @@ void Images::keep(const ComingPointer& coming) {
     return end(coming, failure(ErrorCode::invalid, "its SHA-256 is not what was announced"), 0);
   const Result<std::uint64_t> size_mib = check_image(coming->path, order.kind);
   if (!size_mib) return end(coming, failure(size_mib.error()), 0);
-  const Status kept = pools_.at(order.pool)->keep_image(wire::template_of(order.image), coming->path);
+  const Status kept =
+      pools_.at(order.pool)->keep_image(wire::template_of(order.image, order.sha256), coming->path);
   end(coming, kept, *size_mib);
 }
 
@@ -201,10 +242,14 @@ void Images::end(const ComingPointer& coming, const Status& kept, std::uint64_t 
 
 void Images::remove(const wire::RemoveImage& order) {
   const auto work = [this, order] {
+    {
+      const std::lock_guard lock(mutex_);
+      if (coming_.contains(order.image)) return;  // it would come back; this is said again
+    }
     const auto pool = pools_.find(order.pool);
     const Status gone = pool == pools_.end() || !is_valid_uuid(order.image.value)
                             ? failure(ErrorCode::not_found, "its host has no pool " + order.pool)
-                            : pool->second->drop_image(wire::template_of(order.image));
+                            : pool->second->drop_image(wire::template_of(order.image, order.sha256));
     log(LogLevel::info, "images", gone ? "removed" : "not_removed",
         {{"image", order.image}, {"pool", order.pool}, {"why", gone ? "" : gone.error().message}});
     // What the storage can't do for the moment is asked again.

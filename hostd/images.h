@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/net/http.h"
+#include "base/time.h"
 #include "base/wire.h"
 #include "hostd/storage.h"
 #include "hostd/workers.h"
@@ -25,7 +26,8 @@ class Images {
 
   // `folder`: where they lie until they are kept; emptied now. `say`: to the manager, must not block.
   static Result<std::unique_ptr<Images>> start(StoragePools& pools, const net::TlsFiles& tls,
-                                               std::string folder, std::function<void(wire::FromHost)> say);
+                                               const Clock& clock, std::string folder,
+                                               std::function<void(wire::FromHost)> say);
   ~Images();  // breaks off what is under way
 
   // Do as wire::ReceiveImage and wire::RemoveImage say.
@@ -36,8 +38,10 @@ class Images {
   struct Coming;
   using ComingPointer = std::shared_ptr<Coming>;
 
-  Images(StoragePools& pools, std::string folder, std::function<void(wire::FromHost)> say,
+  Images(StoragePools& pools, const Clock& clock, std::string folder, std::function<void(wire::FromHost)> say,
          std::unique_ptr<net::WebSocketDialer> dialer);
+  void make_place();
+  bool is_whole(const ComingPointer& coming);
   Result<ComingPointer> begin(const wire::ReceiveImage& order);
   net::WebSocketEvents events_of(const ComingPointer& coming);
   void take(const ComingPointer& coming, const std::string& piece);
@@ -45,10 +49,12 @@ class Images {
   void end(const ComingPointer& coming, const Status& kept, std::uint64_t size_mib);
 
   StoragePools& pools_;
+  const Clock& clock_;
   const std::string folder_;
   const std::function<void(wire::FromHost)> say_;
   std::mutex mutex_;
   std::map<ImageId, ComingPointer> coming_;
+  std::uint64_t attempts_ = 0;
   Workers workers_{2, 32};
   std::unique_ptr<net::WebSocketDialer> dialer_;
 };

@@ -139,7 +139,7 @@ int run(const HostConfig& config) {
   const Result<std::unique_ptr<Consoles>> consoles = Consoles::start(*libvirt, config.tls, clock);
   if (!consoles) return fail(consoles.error());
   const Result<std::unique_ptr<Images>> images =
-      Images::start(pools, config.tls, config.state_dir + "/uploads",
+      Images::start(pools, config.tls, clock, config.state_dir + "/uploads",
                     [&session](wire::FromHost message) { session.say(std::move(message)); });
   if (!images) return fail(images.error());
 

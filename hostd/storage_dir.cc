@@ -146,6 +146,7 @@ class DirPool final : public StoragePool {
 
   Status keep_image(const std::string& name, const std::string& file) override {
     if (const Result<std::string> named = volume_path(name); !named) return failure(named.error());
+    if (const Status usable = ready(); !usable) return usable;
     const std::string folder = path_ + "/templates";
     const std::string unfinished = folder + "/." + name + ".unfinished";
     std::error_code problem;

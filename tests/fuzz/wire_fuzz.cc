@@ -86,7 +86,7 @@ std::vector<std::string> good_messages() {
               "bst_x", VmId("v"), Generation(3), {}, OperatorId("a"), Grant(), BrokenGlass(), 7448})),
           json::encode_text(
               wire::FromManager(wire::ReceiveImage{"bst_x", ImageId("i"), "gold", {}, 7, "a", 7448})),
-          json::encode_text(wire::FromManager(wire::RemoveImage{ImageId("i"), "gold"})),
+          json::encode_text(wire::FromManager(wire::RemoveImage{ImageId("i"), "gold", "a"})),
           json::encode_text(wire::FromHost(wire::ImageSeen{ImageId("i"), {}, "why", 7})),
           json::encode_text(wire::LeaseRequest{}),
           json::encode_text(wire::LeaseReply{}),

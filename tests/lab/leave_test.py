@@ -75,7 +75,7 @@ def test_broken_glass_is_told_first(lab):
     refused(lab, "two different keys", *console, str(same))
     stranger = folder / "stranger.json"
     stranger.write_text(json.dumps(lab.bascule(*again, str(lab.instance.pki / "officer.key"))))
-    refused(lab, "isn't among break_glass", *console, str(stranger))
+    refused(lab, "isn't among those of break_glass", *console, str(stranger))
     told = time.time()
     refused(lab, "acme is told now", *console, str(two))
     refused(lab, "acme was told", *console, str(two))

@@ -136,8 +136,11 @@ def write_manager(instance, policy):
     """manager.toml and its secrets. `policy` is a list of "key = value" lines for [policy]."""
     etc = instance.machine_dir(WITNESS) / "etc/bascule"
     _install_certificate(instance, "manager", "manager", etc, "manager")
+    for name in OFFICERS[1:]:
+        shutil.copy(instance.pki / f"{name}.pub", etc / f"{name}.pub")
     sinks = instance.address("sinks")
-    parts = [f'cluster = "{instance.name}"\nstate_dir = "/var/lib/bascule"\nlanguage = "en"\n{_pages(instance)}',
+    parts = [f'cluster = "{instance.name}"\nstate_dir = "/var/lib/bascule"\nlanguage = "en"\n{_pages(instance)}'
+             'break_glass = ["/etc/bascule/glass-a.pub", "/etc/bascule/glass-b.pub"]\n',
              f'[listen]\naddress = "{instance.address(WITNESS)}"\napi_port = {API_PORT}\nhost_port = 7444\n'
              'lease_port = 7445\n',
              _tls("manager"),

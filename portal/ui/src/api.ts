@@ -39,24 +39,22 @@ async function refusal(answer: Response): Promise<Refused> {
   return new Refused(answer.status, problem.code, problem.detail, problem.errors);
 }
 
-async function send(method: string, path: string, body?: unknown): Promise<Response> {
+// All of its answer; whatever breaks on the way is a Refused.
+export async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
   const content = body === undefined ? {} : { "content-type": "application/json" };
+  let answer: Response;
   try {
-    return await fetch(path, {
+    answer = await fetch(path, {
       method,
       headers: headers(content as Record<string, string>),
       body: body === undefined ? null : JSON.stringify(body),
       redirect: "error",
     });
+    if (answer.ok) return (await answer.json()) as T;
   } catch {
     throw new Refused(0, "unavailable", "");
   }
-}
-
-export async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
-  const answer = await send(method, path, body);
-  if (!answer.ok) throw await refusal(answer);
-  return (await answer.json()) as T;
+  throw await refusal(answer);
 }
 
 export const get = <T>(path: string) => ask<T>("GET", path);
@@ -76,9 +74,7 @@ export async function get_all<T>(path: string): Promise<T[]> {
 
 // Asks for a change and waits for its end: what is shown is what is, never what should be.
 export async function change(method: string, path: string, body: unknown): Promise<Operation> {
-  const answer = await send(method, path, body);
-  if (!answer.ok) throw await refusal(answer);
-  let operation = (await answer.json()) as Operation;
+  let operation = await ask<Operation>(method, path, body);
   while (operation.state === "running") operation = await get<Operation>(`/v1/operations/${operation.id}?wait=20`);
   if (operation.state === "failed")
     throw new Refused(409, operation.error?.code ?? "internal", operation.error?.message ?? "");
@@ -107,7 +103,7 @@ async function follow(listener: Listener, stop: AbortSignal): Promise<void> {
     try {
       const more: Record<string, string> = { accept: "text/event-stream" };
       if (last) more["last-event-id"] = last;
-      const answer = await fetch("/v1/events?wait=20", { headers: headers(more), signal: stop });
+      const answer = await within(kLongestSilence_ms, fetch("/v1/events?wait=20", { headers: headers(more), signal: stop }));
       if (answer.status === 401) return listener.ended();
       if (!answer.ok || !answer.body) throw new Error();
       listener.connected(true);
@@ -122,12 +118,22 @@ async function follow(listener: Listener, stop: AbortSignal): Promise<void> {
   }
 }
 
+// Every 20 s something comes, be it only the number of the last event.
+const kLongestSilence_ms = 45_000;
+
+function within<T>(ms: number, what: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error("silence")), ms);
+    what.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
 // HTML Living Standard, 9.2; one event's lines end with an empty one. Gives the last id.
 async function read(body: ReadableStream<Uint8Array>, listener: Listener, last: string): Promise<string> {
   const reader = body.pipeThrough(new TextDecoderStream() as TransformStream<Uint8Array, string>).getReader();
   let rest = "";
   for (;;) {
-    const { value, done } = await reader.read();
+    const { value, done } = await within(kLongestSilence_ms, reader.read());
     if (done) return last;
     rest += value;
     const events = rest.split("\n\n");

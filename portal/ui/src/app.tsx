@@ -38,22 +38,22 @@ function TenantPage({ self }: { self: Self }) {
     case "images":
       return <Images />;
     default:
-      return <Machines self={self} />;
+      return (self.permissions as string[]).includes("see_machines") ? <Machines self={self} /> : <Tokens />;
   }
 }
 
-function Tenant() {
-  useEvents();
-  const self = useLive(() => get<Self>("/v1/me"));
+function TenantFrame({ self }: { self: Self }) {
+  useEvents((self.permissions as string[]).includes("see_machines"));
   return (
-    <Shown of={self}>
-      {(me) => (
-        <Layout self={me} places={kTenantPlaces}>
-          <TenantPage self={me} />
-        </Layout>
-      )}
-    </Shown>
+    <Layout self={self} places={kTenantPlaces}>
+      <TenantPage self={self} />
+    </Layout>
   );
+}
+
+function Tenant() {
+  const self = useLive(() => get<Self>("/v1/me"));
+  return <Shown of={self}>{(me) => <TenantFrame self={me} />}</Shown>;
 }
 
 function StaffPage({ staff }: { staff: Staff }) {
@@ -69,7 +69,7 @@ function StaffPage({ staff }: { staff: Staff }) {
 }
 
 function OfStaff({ staff }: { staff: Staff }) {
-  useEvents(true);
+  useEvents(true, true);
   if (usePath() === "/noc") return <Noc />;
   return (
     <Layout self={staff} places={kStaffPlaces}>
@@ -79,14 +79,19 @@ function OfStaff({ staff }: { staff: Staff }) {
 }
 
 // Who comes by certificate, to the administration's port, is one of the staff; at a portal there is no such path.
-const staff_here = get<Staff>("/v1/staff/me").catch((refused: Refused) => {
-  if (refused.status === 0 || refused.status >= 500) throw refused;
-  return null;
-});
+let known: Staff | null | undefined;
+async function staff_here(): Promise<Staff | null> {
+  if (known !== undefined) return known;
+  known = await get<Staff>("/v1/staff/me").catch((refused: Refused) => {
+    if (refused.status === 0 || refused.status >= 500) throw refused;
+    return null;
+  });
+  return known;
+}
 
 export function App() {
   const here = use(signed_in);
-  const staff = useLive(() => staff_here);
+  const staff = useLive(staff_here);
   return (
     <Shown of={staff}>{(found) => (found ? <OfStaff staff={found} /> : here ? <Tenant /> : <SignIn />)}</Shown>
   );

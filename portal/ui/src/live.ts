@@ -1,7 +1,7 @@
 // What is shown follows what happens: whatever was fetched is fetched again when an event says that something changed,
 // twice a second at most, however many events come.
-import { useEffect, useState } from "preact/hooks";
-import { type EventEntry, listen, Refused, token } from "./api";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { type EventEntry, get, listen, type Refused, token } from "./api";
 import { signal, use } from "./signal";
 
 export const signed_in = signal(token.get() !== null);
@@ -10,6 +10,7 @@ export const recent = signal<readonly EventEntry[]>([]);
 const changed = signal(0);
 
 const kEvery_ms = 500;
+const kWithoutEvents_ms = 10_000;
 const kKept = 200;
 let waiting: EventEntry[] = [];
 let timer: ReturnType<typeof setTimeout> | null = null;
@@ -25,18 +26,31 @@ function soon(): void {
   timer ??= setTimeout(pass_on, kEvery_ms);
 }
 
+// What is to be forgotten then.
+const forgets: (() => void)[] = [];
+export const at_sign_out = (call: () => void) => void forgets.push(call);
+
 export function sign_out(): void {
   token.clear();
+  waiting = [];
+  if (timer !== null) clearTimeout(timer);
+  timer = null;
+  for (const forget of forgets) forget();
   recent.set([]);
+  connected.set(true);
   signed_in.set(false);
 }
 
-// While somebody is signed in.
-export function useEvents(by_certificate = false): void {
+// While somebody is signed in; who may not follow looks again every now and then.
+export function useEvents(may: boolean, by_certificate = false): void {
   const signed = use(signed_in);
   const here = by_certificate || signed;
   useEffect(() => {
     if (!here) return undefined;
+    if (!may) {
+      const look = setInterval(soon, kWithoutEvents_ms);
+      return () => clearInterval(look);
+    }
     return listen({
       event(entry) {
         waiting.push(entry);
@@ -47,9 +61,12 @@ export function useEvents(by_certificate = false): void {
         if (yes !== connected.value) soon();
         connected.set(yes);
       },
-      ended: sign_out,
+      // It may be the right to follow alone that has ended.
+      ended() {
+        get("/v1/me").then(soon, (error: Refused) => error.status === 401 && sign_out());
+      },
     });
-  }, [here]);
+  }, [here, may]);
 }
 
 export interface Live<T> {
@@ -63,21 +80,41 @@ export function useLive<T>(fetch_it: () => Promise<T>, on: unknown[] = [], every
   const turn = use(changed);
   const [held, hold] = useState<{ value?: T; error?: Refused }>({});
   const [asked, ask_again] = useState(0);
-  useEffect(() => {
-    let over = false;
-    fetch_it().then(
-      (value) => over || hold({ value }),
-      (error: Refused) => {
-        if (over) return;
-        if (error.status === 401) sign_out();
-        // What was seen before stays, while the connection is away.
-        else hold((before) => (error.status === 0 || error.status >= 500 ? { ...before, error } : { error }));
-      },
-    );
-    return () => {
-      over = true;
+  const state = useRef({ life: 0, busy: false, again: false });
+  const fetch_now = () => {
+    const here = state.current;
+    const { life } = here;
+    here.busy = true;
+    here.again = false;
+    const ended = (how: () => void) => {
+      if (here.life !== life) return;
+      here.busy = false;
+      how();
+      if (here.again) fetch_now();
     };
-  }, [turn, asked, ...on]);
+    fetch_it().then(
+      (value) => ended(() => hold({ value })),
+      (error: Refused) =>
+        ended(() => {
+          if (error.status === 401) sign_out();
+          // What was seen before stays, unless it is gone, or none of theirs.
+          else hold((before) => (error.status === 403 || error.status === 404 ? { error } : { ...before, error }));
+        }),
+    );
+  };
+  // Of another thing: what comes of the one before is nobody's.
+  useEffect(() => {
+    state.current = { life: state.current.life + 1, busy: false, again: false };
+    fetch_now();
+    return () => {
+      state.current.life++;
+    };
+  }, on);
+  // One at a time, however often something changes meanwhile: then once more.
+  useEffect(() => {
+    if (state.current.busy) state.current.again = true;
+    else fetch_now();
+  }, [turn, asked]);
   useEffect(() => {
     const timer = every_ms > 0 ? setInterval(() => ask_again((n) => n + 1), every_ms) : null;
     return () => timer !== null && clearInterval(timer);

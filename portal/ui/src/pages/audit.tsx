@@ -1,22 +1,36 @@
-import { useState } from "preact/hooks";
-import { get, type Schemas } from "../api";
+import { useRef, useState } from "preact/hooks";
+import { get, type EventEntry, type Schemas } from "../api";
 import { useLive } from "../live";
 import { Shown } from "../parts/basic";
 import { useText, when } from "../text";
 
+const kKept = 2000; // the newest of them
 const kPage = 100;
+const kMostAsked = 200; // answers at once; each looks through some thousands of entries
+
+// From where it got to last, to the end: entries come oldest first.
+async function follow(held: { next: number; entries: EventEntry[] }): Promise<EventEntry[]> {
+  for (let asked = 0; asked < kMostAsked; ++asked) {
+    const page = await get<Schemas["EventPage"]>(`/v1/audit?limit=1000&after=${held.next}`);
+    held.entries = [...held.entries, ...page.items].slice(-kKept);
+    if (page.next <= held.next) break;
+    held.next = page.next;
+  }
+  return [...held.entries].reverse();
+}
 
 export function Audit() {
   const t = useText();
-  const [pages, set_pages] = useState(1);
-  const live = useLive(() => get<Schemas["EventPage"]>(`/v1/audit?limit=${kPage * pages}`), [pages]);
+  const held = useRef<{ next: number; entries: EventEntry[] }>({ next: 0, entries: [] });
+  const [shown, show] = useState(kPage);
+  const live = useLive(() => follow(held.current));
   return (
     <>
       <div class="title">
         <h1>{t("audit.title")}</h1>
       </div>
       <Shown of={live}>
-        {({ items }) => (
+        {(entries) => (
           <>
             <div class="scroll" tabIndex={0} role="group" aria-label={t("app.table")}>
               <table class="audit">
@@ -30,7 +44,7 @@ export function Audit() {
                   </tr>
                 </thead>
                 <tbody>
-                  {[...items].reverse().map((entry) => (
+                  {entries.slice(0, shown).map((entry) => (
                     <tr key={entry.number}>
                       <td>
                         <time>{when(entry.at)}</time>
@@ -44,7 +58,7 @@ export function Audit() {
                 </tbody>
               </table>
             </div>
-            {items.length >= kPage * pages && <button onClick={() => set_pages(pages + 1)}>{t("audit.more")}</button>}
+            {entries.length > shown && <button onClick={() => show(shown + kPage)}>{t("audit.more")}</button>}
           </>
         )}
       </Shown>

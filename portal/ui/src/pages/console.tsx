@@ -1,8 +1,8 @@
 // A machine's serial line or screen, after a reason; terminal and screen come when they are needed.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { ask, get, segment, type Schemas, type Self, type Vm } from "../api";
+import { ask, get, Refused, segment, type Schemas, type Self, type Vm } from "../api";
 import { read_key, sign_leave, type TenantKey } from "../grant";
-import { useLive } from "../live";
+import { at_sign_out, useLive } from "../live";
 import { Field, Shown } from "../parts/basic";
 import { Dialog } from "../parts/dialog";
 import { go } from "../router";
@@ -14,7 +14,10 @@ interface Line {
 }
 type Ended = (why: string) => void;
 
-let tenant_key: TenantKey | null = null; // of this tab, until it is closed
+let tenant_key: TenantKey | null = null; // of this tab, until whoever brought it signs out
+at_sign_out(() => {
+  tenant_key = null;
+});
 
 // What WebSockets' ends say of each other, hop by hop.
 const plain = (why: string) => why.replace(/^(closed by the peer: ?)+/, "");
@@ -101,15 +104,17 @@ function Ask({ vm, kind, self }: { vm: Vm; kind: Kind; self: Self }) {
   const [files, set_files] = useState<{ key?: File; pin?: File }>({});
   const [held, hold] = useState(tenant_key);
   const act = async () => {
-    if (vm.delivered && files.key && files.pin) {
-      tenant_key = await read_key(files.key, files.pin).catch(() => {
-        throw new Error(t("console.key_wrong"));
-      });
-      hold(tenant_key);
-    }
-    const grant = vm.delivered && tenant_key ? await sign_leave(tenant_key, vm.id, self.user, reason) : undefined;
+    const key =
+      vm.delivered && files.key && files.pin
+        ? await read_key(files.key, files.pin).catch(() => {
+            throw new Refused(0, "invalid", t("console.key_wrong"));
+          })
+        : held;
+    const grant = vm.delivered && key ? await sign_leave(key, vm.id, self.user, reason) : undefined;
     const body = { kind, reason, ...(grant && { grant }) };
-    set_ticket((await ask<Schemas["ConsoleTicket"]>("POST", `/v1/vms/${segment(vm.id)}/console`, body)).path);
+    const made = await ask<Schemas["ConsoleTicket"]>("POST", `/v1/vms/${segment(vm.id)}/console`, body);
+    tenant_key = key;
+    set_ticket(made.path);
   };
   if (ticket) return <Open kind={kind} ticket={ticket} name={vm.name} />;
   const file = (which: "key" | "pin") => (event: Event) => {
@@ -122,6 +127,11 @@ function Ask({ vm, kind, self }: { vm: Vm; kind: Kind; self: Self }) {
       <Field label={t("confirm.reason")} hint={t("confirm.three_words")}>
         {(id) => <input id={id} value={reason} onInput={(e) => set_reason((e.target as HTMLInputElement).value)} required autofocus maxlength={500} />}
       </Field>
+      {vm.delivered && held && (
+        <button type="button" onClick={() => hold(null)}>
+          {t("console.other_key")}
+        </button>
+      )}
       {vm.delivered && !held && (
         <fieldset>
           <legend>{t("console.key_title")}</legend>

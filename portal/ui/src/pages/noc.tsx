@@ -22,10 +22,11 @@ function Count({ words, n, bad }: { words: string; n: number; bad: boolean }) {
 
 export function Noc() {
   const t = useText();
-  const lost = !use(connected);
+  const away = !use(connected);
   const status = useLive(() => get<Status>("/v1/status"));
   const hosts = useLive(async () => (await get<{ items: Host[] }>("/v1/hosts")).items);
   const incidents = useLive(async () => (await get<{ items: Incident[] }>("/v1/incidents")).items);
+  const lost = away || status.error !== undefined || hosts.error !== undefined;
   const [, tick] = useState(0);
   useEffect(() => {
     const timer = setInterval(() => tick((n) => n + 1), 30_000);
@@ -37,7 +38,7 @@ export function Noc() {
   const open = (incidents.value ?? []).filter((one) => one.closed === undefined);
   return (
     <main class="noc" id="content" data-lost={lost}>
-      <h1 class={status.value?.word === "NOMINAL" ? "good" : "bad"}>{lost ? t("noc.lost") : (status.value?.word ?? t("app.loading"))}</h1>
+      <h1 class={!lost && status.value?.word === "NOMINAL" ? "good" : "bad"}>{lost ? t("noc.lost") : (status.value?.word ?? t("app.loading"))}</h1>
       <div class="counts">
         <Count words={t("noc.running")} n={count("vms_running")} bad={false} />
         <Count words={t("noc.recovering")} n={count("recovering")} bad />

@@ -6,7 +6,7 @@ import { useText } from "../text";
 import { en, type Key } from "../text/en";
 
 export function words_of(error: Refused, unreachable: string): string {
-  return error.status === 0 ? unreachable : error.message;
+  return error.status === 0 && error.message === "" ? unreachable : error.message;
 }
 
 export function Failure({ error }: { error: Refused }) {
@@ -31,7 +31,13 @@ export function Failure({ error }: { error: Refused }) {
 // What is there, or that it is being fetched, or why it isn't there.
 export function Shown<T>({ of, children }: { of: Live<T>; children: (value: T) => ComponentChildren }) {
   const t = useText();
-  if (of.value !== undefined) return <>{children(of.value)}</>;
+  if (of.value !== undefined)
+    return (
+      <>
+        {of.error && of.error.status !== 0 && <Failure error={of.error} />}
+        {children(of.value)}
+      </>
+    );
   if (!of.error) return <p class="quiet" aria-busy="true">{t("app.loading")}</p>;
   return (
     <div>

@@ -116,6 +116,7 @@ export const en = {
     "This machine is delivered: its host opens it to your tenant's key alone. Both files stay in this browser tab, and sign one leave for you.",
   "console.key_file": "Key (acme.key)",
   "console.pin_file": "Pin (acme.pin)",
+  "console.other_key": "Another key",
   "console.key_wrong": "That is no key, or no pin of it.",
   "people.title": "People",
   "people.invite": "Invite",

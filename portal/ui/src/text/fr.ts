@@ -117,6 +117,7 @@ export const fr: Record<Key, string> = {
     "Cette machine est livrée : son hôte ne l’ouvre qu’à votre clé. Les deux fichiers restent dans cet onglet et signent une autorisation pour vous.",
   "console.key_file": "Clé (acme.key)",
   "console.pin_file": "Attestation (acme.pin)",
+  "console.other_key": "Une autre clé",
   "console.key_wrong": "Ce n’est pas une clé, ou pas son attestation.",
   "people.title": "Personnes",
   "people.invite": "Inviter",
