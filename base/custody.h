@@ -98,7 +98,7 @@ struct Grant {
   std::string nonce;  // of 16 to 64 letters and digits; a grant is good once
   Pin pin;            // of the key that signs
   std::string signature;
-  std::string snapshot{};  // that roll_back goes to
+  std::optional<std::string> snapshot{};  // that roll_back goes to; in no other
 };
 template <class V>
 void fields(V& v, Grant& x) {

@@ -127,7 +127,7 @@ Grant make_grant(const VmId& vm, const Leave& leave) {
   grant.not_after = {grant.not_before.unix_ms +
                      std::chrono::duration_cast<std::chrono::milliseconds>(leave.length).count()};
   grant.nonce = new_nonce();
-  grant.snapshot = leave.snapshot;
+  if (leave.operation == Inside::roll_back) grant.snapshot = leave.snapshot;
   return grant;
 }
 

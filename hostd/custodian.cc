@@ -65,7 +65,8 @@ Status check_words(const Grant& grant, const Custody& kept, const Custodian::Vis
   if (std::find(grant.operations.begin(), grant.operations.end(), visit.operation) == grant.operations.end())
     return denied("the grant isn't for " + std::string(name_of(visit.operation)));
   if (visit.operation == Inside::roll_back && grant.snapshot != visit.snapshot)
-    return denied("the grant is for snapshot \"" + grant.snapshot + "\", not for " + visit.snapshot);
+    return denied("the grant is for snapshot \"" + grant.snapshot.value_or("") + "\", not for " +
+                  visit.snapshot);
   if (grant.pin.tenant != kept.tenant) return denied("the grant's key is of " + grant.pin.tenant.value);
   return check_time(grant, kLongestGrant_ms, "grant", now);
 }

@@ -163,6 +163,8 @@ class DirPool final : public StoragePool {
   Status drop_image(const std::string& name) override {
     if (const Result<std::string> named = volume_path(name); !named) return failure(named.error());
     if (const Status usable = ready(); !usable) return usable;
+    // What a host that died meanwhile had begun to keep.
+    unlink((path_ + "/templates/." + name + ".unfinished").c_str());
     if (unlink((path_ + "/templates/" + name).c_str()) == 0 || errno == ENOENT) return {};
     return failure(system_error("pool " + name_ + ": removing image " + name));
   }

@@ -9,6 +9,8 @@ const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 export const settings = JSON.parse(readFileSync(process.argv[2], "utf8"));
 if (settings.pictures) mkdirSync(settings.pictures, { recursive: true });
 
+const pages = [];
+
 export function must(condition, words) {
   if (!condition) throw new Error(words);
 }
@@ -31,6 +33,7 @@ export async function start() {
 export async function open(browser, options = {}) {
   const context = await browser.newContext({ locale: "en", viewport: { width: 1280, height: 800 }, ...options });
   const page = await context.newPage();
+  pages.push(page);
   page.complaints = [];
   page.on("pageerror", (error) => page.complaints.push(`script: ${error.message}`));
   page.on("dialog", (dialog) => {
@@ -76,6 +79,7 @@ export async function until(what, look, bound_ms = 20_000) {
   for (;;) {
     const found = await look();
     if (found) return found;
+    if (Date.now() >= end) await Promise.all(pages.map((page, number) => picture(page, `failed-${number}`)));
     must(Date.now() < end, `${what}: not within ${bound_ms / 1000} s`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }

@@ -1,5 +1,6 @@
 """up, down and status of a whole lab."""
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -8,7 +9,7 @@ import time
 from pathlib import Path
 
 from . import bmc, ceph, config, guest, machine, network, pki, process, san, seed, sinks
-from .instance import HOSTS, MACHINES, PACKAGE_DIR, SITES, STATE_ROOT, WITNESS, LabError
+from .instance import HOSTS, MACHINES, PACKAGE_DIR, SITES, SMS_PORT, STATE_ROOT, WITNESS, LabError
 
 NEEDED = {"libvirtd": "libvirt-daemon-system", "virsh": "libvirt-clients", "qemu-system-x86_64": "qemu-system-x86",
           "qemu-storage-daemon": "qemu-utils", "ipmi_sim": "openipmi", "ipmitool": "ipmitool",
@@ -54,14 +55,16 @@ def _write_files(instance, policy, storage, kept):
     instance.metro.mkdir()
     pki.make_authority(instance.pki)
     pki.make_officers(instance.pki)
-    pki.issue(instance.pki, "manager", "manager", instance.address(WITNESS))
-    pki.issue(instance.pki, "relay", "relay", instance.address("sinks"))
-    pki.issue(instance.pki, "alice", "operator")
-    pki.issue(instance.pki, "portal-1", "portal")
-    pki.issue(instance.pki, "portal", "public", instance.address(WITNESS))
+    revocation_list = f"http://{instance.address('sinks')}:{SMS_PORT}/ca.crl"
+    issue = functools.partial(pki.issue, instance.pki, revocation_list=revocation_list)
+    issue("manager", "manager", instance.address(WITNESS))
+    issue("relay", "relay", instance.address("sinks"))
+    issue("alice", "operator")
+    issue("portal-1", "portal")
+    issue("portal", "public", instance.address(WITNESS))
     for host in HOSTS:
-        pki.issue(instance.pki, host, "host", instance.address(host))
-        pki.issue(instance.pki, host, "guard", instance.address(host))
+        issue(host, "host", instance.address(host))
+        issue(host, "guard", instance.address(host))
         config.write_base_system(instance, host)
         config.write_libvirt(instance, host)
         config.write_host(instance, host, storage)

@@ -2,7 +2,8 @@
 from .process import run
 
 OFFICERS = ("officer", "glass-a", "glass-b")
-DAYS = "30"
+DAYS = "90"
+AUTHORITY = "[ca]\ndefault_ca = lab\n[lab]\ndatabase = {0}/ca.index\ncrlnumber = {0}/ca.crlnumber\ndefault_md = sha256\n"
 
 
 def _key(path):
@@ -16,6 +17,12 @@ def make_authority(pki):
     run("openssl", "req", "-x509", "-new", "-key", pki / "ca.key", "-days", DAYS, "-out", pki / "ca.pem",
         "-subj", "/O=Bascule lab/CN=Bascule lab CA", "-addext", "basicConstraints=critical,CA:TRUE",
         "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    (pki / "ca.index").touch()
+    (pki / "ca.crlnumber").write_text("01\n")
+    (pki / "ca.cnf").write_text(AUTHORITY.format(pki))
+    run("openssl", "ca", "-gencrl", "-config", pki / "ca.cnf", "-cert", pki / "ca.pem", "-keyfile", pki / "ca.key",
+        "-crldays", DAYS, "-out", pki / "ca.crl.pem")
+    run("openssl", "crl", "-in", pki / "ca.crl.pem", "-outform", "DER", "-out", pki / "ca.crl")
 
 
 def make_officers(pki):
@@ -27,15 +34,16 @@ def make_officers(pki):
         run("openssl", "pkey", "-in", pki / f"{name}.key", "-pubout", "-out", pki / f"{name}.pub")
 
 
-def issue(pki, name, role, address=None):
-    """<name>-<role>.pem and .key, with the address as subjectAltName if there is one."""
+def issue(pki, name, role, address=None, revocation_list=None):
+    """<name>-<role>.pem and .key, with the address as subjectAltName if there is one, and where ca.crl is to be had."""
     stem = pki / f"{name}-{role}"
     key, request, extensions = (stem.with_suffix(s) for s in (".key", ".csr", ".ext"))
     _key(key)
     run("openssl", "req", "-new", "-key", key, "-out", request, "-subj", f"/O=Bascule lab/OU={role}/CN={name}")
     names = f"DNS:{name}" + (f",IP:{address}" if address else "")
     extensions.write_text("basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n"
-                          f"extendedKeyUsage=serverAuth,clientAuth\nsubjectAltName={names}\n")
+                          f"extendedKeyUsage=serverAuth,clientAuth\nsubjectAltName={names}\n"
+                          + (f"crlDistributionPoints=URI:{revocation_list}\n" if revocation_list else ""))
     run("openssl", "x509", "-req", "-in", request, "-CA", pki / "ca.pem", "-CAkey", pki / "ca.key",
         "-CAcreateserial", "-days", DAYS, "-extfile", extensions, "-out", stem.with_suffix(".pem"))
     request.unlink()

@@ -75,6 +75,7 @@ def serve_mail(instance):
 
 
 def serve_sms(instance):
+    """Also the authority's revocation list, which certificates name."""
     class Gateway(BaseHTTPRequestHandler):
         def do_GET(self):
             url = urllib.parse.urlsplit(self.path)
@@ -82,7 +83,9 @@ def serve_sms(instance):
             how = mode(instance, "sms")
             if how == "hang":
                 time.sleep(HANG_S)
-            if url.path != "/cgi-bin/sendsms":
+            if url.path == "/ca.crl":
+                self.answer(200, (instance.pki / "ca.crl").read_bytes(), "application/pkix-crl")
+            elif url.path != "/cgi-bin/sendsms":
                 self.answer(404, "Not found")
             elif (query.get("username"), query.get("password")) != (NOTICE_USER, NOTICE_PASSWORD):
                 self.answer(403, "Authorization failed for sendsms")
@@ -94,10 +97,10 @@ def serve_sms(instance):
                 keep(instance, "sms", {"to": query["to"], "text": query["text"]})
                 self.answer(202, "0: Accepted for delivery")
 
-        def answer(self, status, text):
-            body = text.encode()
+        def answer(self, status, text, kind="text/plain"):
+            body = text.encode() if isinstance(text, str) else text
             self.send_response(status)
-            self.send_header("Content-Type", "text/plain")
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

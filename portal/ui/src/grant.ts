@@ -6,6 +6,8 @@ export interface TenantKey {
 
 export type Leave = Record<string, unknown> & { signature: string };
 
+export type Purpose = { operation: "console"; reason: string } | { operation: "roll_back"; reason: string; snapshot: string };
+
 const kLeave_ms = 30 * 60_000;
 
 function bytes_of(pem: string): Uint8Array<ArrayBuffer> {
@@ -28,18 +30,19 @@ function canonical(value: unknown): string {
   return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`).join(",")}}`;
 }
 
-export async function sign_leave(held: TenantKey, vm: string, who: string, reason: string): Promise<Leave> {
+export async function sign_leave(held: TenantKey, vm: string, who: string, purpose: Purpose): Promise<Leave> {
   const now = Date.now();
   const grant = {
     vm,
-    operations: ["console"],
+    operations: [purpose.operation],
     who,
-    reason,
+    reason: purpose.reason,
     not_before: now,
     not_after: now + kLeave_ms,
     nonce: crypto.randomUUID().replaceAll("-", ""),
     pin: held.pin,
     signature: "",
+    ...("snapshot" in purpose && { snapshot: purpose.snapshot }),
   };
   const text = new TextEncoder().encode(`bascule grant 1\n${canonical(grant)}`);
   const algorithm = held.key.algorithm.name === "ECDSA" ? { name: "ECDSA", hash: "SHA-256" } : { name: held.key.algorithm.name };

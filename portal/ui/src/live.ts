@@ -80,7 +80,7 @@ export function useLive<T>(fetch_it: () => Promise<T>, on: unknown[] = [], every
   const turn = use(changed);
   const [held, hold] = useState<{ value?: T; error?: Refused }>({});
   const [asked, ask_again] = useState(0);
-  const state = useRef({ life: 0, busy: false, again: false });
+  const state = useRef({ life: 0, looked: 0, busy: false, again: false });
   const fetch_now = () => {
     const here = state.current;
     const { life } = here;
@@ -104,7 +104,7 @@ export function useLive<T>(fetch_it: () => Promise<T>, on: unknown[] = [], every
   };
   // Of another thing: what comes of the one before is nobody's.
   useEffect(() => {
-    state.current = { life: state.current.life + 1, busy: false, again: false };
+    state.current = { life: state.current.life + 1, looked: turn + asked, busy: false, again: false };
     fetch_now();
     return () => {
       state.current.life++;
@@ -112,6 +112,8 @@ export function useLive<T>(fetch_it: () => Promise<T>, on: unknown[] = [], every
   }, on);
   // One at a time, however often something changes meanwhile: then once more.
   useEffect(() => {
+    if (state.current.looked === turn + asked) return;
+    state.current.looked = turn + asked;
     if (state.current.busy) state.current.again = true;
     else fetch_now();
   }, [turn, asked]);

@@ -1,10 +1,10 @@
 // A machine's serial line or screen, after a reason; terminal and screen come when they are needed.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { ask, get, Refused, segment, type Schemas, type Self, type Vm } from "../api";
-import { read_key, sign_leave, type TenantKey } from "../grant";
-import { at_sign_out, useLive } from "../live";
+import { ask, get, segment, type Schemas, type Self, type Vm } from "../api";
+import { useLive } from "../live";
 import { Field, Shown } from "../parts/basic";
 import { Dialog } from "../parts/dialog";
+import { useTenantKey } from "../parts/tenant_key";
 import { go } from "../router";
 import { useText } from "../text";
 
@@ -13,11 +13,6 @@ interface Line {
   close(): void;
 }
 type Ended = (why: string) => void;
-
-let tenant_key: TenantKey | null = null; // of this tab, until whoever brought it signs out
-at_sign_out(() => {
-  tenant_key = null;
-});
 
 // What WebSockets' ends say of each other, hop by hop.
 const plain = (why: string) => why.replace(/^(closed by the peer: ?)+/, "");
@@ -101,45 +96,22 @@ function Ask({ vm, kind, self }: { vm: Vm; kind: Kind; self: Self }) {
   const t = useText();
   const [ticket, set_ticket] = useState<string | null>(null);
   const [reason, set_reason] = useState("");
-  const [files, set_files] = useState<{ key?: File; pin?: File }>({});
-  const [held, hold] = useState(tenant_key);
+  const key = useTenantKey(vm, self);
   const act = async () => {
-    const key =
-      vm.delivered && files.key && files.pin
-        ? await read_key(files.key, files.pin).catch(() => {
-            throw new Refused(0, "invalid", t("console.key_wrong"));
-          })
-        : held;
-    const grant = vm.delivered && key ? await sign_leave(key, vm.id, self.user, reason) : undefined;
+    const { leave: grant, keep } = await key.sign({ operation: "console", reason });
     const body = { kind, reason, ...(grant && { grant }) };
     const made = await ask<Schemas["ConsoleTicket"]>("POST", `/v1/vms/${segment(vm.id)}/console`, body);
-    tenant_key = key;
+    keep();
     set_ticket(made.path);
   };
   if (ticket) return <Open kind={kind} ticket={ticket} name={vm.name} />;
-  const file = (which: "key" | "pin") => (event: Event) => {
-    const chosen = (event.target as HTMLInputElement).files?.[0];
-    if (chosen) set_files({ ...files, [which]: chosen });
-  };
   return (
     <Dialog title={t("confirm.console", { name: vm.name })} go={t(kind === "serial" ? "machine.serial" : "machine.screen")} act={act}
       ready={reason.trim() !== ""} close={() => go(`/machines/${vm.name}`)} done={() => undefined}>
       <Field label={t("confirm.reason")} hint={t("confirm.three_words")}>
         {(id) => <input id={id} value={reason} onInput={(e) => set_reason((e.target as HTMLInputElement).value)} required autofocus maxlength={500} />}
       </Field>
-      {vm.delivered && held && (
-        <button type="button" onClick={() => hold(null)}>
-          {t("console.other_key")}
-        </button>
-      )}
-      {vm.delivered && !held && (
-        <fieldset>
-          <legend>{t("console.key_title")}</legend>
-          <p class="quiet">{t("console.key_hint")}</p>
-          <Field label={t("console.key_file")}>{(id) => <input id={id} type="file" onChange={file("key")} />}</Field>
-          <Field label={t("console.pin_file")}>{(id) => <input id={id} type="file" onChange={file("pin")} />}</Field>
-        </fieldset>
-      )}
+      {key.fields}
     </Dialog>
   );
 }

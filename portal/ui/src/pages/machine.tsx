@@ -73,7 +73,7 @@ function Snapshots({ vm, self }: { vm: Vm; self: Self }) {
           </li>
         ))}
       </ul>
-      {asking && <Confirm vm={vm} asking={asking} close={() => ask(null)} />}
+      {asking && <Confirm vm={vm} self={self} asking={asking} close={() => ask(null)} />}
     </section>
   );
 }

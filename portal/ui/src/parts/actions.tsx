@@ -6,6 +6,7 @@ import { useText } from "../text";
 import type { Key } from "../text/en";
 import { Field } from "./basic";
 import { Dialog } from "./dialog";
+import { useTenantKey } from "./tenant_key";
 
 type Asking =
   | { what: "stop" | "reboot" | "kill" | "delete" | "accept" | "snapshot" | "resize" }
@@ -25,11 +26,12 @@ const kGo: Record<Asking["what"], Key> = {
   remove_snapshot: "machine.remove",
 };
 
-export function Confirm({ vm, asking, close }: { vm: Vm; asking: Asking; close: () => void }) {
+export function Confirm({ vm, self, asking, close }: { vm: Vm; self: Self; asking: Asking; close: () => void }) {
   const t = useText();
   const [reason, set_reason] = useState("");
   const [named, set_named] = useState("");
   const [size, set_size] = useState({ memory_mib: vm.memory_mib, vcpus: vm.vcpus });
+  const key = useTenantKey(vm, self);
   const { what } = asking;
   const snapshot = "snapshot" in asking ? asking.snapshot : named;
   const base = `/v1/vms/${segment(vm.id)}`;
@@ -41,9 +43,11 @@ export function Confirm({ vm, asking, close }: { vm: Vm; asking: Asking; close: 
       case "snapshot":
         await change("POST", `${base}/snapshots`, { name: named, reason });
         return;
-      case "roll_back":
-        await change("POST", `${base}/snapshots/${segment(snapshot)}/rollback`, { reason });
-        return;
+      case "roll_back": {
+        const { leave: grant, keep } = await key.sign({ operation: "roll_back", reason, snapshot });
+        await change("POST", `${base}/snapshots/${segment(snapshot)}/rollback`, { reason, ...(grant && { grant }) });
+        return keep();
+      }
       case "remove_snapshot":
         await change("DELETE", `${base}/snapshots/${segment(snapshot)}`, { reason });
         return;
@@ -78,6 +82,7 @@ export function Confirm({ vm, asking, close }: { vm: Vm; asking: Asking; close: 
           </Field>
         </>
       )}
+      {what === "roll_back" && key.fields}
       <Field label={t("confirm.reason")} hint={t("confirm.reason_hint")}>
         {(id) => <input id={id} value={reason} onInput={input(set_reason)} maxlength={500} required={kNeedsReason.has(what)} />}
       </Field>
@@ -122,7 +127,7 @@ export function Actions({ vm, self }: { vm: Vm; self: Self }) {
       {button("resize", "change_machines", stopped)}
       {!vm.delivered && button("accept", "accept_delivery", true)}
       {button("delete", "change_contents", stopped && !vm.keep)}
-      {asking && <Confirm vm={vm} asking={asking} close={() => ask(null)} />}
+      {asking && <Confirm vm={vm} self={self} asking={asking} close={() => ask(null)} />}
       {starting && (
         <Dialog title={`${t("machine.start")}: ${vm.name}`} go={t("machine.start")} close={() => set_starting(false)}
           act={async () => void (await change("POST", `/v1/vms/${segment(vm.id)}/start`, {}))} />

@@ -1,0 +1,48 @@
+// The tenant's key, of this tab until whoever brought it signs out: what gets inside a delivered machine is signed with it.
+import { useState } from "preact/hooks";
+import { Refused, type Self, type Vm } from "../api";
+import { read_key, sign_leave, type Leave, type Purpose, type TenantKey } from "../grant";
+import { at_sign_out } from "../live";
+import { useText } from "../text";
+import { Field } from "./basic";
+
+let tenant_key: TenantKey | null = null;
+at_sign_out(() => {
+  tenant_key = null;
+});
+
+// `fields` to show; `sign` before asking: undefined where no key is needed or at hand. `keep` once it has served.
+export function useTenantKey(vm: Vm, self: Self) {
+  const t = useText();
+  const [files, set_files] = useState<{ key?: File; pin?: File }>({});
+  const [held, hold] = useState(tenant_key);
+  const sign = async (purpose: Purpose): Promise<{ leave?: Leave; keep(): void }> => {
+    const key =
+      vm.delivered && files.key && files.pin
+        ? await read_key(files.key, files.pin).catch(() => {
+            throw new Refused(0, "invalid", t("console.key_wrong"));
+          })
+        : held;
+    const keep = () => {
+      tenant_key = key;
+    };
+    return vm.delivered && key ? { leave: await sign_leave(key, vm.id, self.user, purpose), keep } : { keep };
+  };
+  const file = (which: "key" | "pin") => (event: Event) => {
+    const chosen = (event.target as HTMLInputElement).files?.[0];
+    if (chosen) set_files({ ...files, [which]: chosen });
+  };
+  const fields = !vm.delivered ? null : held ? (
+    <button type="button" onClick={() => hold(null)}>
+      {t("console.other_key")}
+    </button>
+  ) : (
+    <fieldset>
+      <legend>{t("console.key_title")}</legend>
+      <p class="quiet">{t("console.key_hint")}</p>
+      <Field label={t("console.key_file")}>{(id) => <input id={id} type="file" onChange={file("key")} />}</Field>
+      <Field label={t("console.pin_file")}>{(id) => <input id={id} type="file" onChange={file("pin")} />}</Field>
+    </fieldset>
+  );
+  return { fields, sign };
+}
