@@ -48,7 +48,7 @@ await terminal.locator(".xterm-rows").waitFor();
 await until("a login prompt", async () => {
   await page.keyboard.press("Enter");
   return (await terminal.locator(".xterm-rows").innerText()).includes("login:");
-}, 60_000);
+}, 180_000);
 await page.keyboard.type("nobody-here\n");
 await until("what is typed reaches the guest", async () => (await terminal.locator(".xterm-rows").innerText()).includes("Password:"));
 await picture(page, "serial");
