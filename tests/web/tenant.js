@@ -14,7 +14,8 @@ await picture(page, "sign_in");
 await sign_in(page, settings.user, settings.password);
 await page.getByRole("heading", { name: "Machines" }).waitFor();
 await page.getByText("No machines yet.").waitFor();
-note("signed in");
+const painted = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0].startTime);
+note(`signed in; first paint after ${Math.round(painted)} ms`);
 
 await page.getByRole("button", { name: "New machine" }).click();
 const dialog = page.getByRole("dialog");

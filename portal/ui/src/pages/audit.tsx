@@ -1,7 +1,7 @@
 import { useRef, useState } from "preact/hooks";
 import { get, type EventEntry, type Schemas } from "../api";
 import { useLive } from "../live";
-import { Shown } from "../parts/basic";
+import { Shown, Table } from "../parts/basic";
 import { useText, when } from "../text";
 
 const kKept = 2000; // the newest of them
@@ -32,32 +32,19 @@ export function Audit() {
       <Shown of={live}>
         {(entries) => (
           <>
-            <div class="scroll" tabIndex={0} role="group" aria-label={t("app.table")}>
-              <table class="audit">
-                <thead>
-                  <tr>
-                    <th scope="col">{t("audit.when")}</th>
-                    <th scope="col">{t("audit.who")}</th>
-                    <th scope="col">{t("audit.what")}</th>
-                    <th scope="col">{t("audit.subject")}</th>
-                    <th scope="col">{t("audit.why")}</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {entries.slice(0, shown).map((entry) => (
-                    <tr key={entry.number}>
-                      <td>
-                        <time>{when(entry.at)}</time>
-                      </td>
-                      <td>{entry.actor}</td>
-                      <td>{entry.what}</td>
-                      <td class="subject">{entry.facts["name"] ?? entry.subject}</td>
-                      <td>{entry.words}</td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
+            <Table heads={["audit.when", "audit.who", "audit.what", "audit.subject", "audit.why"]}>
+              {entries.slice(0, shown).map((entry) => (
+                <tr key={entry.number}>
+                  <td>
+                    <time>{when(entry.at)}</time>
+                  </td>
+                  <td>{entry.actor}</td>
+                  <td>{entry.what}</td>
+                  <td class="subject">{entry.facts["name"] ?? entry.subject}</td>
+                  <td>{entry.words}</td>
+                </tr>
+              ))}
+            </Table>
             {entries.length > shown && <button onClick={() => show(shown + kPage)}>{t("audit.more")}</button>}
           </>
         )}

@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { change, get, get_all, segment, type Vm } from "../api";
 import { useLive } from "../live";
-import { Field, Shown, State } from "../parts/basic";
+import { Field, Shown, State, Table } from "../parts/basic";
 import { Dialog } from "../parts/dialog";
 import type { Plan, Staff } from "../staff";
 import { useText, when } from "../text";
@@ -37,34 +37,22 @@ function PlanCard({ plan, may }: { plan: Plan; may: boolean }) {
           </button>
         )}
       </div>
-      <div class="scroll" tabIndex={0} role="group" aria-label={t("app.table")}>
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">{t("machines.name")}</th>
-              <th scope="col">{t("failback.from_to")}</th>
-              <th scope="col">{t("machines.state")}</th>
-              <th scope="col">{t("failback.why_safe")}</th>
-            </tr>
-          </thead>
-          <tbody>
-            {plan.items.map((item) => (
-              <tr key={item.vm}>
-                <td>{item.name}</td>
-                <td>
-                  {item.from.host} → {item.to.host}
-                </td>
-                <td>
-                  <State state={item.phase} />
-                </td>
-                <td>
-                  {item.why_safe} {item.despite && <span class="warn">{item.despite}</span>}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table heads={["machines.name", "failback.from_to", "machines.state", "failback.why_safe"]}>
+        {plan.items.map((item) => (
+          <tr key={item.vm}>
+            <td>{item.name}</td>
+            <td>
+              {item.from.host} → {item.to.host}
+            </td>
+            <td>
+              <State state={item.phase} />
+            </td>
+            <td>
+              {item.why_safe} {item.despite && <span class="warn">{item.despite}</span>}
+            </td>
+          </tr>
+        ))}
+      </Table>
       {approving && <Approve plan={plan} close={() => set_approving(false)} />}
     </li>
   );

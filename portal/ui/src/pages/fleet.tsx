@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { change, get, get_all, segment, type Schemas, type Vm } from "../api";
 import { useLive } from "../live";
-import { Shown, State } from "../parts/basic";
+import { Shown, State, Table } from "../parts/basic";
 import { OpenAccess } from "../parts/open_access";
 import type { Staff } from "../staff";
 import { useText, when } from "../text";
@@ -42,34 +42,22 @@ export function Fleet({ staff }: { staff: Staff }) {
         {() => (
           <>
             <p class="quiet">{t("machines.count", { n: found.length })}</p>
-            <div class="scroll" tabIndex={0} role="group" aria-label={t("app.table")}>
-              <table>
-                <thead>
-                  <tr>
-                    <th scope="col">{t("machines.name")}</th>
-                    <th scope="col">{t("machines.state")}</th>
-                    <th scope="col">{t("machines.site")}</th>
-                    <th scope="col">{t("machines.switchable")}</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {found.slice(0, kMost).map((vm) => (
-                    <tr key={vm.id}>
-                      <td>{vm.name}</td>
-                      <td>
-                        <State state={vm.state} />
-                      </td>
-                      <td class={vm.away ? "warn" : ""}>
-                        {vm.host ?? "–"} {vm.site && `(${vm.site})`}
-                      </td>
-                      <td class={vm.switchable_now.value ? "good" : "warn"}>
-                        {vm.switchable_now.value ? t("machine.yes") : t("machine.because", { why: vm.switchable_now.because })}
-                      </td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
+            <Table heads={["machines.name", "machines.state", "machines.site", "machines.switchable"]}>
+              {found.slice(0, kMost).map((vm) => (
+                <tr key={vm.id}>
+                  <td>{vm.name}</td>
+                  <td>
+                    <State state={vm.state} />
+                  </td>
+                  <td class={vm.away ? "warn" : ""}>
+                    {vm.host ?? "–"} {vm.site && `(${vm.site})`}
+                  </td>
+                  <td class={vm.switchable_now.value ? "good" : "warn"}>
+                    {vm.switchable_now.value ? t("machine.yes") : t("machine.because", { why: vm.switchable_now.because })}
+                  </td>
+                </tr>
+              ))}
+            </Table>
           </>
         )}
       </Shown>

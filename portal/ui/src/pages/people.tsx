@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { ask, change, get_all, segment, type Schemas, type Self } from "../api";
 import { useLive } from "../live";
-import { Field, Shown } from "../parts/basic";
+import { Field, Once, Shown, Table } from "../parts/basic";
 import { Dialog } from "../parts/dialog";
 import { useText } from "../text";
 
@@ -70,44 +70,27 @@ export function People({ self }: { self: Self }) {
           {t("people.invite")}
         </button>
       </div>
-      {secret && (
-        <p class="banner access" role="status">
-          {t("people.secret")} <code>{secret}</code>
-        </p>
-      )}
+      <Once words={t("people.secret")} secret={secret} />
       <Shown of={live}>
         {(users) => (
-          <div class="scroll" tabIndex={0} role="group" aria-label={t("app.table")}>
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">{t("people.name")}</th>
-                  <th scope="col">{t("people.roles")}</th>
-                  <th scope="col">{t("people.state")}</th>
-                  <th scope="col">{t("people.second_factor")}</th>
-                  <th scope="col" />
-                </tr>
-              </thead>
-              <tbody>
-                {users.map((user) => (
-                  <tr key={user.name}>
-                    <td>{user.name}</td>
-                    <td>{[...user.roles, ...user.own_roles].join(", ")}</td>
-                    <td>{t(user.disabled ? "people.disabled" : user.invited ? "people.invited" : "people.active")}</td>
-                    <td>{user.second_factor ? t("machine.yes") : t("machine.no")}</td>
-                    <td class="buttons">
-                      <button onClick={() => set_changing(user)}>{t("people.roles")}</button>
-                      {self.user !== `${self.tenant}/${user.name}` && (
-                        <button class="danger" onClick={() => set_removing(user)}>
-                          {t("people.remove")}
-                        </button>
-                      )}
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <Table heads={["people.name", "people.roles", "people.state", "people.second_factor", null]}>
+            {users.map((user) => (
+              <tr key={user.name}>
+                <td>{user.name}</td>
+                <td>{[...user.roles, ...user.own_roles].join(", ")}</td>
+                <td>{t(user.disabled ? "people.disabled" : user.invited ? "people.invited" : "people.active")}</td>
+                <td>{user.second_factor ? t("machine.yes") : t("machine.no")}</td>
+                <td class="buttons">
+                  <button onClick={() => set_changing(user)}>{t("people.roles")}</button>
+                  {self.user !== `${self.tenant}/${user.name}` && (
+                    <button class="danger" onClick={() => set_removing(user)}>
+                      {t("people.remove")}
+                    </button>
+                  )}
+                </td>
+              </tr>
+            ))}
+          </Table>
         )}
       </Shown>
       {inviting && <Invite close={() => (set_inviting(false), live.again())} told={set_secret} />}

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { ask, change, get_all, segment, type Schemas } from "../api";
 import { sign_out, useLive } from "../live";
-import { Field, Shown } from "../parts/basic";
+import { Field, Once, Shown, Table } from "../parts/basic";
 import { Dialog } from "../parts/dialog";
 import { useText, when } from "../text";
 
@@ -40,43 +40,26 @@ export function Tokens() {
           {t("tokens.new")}
         </button>
       </div>
-      {secret && (
-        <p class="banner access" role="status">
-          {t("tokens.secret")} <code>{secret}</code>
-        </p>
-      )}
+      <Once words={t("tokens.secret")} secret={secret} />
       <Shown of={live}>
         {(tokens) => (
-          <div class="scroll" tabIndex={0} role="group" aria-label={t("app.table")}>
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">{t("tokens.name")}</th>
-                  <th scope="col">{t("tokens.created")}</th>
-                  <th scope="col">{t("tokens.expires")}</th>
-                  <th scope="col">{t("tokens.used")}</th>
-                  <th scope="col" />
-                </tr>
-              </thead>
-              <tbody>
-                {tokens.map((token) => (
-                  <tr key={token.id}>
-                    <td>
-                      {token.name || t("tokens.session")} {token.current && <em class="quiet">({t("tokens.this")})</em>}
-                    </td>
-                    <td>{when(token.created)}</td>
-                    <td>{when(token.expires)}</td>
-                    <td>{token.last_use ? when(token.last_use) : "–"}</td>
-                    <td>
-                      <button class="danger" onClick={() => end(token)}>
-                        {t("tokens.end")}
-                      </button>
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <Table heads={["tokens.name", "tokens.created", "tokens.expires", "tokens.used", null]}>
+            {tokens.map((token) => (
+              <tr key={token.id}>
+                <td>
+                  {token.name || t("tokens.session")} {token.current && <em class="quiet">({t("tokens.this")})</em>}
+                </td>
+                <td>{when(token.created)}</td>
+                <td>{when(token.expires)}</td>
+                <td>{token.last_use ? when(token.last_use) : "–"}</td>
+                <td>
+                  <button class="danger" onClick={() => end(token)}>
+                    {t("tokens.end")}
+                  </button>
+                </td>
+              </tr>
+            ))}
+          </Table>
         )}
       </Shown>
       {making && <NewToken close={() => (set_making(false), live.again())} told={set_secret} />}

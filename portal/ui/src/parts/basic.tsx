@@ -68,3 +68,34 @@ export function Field(props: { label: string; hint?: string; children: (id: stri
     </div>
   );
 }
+
+// A head of null is of a column that says itself what it is.
+export function Table({ heads, children }: { heads: (Key | null)[]; children: ComponentChildren }) {
+  const t = useText();
+  return (
+    <div class="scroll" tabIndex={0} role="group" aria-label={t("app.table")}>
+      <table>
+        <thead>
+          <tr>
+            {heads.map((head) => (
+              <th scope="col" key={head}>
+                {head && t(head)}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>{children}</tbody>
+      </table>
+    </div>
+  );
+}
+
+// What is shown once, and nobody can ask for again.
+export function Once({ words, secret }: { words: string; secret: string }) {
+  if (!secret) return null;
+  return (
+    <p class="banner access" role="status">
+      {words} <code>{secret}</code>
+    </p>
+  );
+}
