@@ -69,11 +69,11 @@ struct Services {
   std::vector<std::string> glass_keys{};  // of whom two break the glass, PEM
   std::string join_address;               // where hosts join, "198.18.0.2:7449"; empty: there is no authority
   std::string fingerprint;                // SHA-256 of the manager's certificate, hexadecimal
-  std::size_t notice_routes = 0;          // of mail and SMS in manager.toml
+  std::vector<std::string> channels{};    // "mail" and "sms", as far as manager.toml has routes for them
 };
 // Of the production parts, which must outlive the services.
 Services services_of(Runner& runner, Store& store, const Notary& notary, Consoles& consoles,
-                     const Metrics& metrics, std::size_t notice_routes);
+                     const Metrics& metrics, std::vector<std::string> channels);
 
 inline constexpr std::string_view kConsolePath = "/v1/consoles/";  // and the ticket
 

@@ -19,11 +19,13 @@ void fields(V& v, PlanBody& x) {
 struct ApproveBody {
   std::string digest;
   std::string reason;
+  WallTime not_before{};  // the past, or absent: at once
 };
 template <class V>
 void fields(V& v, ApproveBody& x) {
   v("digest", x.digest);
   v.optional("reason", x.reason);
+  v.optional("not_before", x.not_before);
 }
 
 const FailbackPlan* plan_of(const Call& call, const Snapshot& snapshot) {
@@ -80,8 +82,18 @@ void approve_plan(Api& api, Call call) {
   if (!plan) return;
   const auto body = body_of<ApproveBody>(call);
   if (!body || !accept_reason(call, body->reason, true)) return;
-  ApproveFailback event{call.asked(body->reason), plan->id, body->digest};
+  ApproveFailback event{call.asked(body->reason), plan->id, body->digest, body->not_before};
   api.change(std::move(call), "approve_failback", std::move(event));
+}
+
+void abort_plan(Api& api, Call call) {
+  const SnapshotPointer snapshot = api.snapshot();
+  const FailbackPlan* plan = plan_of(call, *snapshot);
+  if (!plan) return;
+  const auto body = body_of<ReasonBody>(call);
+  if (!body || !accept_reason(call, body->reason, true)) return;
+  AbortFailback event{call.asked(body->reason), plan->id};
+  api.change(std::move(call), "abort_failback", std::move(event));
 }
 
 }  // namespace
@@ -92,7 +104,8 @@ std::vector<Route> failback_routes() {
       {"GET", "/v1/failback/plans", for_staff(P::see_fleet), Reach::fleet, list_plans},
       {"POST", "/v1/failback/plans", for_staff(P::decide_failback), Reach::fleet, create_plan},
       {"GET", "/v1/failback/plans/{id}", for_staff(P::see_fleet), Reach::fleet, show_plan},
-      {"POST", "/v1/failback/plans/{id}/approve", for_staff(P::decide_failback), Reach::fleet, approve_plan}};
+      {"POST", "/v1/failback/plans/{id}/approve", for_staff(P::decide_failback), Reach::fleet, approve_plan},
+      {"POST", "/v1/failback/plans/{id}/abort", for_staff(P::decide_failback), Reach::fleet, abort_plan}};
 }
 
 }  // namespace bascule::api

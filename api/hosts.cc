@@ -1,4 +1,6 @@
 // /v1/hosts: what the hypervisors are, and what an operator does to one.
+#include <cmath>
+
 #include "api/body.h"
 #include "api/represent.h"
 #include "api/routes.h"
@@ -38,19 +40,29 @@ const Host* host_of(const Call& call, const Snapshot& snapshot) {
   return nullptr;
 }
 
+HostView view_of(const Api& api, const Call& call, const Snapshot& snapshot, const Host& host) {
+  HostView view = host_view(snapshot.state, snapshot.policy, host, call.who());
+  const Metrics::Series measured = api.services().host_metrics(host.record.id);
+  if (measured.now) {
+    const auto whole = [](double value) { return static_cast<std::uint64_t>(std::llround(value)); };
+    const Rates& rates = measured.now->rates;
+    view.network = {whole(rates.received), whole(rates.sent), measured.link};
+  }
+  return view;
+}
+
 void list_hosts(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
   List<HostView> list;
   for (const auto& [id, host] : snapshot->state.hosts)
-    list.items.push_back(host_view(snapshot->state, snapshot->policy, host, call.who()));
+    list.items.push_back(view_of(api, call, *snapshot, host));
   call.answer(200, json::encode_text(list));
 }
 
 void show_host(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
   const Host* host = host_of(call, *snapshot);
-  if (host)
-    call.answer(200, json::encode_text(host_view(snapshot->state, snapshot->policy, *host, call.who())));
+  if (host) call.answer(200, json::encode_text(view_of(api, call, *snapshot, *host)));
 }
 
 void clear_host(Api& api, Call call) {

@@ -296,9 +296,12 @@ int run(const ManagerConfig& config) {
     return fail(notary.error());
   }
   (*notary)->start();
-  const std::size_t routes = config.mail.size() + config.sms.size();
-  Api api(services_for(config, services_of(runner, **store, **notary, consoles, metrics, routes)),
-          {.offer = config.offer.value_or(Offer())});
+  std::vector<std::string> channels;
+  if (!config.mail.empty()) channels.emplace_back(name_of(Channel::mail));
+  if (!config.sms.empty()) channels.emplace_back(name_of(Channel::sms));
+  Api api(
+      services_for(config, services_of(runner, **store, **notary, consoles, metrics, std::move(channels))),
+      {.offer = config.offer.value_or(Offer())});
   const auto doors = open_doors(api, consoles, config, enrolment->get());
   if (!doors) {
     runner.stop();

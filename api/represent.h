@@ -9,7 +9,8 @@ namespace bascule::api {
 
 // `notices`: some route for them is configured.
 // Names of VMs as `who` may see them.
-StatusView status_view(const State& state, const Policy& policy, bool notices, const Principal& who);
+StatusView status_view(const State& state, const Policy& policy, const std::vector<std::string>& channels,
+                       const Principal& who);
 HostView host_view(const State& state, const Policy& policy, const Host& host, const Principal& who);
 VmView vm_view(const State& state, const Policy& policy, const Vm& vm);
 

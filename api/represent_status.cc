@@ -1,5 +1,8 @@
 // The opening word of `bascule status`, and the sentences under it: what is wrong, what would not be
 // automatic.
+#include <algorithm>
+#include <map>
+
 #include "api/represent.h"
 
 namespace bascule::api {
@@ -72,6 +75,26 @@ void count_vm(StatusView& status, const State& state, const Policy& policy, cons
                              (name == record.spec.name ? ": " + switchable.because : ""));
 }
 
+std::vector<ReplicationView> replication_of(const State& state) {
+  std::map<SiteId, ReplicationView> sites;
+  for (const auto& [id, vm] : state.vms) {
+    const auto& owner = vm.record.placement.owner;
+    const auto host = owner ? state.hosts.find(*owner) : state.hosts.end();
+    if (host == state.hosts.end()) continue;
+    for (const wire::VolumeSeen& volume : vm.live.volumes) {
+      if (volume.there.empty()) continue;
+      ReplicationView& view = sites[host->second.record.site];
+      view.from = host->second.record.site;
+      ++view.volumes;
+      view.following += volume.well ? 1 : 0;
+      if (volume.behind) view.behind = std::max(view.behind.value_or(Duration{}), *volume.behind);
+    }
+  }
+  std::vector<ReplicationView> views;
+  for (auto& [site, view] : sites) views.push_back(std::move(view));
+  return views;
+}
+
 void add_standing_limits(StatusView& status, const State& state, const Policy& policy, bool notices) {
   status.not_automatic = not_automatic(state, policy);
   status.not_automatic.push_back(
@@ -106,7 +129,8 @@ std::string word_of(const Counts& counts) {
 
 }  // namespace
 
-StatusView status_view(const State& state, const Policy& policy, bool notices, const Principal& who) {
+StatusView status_view(const State& state, const Policy& policy, const std::vector<std::string>& channels,
+                       const Principal& who) {
   StatusView status;
   status.cluster = state.cluster.cluster;
   status.manager = state.manager;
@@ -121,7 +145,12 @@ StatusView status_view(const State& state, const Policy& policy, bool notices, c
     status.attention.push_back("notices by " + channel + " fail: " + problem +
                                "; check with `bascule notify test`");
   }
-  add_standing_limits(status, state, policy, notices);
+  for (const std::string& channel : channels) {
+    const auto dead = state.channels.find(channel);
+    status.channels.push_back({channel, dead == state.channels.end() ? "" : dead->second});
+  }
+  status.replication = replication_of(state);
+  add_standing_limits(status, state, policy, !channels.empty());
   status.word = word_of(status.counts);
   if (state.cluster.recovering && status.word == "NOMINAL") status.word = "RECOVERING";
   return status;

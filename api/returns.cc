@@ -50,7 +50,8 @@ void fields(V& v, ReturnBody& x) {
 
 std::optional<ReturnProposal> proposal_of(const State& state, const VmId& vm) {
   for (const auto& [id, plan] : state.plans) {
-    const bool open = plan.phase == PlanPhase::proposed || plan.phase == PlanPhase::running;
+    const bool open = plan.phase == PlanPhase::proposed || plan.phase == PlanPhase::approved ||
+                      plan.phase == PlanPhase::running;
     for (const PlanItem& item : plan.items)
       if (open && item.vm == vm) return ReturnProposal{id, plan.phase, plan.created, plan.expires};
   }

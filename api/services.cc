@@ -12,9 +12,9 @@ constexpr std::size_t kPortalBody = 64 * 1024;
 }  // namespace
 
 Services services_of(Runner& runner, Store& store, const Notary& notary, Consoles& consoles,
-                     const Metrics& metrics, std::size_t notice_routes) {
+                     const Metrics& metrics, std::vector<std::string> channels) {
   Services services;
-  services.notice_routes = notice_routes;
+  services.channels = std::move(channels);
   services.snapshot = [&runner] { return runner.snapshot(); };
   services.submit = [&runner](EventBody event, std::function<void(const Answer&)> reply) {
     runner.submit(std::move(event), std::move(reply));

@@ -12,14 +12,16 @@
 namespace bascule::api {
 namespace {
 
-constexpr std::uint64_t kLongestWait = 25;        // seconds
-constexpr std::uint64_t kExplained = 50'000;      // latest audit entries that explain looks through
+constexpr std::uint64_t kLongestWait = 25;           // seconds
+constexpr std::uint64_t kExplained = 50'000;         // latest audit entries that explain looks through
+constexpr std::int64_t kBeforeIncident_ms = 30'000;  // of its timeline: what led to it
+constexpr std::int64_t kAfterIncident_ms = 5'000;
 constexpr std::uint64_t kLookedThrough = 10'000;  // of all, for one page
 
 void show_status(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
-  const bool notices = api.services().notice_routes > 0;
-  call.answer(200, json::encode_text(status_view(snapshot->state, snapshot->policy, notices, call.who())));
+  call.answer(200, json::encode_text(
+                       status_view(snapshot->state, snapshot->policy, api.services().channels, call.who())));
 }
 
 // What the caller may see of an entry; nothing when it isn't theirs.
@@ -162,6 +164,42 @@ void list_incidents(Api& api, Call call) {
   call.answer(200, json::encode_text(list));
 }
 
+// Blocks: on a worker's thread only.
+void answer_incident(const Api& api, const Call& call, const Incident& incident) {
+  std::set<std::string> subjects{"incident/" + incident.id.value, "cluster"};
+  for (const HostId& host : incident.hosts) subjects.insert("host/" + host.value);
+  for (const VmId& vm : incident.vms) subjects.insert("vm/" + vm.value);
+  const SnapshotPointer snapshot = api.snapshot();
+  const WallTime since{incident.opened.unix_ms - kBeforeIncident_ms};
+  const auto begin = last_entry_before(api.services(), since, snapshot->audit_number);
+  if (!begin) return call.refuse(problem_of(begin.error()));
+  IncidentView view{incident, {}};
+  const auto is_over = [&incident](const AuditEntry& entry) {
+    return incident.closed && entry.at.unix_ms > incident.closed->unix_ms + kAfterIncident_ms;
+  };
+  const std::uint64_t last = *begin + kExplained;
+  for (std::uint64_t after = *begin; after < last && view.timeline.size() < kMostAuditEntries;) {
+    const auto entries = api.services().audit(after, kMostAuditEntries);
+    if (!entries) return call.refuse(problem_of(entries.error()));
+    if (entries->empty() || is_over(entries->front())) break;
+    after = entries->back().number;
+    for (const AuditEntry& entry : *entries)
+      if (subjects.contains(entry.record.subject) && !is_over(entry))
+        view.timeline.push_back(event_for_staff(snapshot->state, call.who(), entry));
+  }
+  call.answer(200, json::encode_text(view));
+}
+
+void show_incident(Api& api, Call call) {
+  const SnapshotPointer snapshot = api.snapshot();
+  const auto incident = snapshot->state.incidents.find(IncidentId(call.path.at("id")));
+  if (incident == snapshot->state.incidents.end())
+    return call.refuse(ErrorCode::not_found, "there is no incident " + call.path.at("id") +
+                                                 "; `bascule incidents` shows those kept");
+  const auto shared = std::make_shared<const Call>(std::move(call));
+  api.read_later(*shared, [&api, shared, found = incident->second] { answer_incident(api, *shared, found); });
+}
+
 void show_operation(Api& api, Call call) {
   const auto wait = number_of(call, "wait", 0, kLongestWait);
   if (!wait) return;
@@ -182,7 +220,7 @@ void cancel_operation(Api& api, Call call) {
 void test_notices(Api& api, Call call) {
   const auto body = body_of<ReasonBody>(call);
   if (!body || !accept_reason(call, body->reason, false)) return;
-  if (api.services().notice_routes == 0)
+  if (api.services().channels.empty())
     return call.refuse(
         ErrorCode::conflict,
         "no notice can be sent: manager.toml has neither [[mail]] nor [[sms]]. Add a route and "
@@ -220,6 +258,7 @@ std::vector<Route> trail_routes() {
           {"GET", "/v1/audit/export", for_staff(P::read_audit), Reach::fleet, export_lines},
           {"GET", "/v1/audit/key", for_staff(P::see_fleet), Reach::fleet, show_audit_key},
           {"GET", "/v1/incidents", for_staff(P::see_fleet), Reach::fleet, list_incidents},
+          {"GET", "/v1/incidents/{id}", for_staff(P::see_fleet), Reach::fleet, show_incident},
           {"GET",
            "/v1/operations/{id}",
            for_both(P::see_fleet, P::see_machines),

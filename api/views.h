@@ -82,6 +82,31 @@ void fields(V& v, Counts& x) {
   v("faults", x.faults);
 }
 
+struct ChannelView {
+  std::string name;
+  std::string problem;  // empty: it works, as far as it was used
+};
+template <class V>
+void fields(V& v, ChannelView& x) {
+  v("name", x.name);
+  v("problem", x.problem);
+}
+
+// What the storage carries from one site to the other, all volumes of the guests that run there together.
+struct ReplicationView {
+  SiteId from;
+  std::size_t volumes = 0;
+  std::size_t following = 0;       // whose copy is well
+  std::optional<Duration> behind;  // the one that is furthest behind; absent: none tells
+};
+template <class V>
+void fields(V& v, ReplicationView& x) {
+  v("from", x.from);
+  v("volumes", x.volumes);
+  v("following", x.following);
+  v.optional("behind_ms", x.behind);
+}
+
 struct StatusView {
   std::string word;  // "NOMINAL", or "2 AWAY, 1 HELD"
   ClusterId cluster;
@@ -93,6 +118,8 @@ struct StatusView {
   Counts counts;
   std::vector<std::string> attention;      // what is wrong, one sentence each, with what to do
   std::vector<std::string> not_automatic;  // what this set-up would not do on its own
+  std::vector<ChannelView> channels;       // by which operations are told, mail and SMS
+  std::vector<ReplicationView> replication;
 };
 template <class V>
 void fields(V& v, StatusView& x) {
@@ -106,6 +133,8 @@ void fields(V& v, StatusView& x) {
   v("counts", x.counts);
   v("attention", x.attention);
   v("not_automatic", x.not_automatic);
+  v("channels", x.channels);
+  v("replication", x.replication);
 }
 
 // ---- Hosts ----
@@ -141,6 +170,19 @@ void fields(V& v, Used& x) {
   v("vms", x.vms);
 }
 
+// What passes its own interfaces, bytes a second, and what they carry at most each way (0: unknown).
+struct NetworkView {
+  std::uint64_t received_bytes = 0;
+  std::uint64_t sent_bytes = 0;
+  std::uint64_t link_bytes = 0;
+};
+template <class V>
+void fields(V& v, NetworkView& x) {
+  v("received_bytes", x.received_bytes);
+  v("sent_bytes", x.sent_bytes);
+  v("link_bytes", x.link_bytes);
+}
+
 struct HostView {
   HostId id;
   std::string name;
@@ -162,6 +204,7 @@ struct HostView {
   std::vector<std::string>
       would_start;  // names of the VMs that start elsewhere once this host is proved dead
   std::optional<IncidentId> incident;
+  std::optional<NetworkView> network;  // absent: nothing was measured within a minute
 };
 template <class V>
 void fields(V& v, HostView& x) {
@@ -184,6 +227,7 @@ void fields(V& v, HostView& x) {
   v("vms", x.vms);
   v("would_start", x.would_start);
   v.optional("incident", x.incident);
+  v.optional("network", x.network);
 }
 
 // ---- VMs ----
@@ -349,6 +393,18 @@ void fields(V& v, ExplainView& x) {
   v("explanation", x.explanation);
   v("evidence", x.evidence);
   v("trail", x.trail);
+}
+
+// An incident and, oldest first, what was seen, decided and done about its hosts and VMs from shortly before
+// it was opened until shortly after its end.
+struct IncidentView {
+  Incident incident;
+  std::vector<EventView> timeline;
+};
+template <class V>
+void fields(V& v, IncidentView& x) {
+  fields(v, x.incident);
+  v("timeline", x.timeline);
 }
 
 struct AuditVerdict {

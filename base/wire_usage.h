@@ -45,8 +45,9 @@ void fields(V& v, GuestCounters& x) {
 }
 
 struct Usage {
-  Duration clock{};  // CLOCK_BOOTTIME of the host at the look
-  Counters host;     // its network is that of its own interfaces, without bridges and its guests' taps
+  Duration clock{};        // CLOCK_BOOTTIME of the host at the look
+  Counters host;           // its network is that of its own interfaces, without bridges and its guests' taps
+  std::uint64_t link = 0;  // bytes a second that those carry at most, each way; 0: they don't tell
   std::vector<GuestCounters> guests;
 };
 template <class V>
@@ -54,6 +55,7 @@ void fields(V& v, Usage& x) {
   v("clock_ms", x.clock);
   v("host", x.host);
   v("guests", x.guests);
+  v.optional("link", x.link);
 }
 
 }  // namespace bascule::wire

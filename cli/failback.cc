@@ -1,6 +1,10 @@
 // failback: nothing moves home but by a plan that was shown and then approved.
 #include <CLI/CLI.hpp>
+#include <ctime>
+#include <iomanip>
+#include <optional>
 #include <ostream>
+#include <sstream>
 
 #include "base/json.h"
 #include "cli/commands.h"
@@ -24,20 +28,35 @@ void fields(V& v, PlanBody& x) {
 struct ApproveBody {
   std::string digest;
   std::string reason;
+  std::optional<WallTime> not_before;
 };
 template <class V>
 void fields(V& v, ApproveBody& x) {
   v("digest", x.digest);
   v("reason", x.reason);
+  v.optional("not_before", x.not_before);
 }
 
 struct ApproveOptions {
   std::string plan;
   std::string digest;
   std::string reason;
+  std::string at;  // "2026-12-01 02:00", of this machine's clock
   bool yes = false;
   bool no_wait = false;
 };
+
+// Nothing when that is no time.
+std::optional<WallTime> local_time(const std::string& text) {
+  std::tm parts{};
+  parts.tm_isdst = -1;
+  std::istringstream stream(text);
+  stream >> std::get_time(&parts, "%Y-%m-%d %H:%M");
+  if (stream.fail() || stream.peek() != std::istringstream::traits_type::eof()) return std::nullopt;
+  const std::time_t at = std::mktime(&parts);
+  if (at < 0) return std::nullopt;
+  return WallTime{std::int64_t{at} * 1000};
+}
 
 std::string plan_path(const std::string& plan) { return "/v1/failback/plans/" + segment(plan); }
 
@@ -57,6 +76,8 @@ void print_plan(Session& session, const std::string& body) {
   const std::string id = text(plan, "id");
   session.out << "plan " << harmless(id) << ": " << harmless(text(plan, "phase")) << ", made by "
               << harmless(text(plan, "author")) << ", expires " << time_text(plan, "expires") << '\n';
+  if (text(plan, "phase") == "approved")
+    session.out << "it begins at " << time_text(plan, "not_before") << '\n';
   print_items(session, plan);
   for (const Document& item : elements(plan, "items"))
     if (!text(item, "despite").empty())
@@ -144,17 +165,21 @@ Outcome<std::string> digest_of(Session& session, const ApproveOptions& options, 
 }
 
 int approve(Session& session, const ApproveOptions& options) {
+  const auto at = options.at.empty() ? std::nullopt : local_time(options.at);
+  if (!at && !options.at.empty())
+    return session.report(
+        {kUsage, "--at: \"" + options.at + "\" is no time", "Write it as \"2026-12-01 02:00\"."});
   const auto shown = session.get(plan_path(options.plan));
   if (!shown) return session.report(shown.error());
   const auto digest = digest_of(session, options, parse(*shown));
   if (!digest) return session.report(digest.error());
   const auto approved = session.change("POST", plan_path(options.plan) + "/approve",
-                                       json::encode_text(ApproveBody{*digest, options.reason}));
+                                       json::encode_text(ApproveBody{*digest, options.reason, at}));
   if (!approved) return session.report(approved.error());
-  const auto ended =
-      options.no_wait ? session.get(plan_path(options.plan)) : follow_plan(session, options.plan);
+  const bool follow = !options.no_wait && options.at.empty();
+  const auto ended = !follow ? session.get(plan_path(options.plan)) : follow_plan(session, options.plan);
   const int code = session.show(ended, [&session](const std::string& body) { print_plan(session, body); });
-  if (code != kDone || options.no_wait) return code;
+  if (code != kDone || !follow) return code;
   return text(parse(*ended), "phase") == "done" ? kDone : kRefused;
 }
 
@@ -182,8 +207,27 @@ void add_approve(CLI::App& failback, Session& session) {
   approving.add_option("--reason", options->reason, "Why; goes into the audit")
       ->required()
       ->type_name("TEXT");
+  approving
+      .add_option("--at", options->at,
+                  "Not before this time of yours, such as \"2026-12-01 02:00\"; at once without it")
+      ->type_name("TIME");
   approving.add_flag("--yes", options->yes, "Approve without being asked");
   approving.add_flag("--no-wait", options->no_wait, "Don't follow it to its end");
+}
+
+void add_abort(CLI::App& failback, Session& session) {
+  const auto plan = std::make_shared<std::string>();
+  const auto reason = std::make_shared<std::string>();
+  CLI::App& aborting = add_command(
+      failback, session, "abort", "Call off a plan: what isn't being shut down yet stays where it is",
+      "  bascule failback abort plan-7 --reason \"paris has lost a line again\"", [&session, plan, reason] {
+        const auto done = session.change("POST", plan_path(*plan) + "/abort", reason_body(*reason));
+        if (!done) return session.report(done.error());
+        return session.show(session.get(plan_path(*plan)),
+                            [&session](const std::string& body) { print_plan(session, body); });
+      });
+  aborting.add_option("plan", *plan, "Id of the plan")->required()->type_name("PLAN");
+  aborting.add_option("--reason", *reason, "Why; goes into the audit")->required()->type_name("TEXT");
 }
 
 }  // namespace
@@ -192,6 +236,7 @@ void add_failback_commands(CLI::App& app, Session& session) {
   CLI::App& failback = add_group(app, "failback", "The way home, by approved plans only");
   add_plan(failback, session);
   add_approve(failback, session);
+  add_abort(failback, session);
   add_command(failback, session, "list", "All plans", "  bascule failback list", [&session] {
     return session.show(session.get("/v1/failback/plans"),
                         [&session](const std::string& body) { print_plans(session, body); });

@@ -1,4 +1,5 @@
 // What happened and why: events, explain, incidents, and the test of the notices.
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 #include <ostream>
 
@@ -95,6 +96,33 @@ void print_incidents(Session& session, const std::string& body) {
     table.print(session.out, session.terminal.colours);
 }
 
+// On one time axis that begins where the incident was opened.
+void print_incident(Session& session, const std::string& body) {
+  const Document incident = parse(body);
+  const auto opened = static_cast<std::int64_t>(number(incident, "opened"));
+  const std::string closed = time_text(incident, "closed");
+  session.out << session.paint(harmless(text(incident, "id")), Tone::strong) << ": "
+              << harmless(text(incident, "kind")) << " of " << harmless(joined(incident, "hosts", ", "))
+              << ", opened " << time_text(incident, "opened") << ", "
+              << (closed.empty() ? "open" : "closed " + closed) << '\n'
+              << elements(incident, "switched").size() << " of " << elements(incident, "vms").size()
+              << " VMs switched\n\n";
+  for (const Document& event : elements(incident, "timeline")) {
+    const double after =
+        static_cast<double>(static_cast<std::int64_t>(number(event, "at")) - opened) / 1000.0;
+    session.out << fmt::format("{:+8.1f} s  ", after);
+    print_event(session, event);
+  }
+}
+
+int show_incidents(Session& session, const std::string& incident) {
+  if (incident.empty())
+    return session.show(session.get("/v1/incidents"),
+                        [&session](const std::string& body) { print_incidents(session, body); });
+  return session.show(session.get("/v1/incidents/" + segment(incident)),
+                      [&session](const std::string& body) { print_incident(session, body); });
+}
+
 int test_notices(Session& session, const std::string& reason) {
   return session.show(
       session.change("POST", "/v1/notices/test", reason_body(reason)), [&session](const std::string&) {
@@ -176,11 +204,13 @@ void add_trail_commands(CLI::App& app, Session& session) {
       ->required()
       ->type_name("SUBJECT");
   add_audit_commands(app, session);
-  add_command(app, session, "incidents", "Faults and what followed from each, newest first",
-              "  bascule incidents", [&session] {
-                return session.show(session.get("/v1/incidents"),
-                                    [&session](const std::string& body) { print_incidents(session, body); });
-              });
+  const auto incident = std::make_shared<std::string>();
+  add_command(app, session, "incidents",
+              "Faults, newest first; or all that was seen, decided and done in one",
+              "  bascule incidents\n  bascule incidents i000007",
+              [&session, incident] { return show_incidents(session, *incident); })
+      .add_option("incident", *incident, "Its id: shows its timeline")
+      ->type_name("INCIDENT");
   CLI::App& notify = add_group(app, "notify", "Mail and SMS to operations");
   const auto reason = std::make_shared<std::string>();
   add_command(notify, session, "test", "Send a test notice by every channel", "  bascule notify test",

@@ -56,6 +56,7 @@ wire::Usage own_guests(const State& state, const HostId& host, wire::Usage usage
 void Metrics::note(const HostId& host, const wire::Usage& usage, WallTime wall) {
   const std::lock_guard lock(mutex_);
   note(hosts_[host], {host, usage.clock, usage.host}, wall);
+  hosts_[host].link = usage.link;
   for (const wire::GuestCounters& guest : usage.guests)
     if (guests_.size() < kMost || guests_.contains(guest.vm))
       note(guests_[guest.vm], {host, usage.clock, guest.counters}, wall);
@@ -106,6 +107,7 @@ Metrics::Series Metrics::series_of(const std::map<Id, Subject>& subjects, const 
   if (found == subjects.end()) return series;
   const Subject& subject = found->second;
   if (subject.now && wall.unix_ms - subject.seen.unix_ms <= ms(kLongestGap)) series.now = subject.now;
+  series.link = subject.link;
   const std::int64_t oldest = step_of(wall) - kShown;
   for (const Step& step : subject.steps)
     if (step.number > oldest)

@@ -47,6 +47,7 @@ class Metrics {
   struct Series {
     std::optional<Measured> now;  // the last look; nothing when there was none within a minute
     std::vector<Measured> steps;  // oldest first; those in which nothing was seen are left out
+    std::uint64_t link = 0;       // of a host: see wire::Usage
   };
 
   void note(const HostId& host, const wire::Usage& usage, WallTime wall);
@@ -69,6 +70,7 @@ class Metrics {
     std::optional<Measured> now;
     std::deque<Step> steps;
     WallTime seen;
+    std::uint64_t link = 0;
   };
 
   static void note(Subject& subject, Look look, WallTime wall);

@@ -222,6 +222,12 @@ struct ApproveFailback {
   Asked asked;
   PlanId plan;
   std::string digest;
+  WallTime not_before{};  // the past: at once
+};
+struct AbortFailback {
+  static constexpr std::string_view kType = "abort_failback";
+  Asked asked;
+  PlanId plan;
 };
 struct TestNotices {
   static constexpr std::string_view kType = "test_notices";
@@ -234,10 +240,10 @@ using EventBody =
                  LeaseObserved, LeaseRevoked, LeaseAsked, ChannelChanged, Tick, CreateVm, StartVmAsked,
                  StopVmAsked, DeleteVm, ChangeVolumesAsked, ChangeVm, OpenConsole, CancelOperation, ClearHost,
                  InviteHost, EnrolHost, RenewCertificates, ExpelHost, PowerHost, DrillHost, AttestDown,
-                 PlanFailback, ApproveFailback, TestNotices, CreateTenant, OpenAccess, EndAccess,
-                 AcceptDelivery, WishReturn, AnnounceImage, RemoveImageAsked, SetRules, SetContacts, SetQuota,
-                 InviteUser, SetRole, ChangeUser, RemoveUser, SetPassword, OpenSession, SetSecondFactor,
-                 CreateToken, EndToken, NoteAccess>;
+                 PlanFailback, ApproveFailback, AbortFailback, TestNotices, CreateTenant, OpenAccess,
+                 EndAccess, AcceptDelivery, WishReturn, AnnounceImage, RemoveImageAsked, SetRules,
+                 SetContacts, SetQuota, InviteUser, SetRole, ChangeUser, RemoveUser, SetPassword, OpenSession,
+                 SetSecondFactor, CreateToken, EndToken, NoteAccess>;
 
 struct Event {
   EventBody body;
@@ -450,6 +456,12 @@ void fields(V& v, ApproveFailback& x) {
   v("asked", x.asked);
   v("plan", x.plan);
   v("digest", x.digest);
+  v.optional("not_before", x.not_before);
+}
+template <class V>
+void fields(V& v, AbortFailback& x) {
+  v("asked", x.asked);
+  v("plan", x.plan);
 }
 template <class V>
 void fields(V& v, TestNotices& x) {

@@ -20,6 +20,8 @@ constexpr std::size_t kMostItems = 80;  // with their VMs' first steps in portio
 constexpr std::ptrdiff_t kAtOnce = 4;   // so that home isn't hit by all starts together
 constexpr std::size_t kPlansKept = 50;
 constexpr int kReasonWords = 3;
+constexpr std::int64_t kLatest_ms = std::int64_t{31} * 24 * 3600 * 1000;  // of an approval for later
+constexpr std::int64_t kHearing_ms = 60'000;  // that a new manager gives hosts before a plan that is due
 
 std::string subject_of(const PlanId& id) { return "plan/" + id.value; }
 
@@ -139,11 +141,12 @@ void finish_if_over(Turn& turn, FailbackPlan& plan) {
                  {"detail", "see `bascule failback show " + plan.id.value + "`"}});
 }
 
-void refuse_waiting(Turn& turn, FailbackPlan& plan, PlanItem& item, std::string why) {
+void refuse_waiting(Turn& turn, FailbackPlan& plan, PlanItem& item, std::string why,
+                    Reason reason = Reason::plan_stale) {
   item.phase = PlanItemPhase::refused;
   item.why_safe = std::move(why);
   turn.touch(plan);
-  turn.log("refuse_failback", "vm/" + item.vm.value, Reason::plan_stale, item.why_safe,
+  turn.log("refuse_failback", "vm/" + item.vm.value, reason, item.why_safe,
            {{"plan", plan.id.value}, {"name", item.name}});
 }
 
@@ -185,6 +188,19 @@ void continue_plan(Turn& turn, const PlanId& id) {
       refuse_waiting(turn, plan, plan.items[i], stale);
   }
   finish_if_over(turn, plan);
+}
+
+void begin_plan(Turn& turn, FailbackPlan& plan) {
+  plan.phase = PlanPhase::running;
+  turn.state.plan_expiry[plan.id] = turn.now + turn.policy.plan_validity;
+  turn.touch(plan);
+  continue_plan(turn, plan.id);
+}
+
+void keep_for_later(Turn& turn, FailbackPlan& plan) {
+  plan.phase = PlanPhase::approved;
+  turn.state.plan_expiry.erase(plan.id);
+  turn.touch(plan);
 }
 
 }  // namespace
@@ -284,20 +300,54 @@ void approve_failback(Turn& turn, const ApproveFailback& asked) {
                                            ": read the plan again and approve what you read");
   if (words_in(asked.asked.reason) < kReasonWords)
     return refuse(ErrorCode::invalid, "give a reason of at least three words: it is audited");
+  if (asked.not_before.unix_ms > turn.wall.unix_ms + kLatest_ms)
+    return refuse(ErrorCode::invalid, "not_before: must be within 31 days");
   for (const PlanItem& item : plan.items) {
     const std::string stale = why_stale(turn, plan, item);
     if (!stale.empty())
       return refuse(ErrorCode::conflict, fmt::format("{}: {}. Make a new plan", item.name, stale));
   }
-  plan.phase = PlanPhase::running;
   plan.approved_by = asked.asked.by;
   plan.reason = asked.asked.reason;
-  turn.state.plan_expiry[plan.id] = turn.now + turn.policy.plan_validity;
-  turn.touch(plan);
+  plan.not_before = asked.not_before;
+  const bool later = plan.not_before > turn.wall;
   turn.log(asked.asked, "approve_failback", subject_of(plan.id), Reason::failback_approved, "",
-           {{"digest", plan.digest}});
+           {{"digest", plan.digest}, {"not_before", later ? to_iso8601(plan.not_before) : ""}});
   turn.answer(asked.asked.request, plan.id.value);
-  continue_plan(turn, plan.id);
+  if (later) return keep_for_later(turn, plan);
+  begin_plan(turn, plan);
+}
+
+void abort_failback(Turn& turn, const AbortFailback& asked) {
+  const auto refuse = [&](ErrorCode code, std::string words) {
+    turn.refuse(asked.asked, "abort_failback", subject_of(asked.plan), {code, std::move(words)});
+  };
+  const auto found = turn.state.plans.find(asked.plan);
+  if (found == turn.state.plans.end()) return refuse(ErrorCode::not_found, "no plan " + asked.plan.value);
+  FailbackPlan& plan = found->second;
+  const auto can_stay = [](const PlanItem& item) {
+    return item.phase == PlanItemPhase::waiting || item.phase == PlanItemPhase::following;
+  };
+  const auto staying = std::count_if(plan.items.begin(), plan.items.end(), can_stay);
+  if (!is_open(plan) || staying == 0)
+    return refuse(
+        ErrorCode::conflict,
+        fmt::format("plan {} is {}: nothing of it can be called off", plan.id.value,
+                    plan.phase == PlanPhase::running ? "carried out already" : name_of(plan.phase)));
+  turn.log(asked.asked, "abort_failback", subject_of(plan.id), Reason::requested, "",
+           {{"staying", std::to_string(staying)}, {"n", std::to_string(plan.items.size())}});
+  for (PlanItem& item : plan.items) {
+    if (!can_stay(item)) continue;
+    refuse_waiting(turn, plan, item, "called off by " + asked.asked.by.value, Reason::stays_away);
+    Vm* vm = turn.find_vm(item.vm);
+    if (!vm || vm->record.failback != plan.id) continue;
+    vm->record.failback.reset();
+    turn.touch(*vm);
+  }
+  turn.answer(asked.asked.request, plan.id.value);
+  if (plan.phase == PlanPhase::running) return finish_if_over(turn, plan);
+  plan.phase = PlanPhase::refused;
+  turn.state.plan_expiry.erase(plan.id);
 }
 
 void volumes_followed(Turn& turn, Vm& vm, const std::optional<Error>& error) {
@@ -376,7 +426,11 @@ void resume_item(Turn& turn, FailbackPlan& plan, PlanItem& item) {
 
 void resume_plans(Turn& turn) {
   for (auto& [id, plan] : turn.state.plans) {
-    if (plan.phase == PlanPhase::proposed || plan.phase == PlanPhase::approved) {
+    if (plan.phase == PlanPhase::approved) {
+      plan.not_before.unix_ms = std::max(plan.not_before.unix_ms, turn.wall.unix_ms + kHearing_ms);
+      turn.touch(plan);
+    }
+    if (plan.phase == PlanPhase::proposed) {
       plan.phase = PlanPhase::expired;
       turn.touch(plan);
       turn.log("expire_plan", subject_of(id), Reason::plan_stale,
@@ -402,6 +456,12 @@ void expire_plans(Turn& turn) {
     turn.log("expire_plan", subject_of(it->first), Reason::plan_stale, "nobody approved it in time");
     it = turn.state.plan_expiry.erase(it);
   }
+}
+
+void start_due_plans(Turn& turn) {
+  if (turn.state.cluster.recovering) return;
+  for (auto& [id, plan] : turn.state.plans)
+    if (plan.phase == PlanPhase::approved && plan.not_before <= turn.wall) begin_plan(turn, plan);
 }
 
 }  // namespace bascule

@@ -388,7 +388,8 @@ struct FailbackPlan {
   WallTime expires;
   OperatorId author;
   std::optional<OperatorId> approved_by;
-  std::string reason;  // of the approval
+  std::string reason;     // of the approval
+  WallTime not_before{};  // approved for later; the past: at once
 };
 template <class V>
 void fields(V& v, FailbackPlan& x) {
@@ -402,6 +403,7 @@ void fields(V& v, FailbackPlan& x) {
   v("author", x.author);
   v.optional("approved_by", x.approved_by);
   v.optional("reason", x.reason);
+  v.optional("not_before", x.not_before);
 }
 
 // What this manager still has to tell about an incident.

@@ -93,6 +93,7 @@ void on(Turn& turn, const DrillHost& e) { drill_host(turn, e); }
 void on(Turn& turn, const AttestDown& e) { attest_down(turn, e); }
 void on(Turn& turn, const PlanFailback& e) { plan_failback(turn, e); }
 void on(Turn& turn, const ApproveFailback& e) { approve_failback(turn, e); }
+void on(Turn& turn, const AbortFailback& e) { abort_failback(turn, e); }
 void on(Turn& turn, const TestNotices& e) { test_notices(turn, e); }
 void on(Turn& turn, const CreateTenant& e) { create_tenant(turn, e); }
 void on(Turn& turn, const OpenAccess& e) { open_access(turn, e); }
@@ -187,6 +188,7 @@ void on(Turn& turn, const Tick&) {
     if (Vm* vm = turn.find_vm(id)) vm_due(turn, *vm);
   digest_if_due(turn);
   expire_plans(turn);
+  start_due_plans(turn);
   watch_time(turn);
   expire_access(turn);
   expire_tokens(turn);

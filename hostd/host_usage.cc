@@ -9,7 +9,8 @@
 namespace bascule::hostd {
 namespace {
 
-constexpr std::uint64_t kSector = 512;  // of /sys/block/*/stat, whatever the disk's own is
+constexpr std::uint64_t kMegabit = 1'000'000 / 8;  // in bytes
+constexpr std::uint64_t kSector = 512;             // of /sys/block/*/stat, whatever the disk's own is
 
 // proc(5), /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal; in ticks. What guests run
 // counts as user.
@@ -86,6 +87,19 @@ wire::Counters host_usage(const std::string& root) {
   add_disks(root, counters);
   add_network(root, counters);
   return counters;
+}
+
+// An interface that is down says -1, or that it can't be read.
+std::uint64_t link_speed(const std::string& root) {
+  std::error_code error;
+  std::uint64_t all = 0;
+  for (const auto& interface : std::filesystem::directory_iterator(root + "/sys/class/net", error)) {
+    if (!is_own_interface(interface.path())) continue;
+    std::int64_t megabits = 0;
+    std::ifstream(interface.path() / "speed") >> megabits;
+    if (megabits > 0) all += static_cast<std::uint64_t>(megabits) * kMegabit;
+  }
+  return all;
 }
 
 }  // namespace bascule::hostd

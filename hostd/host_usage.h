@@ -10,4 +10,7 @@ namespace bascule::hostd {
 // `root` stands before /proc and /sys: empty but in tests. What can't be read is 0.
 wire::Counters host_usage(const std::string& root);
 
+// Bytes a second that its own interfaces carry at most, each way; 0 when none tells its speed.
+std::uint64_t link_speed(const std::string& root);
+
 }  // namespace bascule::hostd

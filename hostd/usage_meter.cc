@@ -31,6 +31,7 @@ void UsageMeter::look() {
          hypervisor_.usage(Hypervisor::Uses::all).value_or(std::map<VmId, GuestUse>()))
       usage.guests.push_back({vm, counters_of(use)});
   usage.host = host_usage("");
+  usage.link = link_speed("");
   usage.clock = clock_.now().since_start;
   const std::lock_guard lock(mutex_);
   newest_ = std::move(usage);

@@ -74,6 +74,9 @@ Need need_of(const State&, const PlanFailback&) { return {P::decide_failback, {}
 Need need_of(const State&, const ApproveFailback& e) {
   return {P::decide_failback, {}, "plan/" + e.plan.value};
 }
+Need need_of(const State&, const AbortFailback& e) {
+  return {P::decide_failback, {}, "plan/" + e.plan.value};
+}
 Need need_of(const State&, const TestNotices&) { return {P::test_notices, {}, "notices"}; }
 Need need_of(const State&, const CreateTenant& e) {
   return {P::manage_tenants, {}, "tenant/" + e.tenant.value};

@@ -35,6 +35,7 @@ Need need_of(const State& state, const DrillHost& asked);
 Need need_of(const State& state, const AttestDown& asked);
 Need need_of(const State& state, const PlanFailback& asked);
 Need need_of(const State& state, const ApproveFailback& asked);
+Need need_of(const State& state, const AbortFailback& asked);
 Need need_of(const State& state, const TestNotices& asked);
 Need need_of(const State& state, const CreateTenant& asked);
 Need need_of(const State& state, const OpenAccess& asked);

@@ -301,6 +301,7 @@ class World {
   }
 
   void note(const AuditRecord& record) {
+    if (record.what == "notify") return;  // act(Notify) tells more
     std::string line =
         fmt::format("{} {} {}", record.what, name_in(record.subject, record.facts), name_of(record.reason));
     for (const char* key : {"host", "generation", "by"})

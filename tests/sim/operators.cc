@@ -78,7 +78,14 @@ void Operators::fail_back() {
     const auto& plans = world_.manager()->state().plans;
     if (plans.empty()) return;
     const FailbackPlan plan = plans.rbegin()->second;
-    if (plan.phase == PlanPhase::proposed) ask(ApproveFailback{asked(), plan.id, plan.digest});
+    if (plan.phase != PlanPhase::proposed) return;
+    const std::uint64_t dice = world_.random().below(4);
+    const WallTime later{world_.timeline().wall().unix_ms + 90'000};
+    ask(ApproveFailback{asked(), plan.id, plan.digest, dice == 0 ? later : WallTime()});
+    // Now and then they think better of it, in the midst of it or before.
+    if (dice == 1) ask(AbortFailback{asked(), plan.id});
+    if (dice == 0 && world_.random().below(2) == 0)
+      world_.after(100s, [this, id = plan.id] { ask(AbortFailback{asked(), id}); });
   });
 }
 

@@ -8,6 +8,7 @@ import { Console } from "./pages/console";
 import { Failback } from "./pages/failback";
 import { Fleet } from "./pages/fleet";
 import { Images } from "./pages/images";
+import { Incidents, OneIncident } from "./pages/incidents";
 import { Machine } from "./pages/machine";
 import { Machines } from "./pages/machines";
 import { Noc } from "./pages/noc";
@@ -57,10 +58,12 @@ function Tenant() {
 }
 
 function StaffPage({ staff }: { staff: Staff }) {
-  const first = usePath().split("/")[1];
+  const [, first, second] = usePath().split("/").map(decodeURIComponent);
   switch (first) {
     case "machines":
       return <Fleet staff={staff} />;
+    case "incidents":
+      return second ? <OneIncident key={second} id={second} /> : <Incidents />;
     case "failback":
       return <Failback staff={staff} />;
     default:

@@ -1,4 +1,6 @@
 // What the provider's staff get of the API; it isn't in the description for tenants, so its shapes stand here.
+import type { EventEntry } from "./api";
+
 export interface Staff {
   user: string;
   permissions: string[];
@@ -10,6 +12,8 @@ export interface Status {
   counts: Record<string, number>;
   attention: string[];
   not_automatic: string[];
+  channels: { name: string; problem: string }[];
+  replication: { from: string; volumes: number; following: number; behind_ms?: number }[];
 }
 export interface Host {
   id: string;
@@ -24,6 +28,7 @@ export interface Host {
   used: { memory_mib: number; vcpus: number; vms: number };
   faults: string[];
   vms: string[];
+  network?: { received_bytes: number; sent_bytes: number; link_bytes: number };
 }
 export interface PlanItem {
   vm: string;
@@ -44,6 +49,7 @@ export interface Plan {
   author: string;
   approved_by?: string;
   reason?: string;
+  not_before?: number;
 }
 export interface Incident {
   id: string;
@@ -54,4 +60,16 @@ export interface Incident {
   switched: string[];
   opened: number;
   closed?: number;
+}
+export interface IncidentStory extends Incident {
+  timeline: EventEntry[];
+}
+
+// The busier way of its links.
+export const busier = (network: NonNullable<Host["network"]>): number => Math.max(network.received_bytes, network.sent_bytes);
+
+// Of bytes a second, in bits, as links are sold.
+export function rate(bytes: number): string {
+  const megabits = (bytes * 8) / 1e6;
+  return megabits < 1000 ? `${megabits.toFixed(megabits < 10 ? 1 : 0)} Mbit/s` : `${(megabits / 1000).toFixed(1)} Gbit/s`;
 }

@@ -15,8 +15,8 @@ namespace {
 
 // The API over made-up services; requests that the engine should get are kept in `asked`.
 struct Desk {
-  explicit Desk(Duration answer_time = 20s, std::size_t routes = 2)
-      : notice_routes(routes), api(services(), {answer_time}) {}
+  explicit Desk(Duration answer_time = 20s, std::vector<std::string> routes = {"mail", "sms"})
+      : channels(std::move(routes)), api(services(), {answer_time}) {}
 
   Services services() {
     Services made = services_with_nothing_new();
@@ -39,7 +39,7 @@ struct Desk {
       return AuditExport{{"after " + std::to_string(after), "limit " + std::to_string(limit)}, after + 1};
     };
     made.audit_key = "PEM";
-    made.notice_routes = notice_routes;
+    made.channels = channels;
     return made;
   }
 
@@ -70,7 +70,7 @@ struct Desk {
     return *arrival->response;
   }
 
-  const std::size_t notice_routes;
+  const std::vector<std::string> channels;
   Snapshot snapshot = example_snapshot();
   std::vector<AuditEntry> audit;
   std::vector<EventBody> asked;
@@ -221,6 +221,34 @@ TEST_CASE("explain gives the trail of the subject only") {
   CHECK(events["next"] == 4);
 }
 
+TEST_CASE("an incident's timeline begins before it was opened, ends after its end, and is of its subjects") {
+  Desk desk;
+  Incident incident;
+  incident.id = IncidentId("i000001");
+  incident.hosts = {HostId("paris-1")};
+  incident.opened = {1'000'000};
+  incident.closed = WallTime{1'060'000};
+  desk.snapshot.state.incidents[incident.id] = incident;
+  const std::pair<std::int64_t, const char*> seen[] = {
+      {900'000, "host/paris-1"},  // long before
+      {990'000, "host/paris-1"},   {1'000'000, "incident/i000001"}, {1'010'000, "host/lyon-1"},  // another's
+      {1'060'000, "host/paris-1"}, {1'090'000, "host/paris-1"}};                                 // long after
+  for (const auto& [at, subject] : seen) {
+    AuditEntry entry;
+    entry.number = desk.audit.size() + 1;
+    entry.at = {at};
+    entry.record.subject = subject;
+    desk.audit.push_back(entry);
+  }
+  desk.snapshot.audit_number = desk.audit.size();
+  const json::Value told = body_of(desk.send("GET", "/v1/incidents/i000001"));
+  CHECK(told["id"] == "i000001");
+  REQUIRE(told["timeline"].size() == 3);
+  CHECK(told["timeline"][0]["number"] == 2);
+  CHECK(told["timeline"][2]["number"] == 5);
+  CHECK(desk.send("GET", "/v1/incidents/i000009").status == 404);
+}
+
 TEST_CASE("the audit's lines and key, as whoever checks them needs them") {
   Desk desk;
   const auto page = desk.send("GET", "/v1/audit/export?after=7&limit=20");
@@ -239,7 +267,7 @@ TEST_CASE("a broken audit chain is an answer, not an error") {
 }
 
 TEST_CASE("a test of notices without any route is refused, and asked of the engine with one") {
-  Desk mute(20s, 0);
+  Desk mute(20s, {});
   const auto refused = mute.send("POST", "/v1/notices/test", R"({"reason":""})");
   CHECK(refused.status == 409);
   CHECK(body_of(refused)["detail"].get<std::string>().find("neither [[mail]] nor [[sms]]") !=

@@ -11,6 +11,7 @@ using namespace bascule::api;
 namespace {
 
 const Principal kAlice{OperatorId("alice"), TokenId()};
+const std::vector<std::string> kChannels{"mail", "sms"};
 
 VmView view_of(const Snapshot& snapshot) {
   return vm_view(snapshot.state, snapshot.policy, snapshot.state.vms.begin()->second);
@@ -20,13 +21,13 @@ VmView view_of(const Snapshot& snapshot) {
 
 TEST_CASE("all well is NOMINAL, and says what is not automatic") {
   const Snapshot snapshot = example_snapshot();
-  const StatusView status = status_view(snapshot.state, snapshot.policy, true, kAlice);
+  const StatusView status = status_view(snapshot.state, snapshot.policy, kChannels, kAlice);
   CHECK(status.word == "NOMINAL");
   CHECK(status.attention.empty());
   CHECK(status.counts.vms_running == 1);
   REQUIRE(status.not_automatic.size() == 3);
   CHECK(status.not_automatic[0].find("bascule host attest-down") != std::string::npos);
-  const StatusView silent = status_view(snapshot.state, snapshot.policy, false, kAlice);
+  const StatusView silent = status_view(snapshot.state, snapshot.policy, {}, kAlice);
   REQUIRE(silent.not_automatic.size() == 4);
   CHECK(silent.not_automatic[3].starts_with("Nobody is told"));
 }
@@ -39,38 +40,58 @@ TEST_CASE("the word counts everything that is not nominal") {
     vm.record.placement.owner = HostId("lyon-1");
     vm.record.away = true;
     snapshot.state.hosts[HostId("lyon-2")] = example_host("lyon-2", "lyon");
-    CHECK(status_view(snapshot.state, snapshot.policy, true, kAlice).word == "1 AWAY");
+    CHECK(status_view(snapshot.state, snapshot.policy, kChannels, kAlice).word == "1 AWAY");
   }
   SUBCASE("held") {
     paris.record.phase = HostPhase::held;
     vm.record.phase = VmPhase::recovering;
-    const StatusView status = status_view(snapshot.state, snapshot.policy, true, kAlice);
+    const StatusView status = status_view(snapshot.state, snapshot.policy, kChannels, kAlice);
     CHECK(status.word == "1 HELD, 1 RECOVERING");
     CHECK(status.attention.at(0).find("bascule host attest-down paris-1") != std::string::npos);
   }
   SUBCASE("held because a peer sees it: nobody is asked to attest its death") {
     paris.record.phase = HostPhase::held;
     paris.record.phase_reason = Reason::peer_sees_it;
-    const StatusView status = status_view(snapshot.state, snapshot.policy, true, kAlice);
+    const StatusView status = status_view(snapshot.state, snapshot.policy, kChannels, kAlice);
     CHECK(status.attention.at(0).find("attest-down") == std::string::npos);
     CHECK(status.attention.at(0).find("check its links") != std::string::npos);
   }
   SUBCASE("unprotected: never drilled") {
     paris.record.bmc.reset();
-    CHECK(status_view(snapshot.state, snapshot.policy, true, kAlice).word == "1 UNPROTECTED");
+    CHECK(status_view(snapshot.state, snapshot.policy, kChannels, kAlice).word == "1 UNPROTECTED");
   }
   SUBCASE("a host that is just absent") {
     snapshot.state.hosts.at(HostId("lyon-1")).record.phase = HostPhase::absent;
-    CHECK(status_view(snapshot.state, snapshot.policy, true, kAlice).word == "1 DOWN, 1 UNPROTECTED");
+    CHECK(status_view(snapshot.state, snapshot.policy, kChannels, kAlice).word == "1 DOWN, 1 UNPROTECTED");
   }
   SUBCASE("a dead notice channel is a fault") {
     snapshot.state.channels["sms"] = "HTTP 500";
-    CHECK(status_view(snapshot.state, snapshot.policy, true, kAlice).word == "1 FAULT");
+    const StatusView status = status_view(snapshot.state, snapshot.policy, kChannels, kAlice);
+    CHECK(status.word == "1 FAULT");
+    REQUIRE(status.channels.size() == 2);
+    CHECK(status.channels[0].problem.empty());
+    CHECK(status.channels[1].problem == "HTTP 500");
+  }
+  SUBCASE("what is carried to the other site, and how far that is behind") {
+    wire::VolumeSeen volume;
+    volume.there = "follows";
+    volume.well = true;
+    volume.behind = 3s;
+    vm.live.volumes = {volume, volume, wire::VolumeSeen()};
+    vm.live.volumes[1].well = false;
+    vm.live.volumes[1].behind = 90s;
+    const StatusView status = status_view(snapshot.state, snapshot.policy, kChannels, kAlice);
+    REQUIRE(status.replication.size() == 1);
+    CHECK(status.replication[0].from == SiteId("paris"));
+    CHECK(status.replication[0].volumes == 2);
+    CHECK(status.replication[0].following == 1);
+    CHECK(status.replication[0].behind == Duration(90s));
   }
   SUBCASE("quarantine and a restored database") {
     paris.record.quarantined = true;
     snapshot.state.cluster.recovering = true;
-    CHECK(status_view(snapshot.state, snapshot.policy, true, kAlice).word == "1 UNPROTECTED, 1 QUARANTINED");
+    CHECK(status_view(snapshot.state, snapshot.policy, kChannels, kAlice).word ==
+          "1 UNPROTECTED, 1 QUARANTINED");
   }
 }
 

@@ -243,10 +243,40 @@ TEST_CASE("an approval carries the digest of the plan that was seen, and is foll
     CHECK(desk.script.asked[1].body == R"({"digest":"4be1c09a77d2ffff","reason":"r"})");
     CHECK(desk.script.asked.size() == 5);
   }
+  SUBCASE("for later, and not followed") {
+    desk.script.answer(R"({"state": "done"})");
+    desk.script.answer(R"({"id": "plan-7", "phase": "approved", "not_before": 1796083200000})");
+    CHECK(desk.run({"failback", "approve", "plan-7", "--reason", "r", "--at", "2026-12-01 02:00"}) == kDone);
+    CHECK(contains(desk.script.asked[1].body, R"("not_before":179)"));
+    CHECK(contains(desk.out.str(), "it begins at 2026-12-01T00:00:00.000Z"));
+  }
+  SUBCASE("at no time") {
+    CHECK(desk.run({"failback", "approve", "plan-7", "--reason", "r", "--at", "tonight"}) == kUsage);
+    CHECK(desk.script.asked.empty());
+  }
   SUBCASE("refused on the way") {
     desk.script.answer(R"({"state": "done"})");
     desk.script.answer(R"({"id": "plan-7", "phase": "refused"})");
     CHECK(desk.run({"failback", "approve", "plan-7", "--reason", "r"}) == kRefused);
+  }
+}
+
+TEST_CASE("a plan is called off, and an incident is told on one time axis") {
+  Desk desk;
+  SUBCASE("called off") {
+    desk.script.answer(R"({"state": "done"})");
+    desk.script.answer(kPlan);
+    CHECK(desk.run({"failback", "abort", "plan-7", "--reason", "a line is lost again"}) == kDone);
+    CHECK(desk.script.asked[0].target == "/v1/failback/plans/plan-7/abort");
+  }
+  SUBCASE("an incident") {
+    desk.script.answer(
+        R"({"id": "i000001", "kind": "host_lost", "hosts": ["paris-1"], "vms": ["v"], "switched": ["v"],
+            "opened": 1796083200000, "timeline": [{"number": 3, "at": 1796083199000, "what": "suspect_host",
+            "subject": "host/paris-1", "actor": "engine", "reason": "heartbeats_missed"}]})");
+    CHECK(desk.run({"incidents", "i000001"}) == kDone);
+    CHECK(contains(desk.out.str(), "1 of 1 VMs switched"));
+    CHECK(contains(desk.out.str(), "-1.0 s  2026-11-30T23:59:59.000Z suspect_host"));
   }
 }
 

@@ -248,7 +248,8 @@ std::vector<EventBody> one_of_each() {
       DrillHost{asked, HostId("paris-1")},
       AttestDown{asked, HostId("paris-1"), "serial", paris.boot_id, OperatorId("bob")},
       PlanFailback{asked, {vm}},
-      ApproveFailback{asked, PlanId("p"), "digest"},
+      ApproveFailback{asked, PlanId("p"), "digest", {7}},
+      AbortFailback{asked, PlanId("p")},
       TestNotices{asked}};
   const std::vector<EventBody> people = of_people(asked, image);
   all.insert(all.end(), people.begin(), people.end());

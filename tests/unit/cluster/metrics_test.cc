@@ -16,6 +16,7 @@ struct Meter {
     clock += 10s;
     wire::Usage usage;
     usage.clock = clock;
+    usage.link = 1'250'000'000;
     wire::Counters counters;
     counters.cpu = cpu;
     counters.written = written;
@@ -43,6 +44,7 @@ TEST_CASE_FIXTURE(Meter, "two looks are a rate, one is none") {
   CHECK(series().now->rates.memory == doctest::Approx(1'000));
   CHECK(series().now->at.unix_ms == kStart + 10'000);
   CHECK(metrics.of_guest(VmId("another"), {at}).steps.empty());
+  CHECK(metrics.of_host(HostId("paris-1"), {at}).link == 1'250'000'000);
 }
 
 TEST_CASE("a host has no say about machines that are placed elsewhere") {

@@ -213,6 +213,7 @@ std::vector<std::pair<std::string, EventBody>> changes(const Asked& asked, const
           {"attest_down", AttestDown{asked, host, "s", BootId("b"), std::nullopt}},
           {"plan_failback", PlanFailback{asked, {}}},
           {"approve_failback", ApproveFailback{asked, PlanId("p"), "d"}},
+          {"abort_failback", AbortFailback{asked, PlanId("p")}},
           {"test_notices", TestNotices{asked}},
           {"create_tenant", CreateTenant{asked, TenantId("other")}},
           {"open_access", OpenAccess{asked, kAcme, AccessCategory::legal, 1h}},

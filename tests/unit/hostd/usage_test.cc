@@ -38,6 +38,9 @@ TEST_CASE_FIXTURE(Tree, "a host's counters: idle time, guests' taps and parts of
     put(std::string("/sys/class/net/") + interface + "/statistics/rx_bytes", "1000\n");
     put(std::string("/sys/class/net/") + interface + "/statistics/tx_bytes", "300\n");
   }
+  put("/sys/class/net/eth0/speed", "10000\n");
+  put("/sys/class/net/eth1/speed", "-1\n");
+  put("/sys/class/net/vnet3/speed", "10000\n");
   put("/sys/class/net/vnet3/tun_flags", "0x1002\n");
   put("/sys/class/net/br0/bridge/bridge_id", "x");
   put("/sys/class/net/eth0.7/uevent", "DEVTYPE=vlan\nINTERFACE=eth0.7\n");
@@ -50,10 +53,12 @@ TEST_CASE_FIXTURE(Tree, "a host's counters: idle time, guests' taps and parts of
   CHECK(used.written == 160 * 512);
   CHECK(used.received == 2000);
   CHECK(used.sent == 600);
+  CHECK(link_speed(root) == 1'250'000'000);
 }
 
 TEST_CASE_FIXTURE(Tree, "what can't be read counts as nothing") {
   const wire::Counters used = host_usage(root);
   CHECK(used.cpu == 0s);
   CHECK(used.received == 0);
+  CHECK(link_speed(root) == 0);
 }

@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { get } from "../api";
 import { connected, useLive } from "../live";
 import { use } from "../signal";
-import type { Host, Incident, Status } from "../staff";
+import { busier, type Host, type Incident, rate, type Status } from "../staff";
 import { useText } from "../text";
 
 function age(ms: number): string {
@@ -17,6 +17,34 @@ function Count({ words, n, bad }: { words: string; n: number; bad: boolean }) {
       <strong>{n}</strong>
       <span>{words}</span>
     </div>
+  );
+}
+
+// How much of a site's links is in use, where their hosts tell what those carry.
+function Links({ hosts }: { hosts: Host[] }) {
+  const t = useText();
+  const measured = hosts.flatMap((host) => (host.network ? [host.network] : []));
+  const used = measured.map((network) => (network.link_bytes > 0 ? busier(network) / network.link_bytes : 0));
+  const most = Math.max(0, ...used);
+  if (measured.length === 0) return <span class="quiet">{t("noc.unmeasured")}</span>;
+  return (
+    <span class={most > 0.8 ? "bad" : "quiet"}>
+      {t("noc.links", { now: rate(measured.reduce((all, each) => all + busier(each), 0)), most: Math.round(most * 100) })}
+    </span>
+  );
+}
+
+function Channels({ status }: { status: Status }) {
+  const t = useText();
+  if (status.channels.length === 0) return <p class="bad">{t("noc.nobody_told")}</p>;
+  return (
+    <p class="channels">
+      {status.channels.map(({ name, problem }) => (
+        <span key={name} class={problem ? "bad" : "good"}>
+          {problem ? t("noc.channel_dead", { name }) : t("noc.channel_well", { name })}
+        </span>
+      ))}
+    </p>
   );
 }
 
@@ -51,7 +79,9 @@ export function Noc() {
       <div class="sites">
         {sites.map((site) => (
           <section key={site}>
-            <h2>{site}</h2>
+            <h2>
+              {site} <Links hosts={(hosts.value ?? []).filter((host) => host.site === site)} />
+            </h2>
             <div class="walls">
               {(hosts.value ?? [])
                 .filter((host) => host.site === site)
@@ -67,6 +97,7 @@ export function Noc() {
           </section>
         ))}
       </div>
+      {status.value && <Channels status={status.value} />}
       <ul class="open">
         {open.slice(0, 6).map((one) => (
           <li key={one.id}>

@@ -1,10 +1,11 @@
 // Both sites side by side: hosts as boxes, filled by what their guests take, the machines inside. What moves is seen moving.
 import { useEffect, useRef } from "preact/hooks";
-import { get } from "../api";
+import { get, segment } from "../api";
 import { recent, useLive } from "../live";
 import { Shown } from "../parts/basic";
+import { follow } from "../router";
 import { use } from "../signal";
-import type { Host, Incident, Status } from "../staff";
+import { busier, type Host, type Incident, rate, type Status } from "../staff";
 import { useText, when } from "../text";
 
 const kMostChips = 60; // of a host; beyond that their number tells more
@@ -22,6 +23,7 @@ function HostBox({ host }: { host: Host }) {
       </div>
       <p class="quiet">
         {host.used.memory_mib} / {host.capacity.memory_mib} MiB, {host.used.vms} VM
+        {host.network && `, ${t("overview.network", { now: rate(busier(host.network)), of: host.network.link_bytes ? rate(host.network.link_bytes) : "?" })}`}
       </p>
       {host.quarantined && <p class="warn">{t("overview.quarantined")}</p>}
       {host.fencing.state !== "ready" && <p class="warn">{host.fencing.because}</p>}
@@ -65,7 +67,21 @@ function useMoves(hosts: Host[]) {
   return place;
 }
 
-function Sites({ hosts }: { hosts: Host[] }) {
+// What the storage carries to the other site, as an arrow that says how far behind it is.
+function Replication({ status, site }: { status: Status; site: string }) {
+  const t = useText();
+  const one = status.replication.find(({ from }) => from === site);
+  if (!one) return null;
+  const behind = one.behind_ms === undefined ? "" : t("overview.behind", { s: (one.behind_ms / 1000).toFixed(0) });
+  return (
+    <p class={one.following === one.volumes ? "good" : "warn"}>
+      <span aria-hidden="true">⇢ </span>
+      {t("overview.replication", { following: one.following, n: one.volumes })} {behind}
+    </p>
+  );
+}
+
+function Sites({ hosts, status }: { hosts: Host[]; status: Status }) {
   const t = useText();
   const place = useMoves(hosts);
   const sites = [...new Set(hosts.map((host) => host.site))];
@@ -74,6 +90,7 @@ function Sites({ hosts }: { hosts: Host[] }) {
       {sites.map((site) => (
         <section key={site} aria-label={`${t("machines.site")} ${site}`}>
           <h2>{site}</h2>
+          <Replication status={status} site={site} />
           {hosts
             .filter((host) => host.site === site)
             .map((host) => (
@@ -131,7 +148,7 @@ export function Overview() {
               {seen.cluster}: {t("overview.counts", { up: seen.counts["hosts_up"] ?? 0, hosts: seen.counts["hosts"] ?? 0, running: seen.counts["vms_running"] ?? 0, vms: seen.counts["vms"] ?? 0 })}
             </span>
           </div>
-          <Shown of={hosts}>{(all) => <Sites hosts={all} />}</Shown>
+          <Shown of={hosts}>{(all) => <Sites hosts={all} status={seen} />}</Shown>
           <Attention status={seen} />
           <section>
             <h2>{t("overview.incidents")}</h2>
@@ -140,7 +157,10 @@ export function Overview() {
                 .filter((one) => one.closed === undefined)
                 .map((one) => (
                   <li key={one.id}>
-                    <strong>{one.kind}</strong> {one.hosts.join(", ")} <span class="quiet">{when(one.opened)}</span>{" "}
+                    <a href={`/incidents/${segment(one.id)}`} onClick={follow}>
+                      {one.kind} {one.hosts.join(", ")}
+                    </a>{" "}
+                    <span class="quiet">{when(one.opened)}</span>{" "}
                     {t("overview.switched", { n: one.switched.length, all: one.vms.length })}
                   </li>
                 ))}

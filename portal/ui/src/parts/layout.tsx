@@ -18,6 +18,7 @@ export const kStaffPlaces: Place[] = [
   { to: "/", words: "nav.overview" },
   { to: "/machines", words: "nav.machines" },
   { to: "/failback", words: "nav.failback" },
+  { to: "/incidents", words: "nav.incidents" },
   { to: "/noc", words: "nav.noc" },
 ];
 
