@@ -196,6 +196,13 @@ std::vector<std::string> glass_keys(const ManagerConfig& config) {
   return keys;
 }
 
+std::vector<std::string> channels_of(const ManagerConfig& config) {
+  std::vector<std::string> channels;
+  if (!config.mail.empty()) channels.emplace_back(name_of(Channel::mail));
+  if (!config.sms.empty()) channels.emplace_back(name_of(Channel::sms));
+  return channels;
+}
+
 Services services_for(const ManagerConfig& config, Services services) {
   services.glass_keys = glass_keys(config);
   if (!config.authority) return services;
@@ -296,12 +303,8 @@ int run(const ManagerConfig& config) {
     return fail(notary.error());
   }
   (*notary)->start();
-  std::vector<std::string> channels;
-  if (!config.mail.empty()) channels.emplace_back(name_of(Channel::mail));
-  if (!config.sms.empty()) channels.emplace_back(name_of(Channel::sms));
-  Api api(
-      services_for(config, services_of(runner, **store, **notary, consoles, metrics, std::move(channels))),
-      {.offer = config.offer.value_or(Offer())});
+  const Services services = services_of(runner, **store, **notary, consoles, metrics, channels_of(config));
+  Api api(services_for(config, services), {.offer = config.offer.value_or(Offer())});
   const auto doors = open_doors(api, consoles, config, enrolment->get());
   if (!doors) {
     runner.stop();

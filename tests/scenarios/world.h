@@ -293,17 +293,16 @@ class World {
   }
 
   std::string name_in(const std::string& subject, const std::map<std::string, std::string>& facts) const {
-    const auto name = facts.find("name");
     if (!subject.starts_with("vm/")) return subject;
-    if (name != facts.end()) return name->second;
+    if (const auto name = facts.find("name"); name != facts.end()) return name->second;
     const auto found = state.vms.find(VmId(subject.substr(3)));
     return found == state.vms.end() ? subject : found->second.record.spec.name;
   }
 
   void note(const AuditRecord& record) {
-    if (record.what == "notify") return;  // act(Notify) tells more
-    std::string line =
-        fmt::format("{} {} {}", record.what, name_in(record.subject, record.facts), name_of(record.reason));
+    if (record.what == "notify") return;
+    const auto subject = name_in(record.subject, record.facts);
+    std::string line = fmt::format("{} {} {}", record.what, subject, name_of(record.reason));
     for (const char* key : {"host", "generation", "by"})
       if (record.facts.contains(key)) line += fmt::format(" {}={}", key, record.facts.at(key));
     for (const auto& [key, value] : record.facts)
