@@ -8,6 +8,7 @@
 #include "api/join.h"
 #include "api/manager_config.h"
 #include "api/replay.h"
+#include "api/validity.h"
 #include "base/certificates.h"
 #include "base/daemon_arguments.h"
 #include "base/durable_file.h"
@@ -310,6 +311,7 @@ int run(const ManagerConfig& config) {
     runner.stop();
     return fail(doors.error());
   }
+  const Validity validity({config.tls.certificate, config.cards ? config.cards->crl : ""}, clock, post);
   log(LogLevel::info, "manager", "running",
       {{"cluster", config.cluster}, {"term", leadership.term}, {"version", BASCULE_VERSION}});
 

@@ -145,6 +145,10 @@ StatusView status_view(const State& state, const Policy& policy, const std::vect
     status.attention.push_back("notices by " + channel + " fail: " + problem +
                                "; check with `bascule notify test`");
   }
+  for (const auto& [subject, words] : state.ending) {
+    ++status.counts.faults;
+    status.attention.push_back(words);
+  }
   for (const std::string& channel : channels) {
     const auto dead = state.channels.find(channel);
     status.channels.push_back({channel, dead == state.channels.end() ? "" : dead->second});

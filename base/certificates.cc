@@ -40,12 +40,6 @@ void set_subject(X509_NAME* subject, const std::string& name, const std::string&
   ensure(set, "a subject is made of valid names");
 }
 
-WallTime wall_of(const ASN1_TIME* time) {
-  tm parts{};
-  if (ASN1_TIME_to_tm(time, &parts) != 1) return {};
-  return {static_cast<std::int64_t>(timegm(&parts)) * 1000};
-}
-
 bool set_random_serial(X509& certificate) {
   std::array<unsigned char, 16> bytes{};
   if (RAND_bytes(bytes.data(), bytes.size()) != 1) return false;
@@ -145,9 +139,9 @@ Result<CertificateFacts> read_certificate(const std::string& pem) {
   if (size <= 0) return failure(ErrorCode::invalid, "a certificate that can't be written as DER");
   const std::string bytes(reinterpret_cast<const char*>(der), static_cast<std::size_t>(size));
   OPENSSL_free(der);
-  return CertificateFacts{wall_of(X509_get0_notBefore(certificate.get())),
-                          wall_of(X509_get0_notAfter(certificate.get())), openssl::serial_of(*certificate),
-                          sha256_hex(bytes)};
+  return CertificateFacts{openssl::wall_time(X509_get0_notBefore(certificate.get())).value_or(WallTime()),
+                          openssl::wall_time(X509_get0_notAfter(certificate.get())).value_or(WallTime()),
+                          openssl::serial_of(*certificate), sha256_hex(bytes)};
 }
 
 Result<std::unique_ptr<Authority>> Authority::load(const std::string& certificate_file,

@@ -4,6 +4,8 @@
 #include <openssl/evp.h>
 #include <openssl/x509v3.h>
 
+#include <ctime>
+
 namespace bascule::openssl {
 
 void Free::operator()(ASN1_OBJECT* object) const { ASN1_OBJECT_free(object); }
@@ -28,6 +30,12 @@ std::string written_to(BIO& memory) {
 }
 
 int no_passphrase(char*, int, int, void*) { return -1; }
+
+std::optional<WallTime> wall_time(const ASN1_TIME* time) {
+  tm parts{};
+  if (time == nullptr || ASN1_TIME_to_tm(time, &parts) != 1) return std::nullopt;
+  return WallTime{static_cast<std::int64_t>(timegm(&parts)) * 1000};
+}
 
 std::string serial_of(const X509& certificate) {
   const Owned<BIGNUM> number(ASN1_INTEGER_to_BN(X509_get0_serialNumber(&certificate), nullptr));

@@ -4,8 +4,11 @@
 #include <openssl/types.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+
+#include "base/time.h"
 
 struct ECDSA_SIG_st;
 struct X509_extension_st;
@@ -33,6 +36,8 @@ std::string written_to(BIO& memory);
 
 // For text that is encrypted: nobody is asked.
 int no_passphrase(char*, int, int, void*);
+
+std::optional<WallTime> wall_time(const ASN1_TIME* time);  // nothing: none, or no time
 
 std::string serial_of(const X509& certificate);  // hexadecimal, capital letters; empty: none
 

@@ -110,6 +110,10 @@ constexpr std::array kEnglish = {
         "Next: repair the relay or gateway, then `bascule notify test`.",
         "Bascule {cluster}: NOTICE CHANNEL DEAD: {detail}. Next: repair the relay or gateway, bascule notify "
         "test"},
+    Words{N::ends_soon, S::critical, "Something of the manager's comes to its end",
+          "What the manager lives on comes to its end:\n    {detail}\n\n"
+          "Next: as it says; `bascule status` tells when all is well.",
+          "Bascule {cluster}: ENDS SOON: {detail}. Next: bascule status"},
     Words{N::failback_done, S::info, "{n} {n|VM is|VMs are} home at {site}",
           "The approved return is done. {n} {n|VM runs|VMs run} at {site} again:\n    {vms}\n\n"
           "Next: nothing; `bascule status` should say NOMINAL.",
@@ -246,6 +250,10 @@ constexpr std::array kFrench = {
           "À faire : réparer le relais ou la passerelle, puis `bascule notify test`.",
           "Bascule {cluster} : CANAL D’AVIS EN PANNE : {detail}. À faire : réparer le relais, bascule notify "
           "test"},
+    Words{N::ends_soon, S::critical, "Ce dont vit le manager arrive à son terme",
+          "Ce dont vit le manager arrive à son terme :\n    {detail}\n\n"
+          "À faire : ce qui est dit ; `bascule status` montre quand tout va bien.",
+          "Bascule {cluster} : ARRIVE À SON TERME : {detail}. À faire : bascule status"},
     Words{N::failback_done, S::info, "{n} VM de retour à {site}",
           "Le retour approuvé est terminé. {n} VM {n|tourne|tournent} à nouveau à {site} :\n    {vms}\n\n"
           "À faire : rien ; `bascule status` doit dire NOMINAL.",

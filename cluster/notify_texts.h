@@ -30,6 +30,7 @@ constexpr auto enum_names(Language) {
 //   host_fault         host, detail
 //   fencing_not_ready  host, detail
 //   channel_dead       detail: mail or sms, and the error
+//   ends_soon          detail: what of the manager's ends when, and what to do
 //   copies_behind      vms, host, detail
 //   vms_switched_loss  as vms_switched, and lost
 //   failback_done      vms, site, n

@@ -62,6 +62,7 @@ enum class NoticeKind {
   host_fault,
   fencing_not_ready,
   channel_dead,
+  ends_soon,      // the manager's certificate, or the list of revoked cards
   copies_behind,  // the other site's copy of a volume doesn't follow
   failback_done,
   failback_refused,
@@ -87,6 +88,7 @@ constexpr auto enum_names(NoticeKind) {
                     EnumName<N>{N::host_fault, "host_fault"},
                     EnumName<N>{N::fencing_not_ready, "fencing_not_ready"},
                     EnumName<N>{N::channel_dead, "channel_dead"},
+                    EnumName<N>{N::ends_soon, "ends_soon"},
                     EnumName<N>{N::copies_behind, "copies_behind"},
                     EnumName<N>{N::failback_done, "failback_done"},
                     EnumName<N>{N::failback_refused, "failback_refused"},

@@ -106,6 +106,12 @@ struct ChannelChanged {
   bool alive = true;
   std::string detail;
 };  // "mail", "sms"
+// What the manager itself lives on comes to its end, or was renewed: then there are no words.
+struct EndsSoon {
+  static constexpr std::string_view kType = "ends_soon";
+  std::string subject;  // "certificate", "crl"
+  std::string words;    // what ends when, and what to do
+};
 struct Tick {
   static constexpr std::string_view kType = "tick";
 };
@@ -237,13 +243,13 @@ struct TestNotices {
 using EventBody =
     std::variant<HostHello, HostHeartbeat, HostDomainChanged, HostFaultReported, HostVolumesSeen,
                  HostImageSeen, HostReplied, HostSessionClosed, PowerOffDone, PowerOnDone, BmcChecked,
-                 LeaseObserved, LeaseRevoked, LeaseAsked, ChannelChanged, Tick, CreateVm, StartVmAsked,
-                 StopVmAsked, DeleteVm, ChangeVolumesAsked, ChangeVm, OpenConsole, CancelOperation, ClearHost,
-                 InviteHost, EnrolHost, RenewCertificates, ExpelHost, PowerHost, DrillHost, AttestDown,
-                 PlanFailback, ApproveFailback, AbortFailback, TestNotices, CreateTenant, OpenAccess,
-                 EndAccess, AcceptDelivery, WishReturn, AnnounceImage, RemoveImageAsked, SetRules,
-                 SetContacts, SetQuota, InviteUser, SetRole, ChangeUser, RemoveUser, SetPassword, OpenSession,
-                 SetSecondFactor, CreateToken, EndToken, NoteAccess>;
+                 LeaseObserved, LeaseRevoked, LeaseAsked, ChannelChanged, EndsSoon, Tick, CreateVm,
+                 StartVmAsked, StopVmAsked, DeleteVm, ChangeVolumesAsked, ChangeVm, OpenConsole,
+                 CancelOperation, ClearHost, InviteHost, EnrolHost, RenewCertificates, ExpelHost, PowerHost,
+                 DrillHost, AttestDown, PlanFailback, ApproveFailback, AbortFailback, TestNotices,
+                 CreateTenant, OpenAccess, EndAccess, AcceptDelivery, WishReturn, AnnounceImage,
+                 RemoveImageAsked, SetRules, SetContacts, SetQuota, InviteUser, SetRole, ChangeUser,
+                 RemoveUser, SetPassword, OpenSession, SetSecondFactor, CreateToken, EndToken, NoteAccess>;
 
 struct Event {
   EventBody body;
@@ -336,6 +342,11 @@ void fields(V& v, LeaseRevoked& x) {
 template <class V>
 void fields(V& v, LeaseAsked& x) {
   v("copy", x.copy);
+}
+template <class V>
+void fields(V& v, EndsSoon& x) {
+  v("subject", x.subject);
+  v.optional("words", x.words);
 }
 template <class V>
 void fields(V& v, ChannelChanged& x) {

@@ -468,6 +468,7 @@ struct State {
   std::uint32_t access_refused = 0;                   // since they were stored
   Instant access_stored{};
   std::map<std::string, std::string> channels;  // dead notice channels and why
+  std::map<std::string, std::string> ending;    // what the manager lives on and ends soon (EndsSoon)
   std::vector<Instant> fences;                  // of the brake's window
   std::vector<HostId> kept;                     // as the hosts were told last: see storage_servers.h
   Instant started;                              // of this manager

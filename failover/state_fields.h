@@ -192,6 +192,7 @@ void fields(V& v, State& x) {
   v.optional("access_refused", x.access_refused);
   v.optional("access_stored", x.access_stored);
   v("channels", x.channels);
+  v.optional("ending", x.ending);
   v("fences", x.fences);
   v.optional("kept", x.kept);
   v("started", x.started);

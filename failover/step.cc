@@ -1,6 +1,7 @@
 // Dispatch only: which module hears which event, and the order of work at a Tick.
 #include "failover/step.h"
-#include "failover/volumes.h"
+
+#include <utility>
 
 #include "failover/access/needs.h"
 #include "failover/access/people.h"
@@ -23,6 +24,7 @@
 #include "failover/return_wish.h"
 #include "failover/turn.h"
 #include "failover/vm_life.h"
+#include "failover/volumes.h"
 
 namespace bascule {
 namespace {
@@ -73,6 +75,17 @@ void on(Turn& turn, const ChannelChanged& e) {
   if (known) return;
   turn.log("channel_dead", "channel/" + e.channel, Reason::requested, e.detail);
   turn.notify(NoticeKind::channel_dead, std::nullopt, {{"detail", e.channel + ": " + e.detail}});
+}
+
+void on(Turn& turn, const EndsSoon& e) {
+  if (e.words.empty()) {
+    if (turn.state.ending.erase(e.subject) > 0)
+      turn.log("renewed", "manager/" + e.subject, Reason::requested);
+    return;
+  }
+  if (std::exchange(turn.state.ending[e.subject], e.words) == e.words) return;
+  turn.log("ends_soon", "manager/" + e.subject, Reason::requested, e.words);
+  turn.notify(NoticeKind::ends_soon, std::nullopt, {{"detail", e.words}});
 }
 
 void on(Turn& turn, const CreateVm& e) { create_vm(turn, e); }

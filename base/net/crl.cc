@@ -4,6 +4,8 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
+#include <optional>
+
 namespace bascule::net {
 namespace {
 
@@ -23,6 +25,19 @@ Result<std::vector<Crl>> parse_pem(const std::string& bytes) {
 }
 
 }  // namespace
+
+Result<CrlTimes> crl_times(const std::string& bytes) {
+  const auto crls = parse_crls(bytes);
+  if (!crls) return failure(crls.error());
+  std::optional<CrlTimes> first;
+  for (const Crl& crl : *crls) {
+    const auto from = openssl::wall_time(X509_CRL_get0_lastUpdate(crl.get()));
+    const auto until = openssl::wall_time(X509_CRL_get0_nextUpdate(crl.get()));
+    if (!from || !until) return failure(ErrorCode::invalid, "doesn't say when it ends");
+    if (!first || *until < first->until) first = CrlTimes{*from, *until};
+  }
+  return *first;
+}
 
 Result<std::vector<Crl>> parse_crls(const std::string& bytes) {
   if (bytes.find("-----BEGIN") != std::string::npos) return parse_pem(bytes);

@@ -30,10 +30,25 @@ lab("crash", host);
 await until("its machine is drawn at the other site", async () => (await page.locator('section[aria-label="Site lyon"] [data-vm]').allInnerTexts()).includes(machine), 90_000);
 note(`${machine} is seen at lyon after ${((Date.now() - crashed) / 1000).toFixed(1)} s`);
 await page.waitForTimeout(1500);
+must((await page.getByText("No connection to the manager").count()) === 0, "while much happens it is connected all the same");
 await picture(page, "overview_after");
 must((await wall.getByRole("heading", { name: "NOMINAL" }).count()) === 0, "the wall says that something is wrong");
 await picture(wall, "noc_after");
 must((await wall.evaluate(() => document.documentElement.scrollHeight - innerHeight)) <= 0, "all of the wall is on one screen");
+
+await page.getByRole("navigation").getByRole("link", { name: "Incidents" }).click();
+await page.locator("table a").first().click();
+await page.locator("svg.timeline .vm_running").first().waitFor();
+for (const what of ["suspect_host", "host_lost", "fence_host", "host_down", "start_vm", "vm_running", "notify"])
+  must((await page.getByRole("cell", { name: what, exact: true }).count()) > 0, `${what} is in the incident's timeline`);
+await check_accessible(page, "an incident");
+await picture(page, "incident");
+const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Save as one HTML file" }).click()]);
+const saved = readFileSync(await download.path(), "utf8");
+must(/^<!doctype html>/.test(saved) && saved.includes("<svg") && saved.includes("vm_running"), "the saved file has the picture and the words");
+must(!/<script|src=|href="http/.test(saved), "and nothing that has to be fetched");
+if (settings.pictures) await download.saveAs(`${settings.pictures}/incident.html`);
+note("the incident is told on one time axis, and saved");
 
 lab("heal", host);
 await until("the host is back and cleared", () => {
@@ -47,6 +62,21 @@ await until("the host is back and cleared", () => {
 await page.getByRole("navigation").getByRole("link", { name: "The way home" }).click();
 await page.locator(".chips li").filter({ hasText: "lyon → paris" }).first().waitFor();
 await check_accessible(page, "the way home");
+await page.getByRole("button", { name: "Plan it" }).click();
+await page.getByRole("dialog").getByRole("button", { name: "Plan it" }).click();
+// For tonight, and after all not.
+const card = page.locator(".card").first();
+await card.getByRole("button", { name: "Approve" }).click();
+await page.getByRole("dialog").getByLabel("Why").fill("tonight is quiet enough");
+await page.getByRole("dialog").getByLabel("Not before").fill(new Date(Date.now() + 86_400_000).toISOString().slice(0, 16));
+await page.getByRole("dialog").getByRole("button", { name: "Approve" }).click();
+await card.locator(".state-approved").waitFor();
+await picture(page, "approved_for_later");
+await card.getByRole("button", { name: "Call it off" }).click();
+await page.getByRole("dialog").getByLabel("Why").fill("the shop has a sale tonight");
+await page.getByRole("dialog").getByRole("button", { name: "Call it off" }).click();
+await card.locator(".title .state-refused").waitFor();
+note("approved for later, and called off");
 await page.getByRole("button", { name: "Plan it" }).click();
 await page.getByRole("dialog").getByRole("button", { name: "Plan it" }).click();
 await page.getByRole("button", { name: "Approve" }).click();
@@ -93,7 +123,7 @@ const framed = await evil.frames()[1]?.evaluate(() => document.body?.innerText ?
 must(!/NOMINAL/.test(framed ?? ""), "nor shows ours in a frame");
 note("CSRF and clickjacking are refused");
 
-for (const at of ["/", "/machines", "/failback"])
+for (const at of ["/", "/machines", "/failback", "/incidents"])
   for (const width of [360, 1920]) {
     await page.setViewportSize({ width, height: 900 });
     await page.evaluate((to) => {

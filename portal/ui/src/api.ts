@@ -100,6 +100,7 @@ async function follow(listener: Listener, stop: AbortSignal): Promise<void> {
   let last = "";
   for (let wait = 250; !stop.aborted; wait = Math.min(wait * 2, 5000)) {
     const began = Date.now();
+    let connected = false;
     try {
       const more: Record<string, string> = { accept: "text/event-stream" };
       if (last) more["last-event-id"] = last;
@@ -109,11 +110,12 @@ async function follow(listener: Listener, stop: AbortSignal): Promise<void> {
       listener.connected(true);
       wait = 250;
       last = await read(answer.body, listener, last);
-      if (Date.now() - began > 200) continue; // the manager itself ends each answer, a portal goes on
+      connected = true; // a portal's answer goes on, the manager ends each of its own, when much happens at once
+      if (Date.now() - began > 200) continue;
     } catch {
       if (stop.aborted) return;
     }
-    listener.connected(false);
+    if (!connected) listener.connected(false);
     await new Promise((resolve) => setTimeout(resolve, wait));
   }
 }

@@ -230,6 +230,7 @@ std::vector<EventBody> one_of_each() {
       LeaseRevoked{ActionId("a"), paris, true, 12, 17600ms},
       LeaseAsked{paris},
       ChannelChanged{"sms", false, "gateway"},
+      EndsSoon{"crl", "ends at noon"},
       Tick{},
       create_vm("web-1"),
       StartVmAsked{asked, vm},

@@ -128,3 +128,15 @@ TEST_CASE("on Monday the week is told, also that nobody was at work") {
   office.run(2h);
   CHECK(office.told(NoticeKind::access_report).size() == 2);
 }
+
+TEST_CASE_FIXTURE(Office,
+                  "what the manager lives on and ends soon is told once, and forgotten when it was renewed") {
+  send(EndsSoon{"crl", "the list ends at noon"});
+  send(EndsSoon{"crl", "the list ends at noon"});
+  CHECK(told(NoticeKind::ends_soon) == std::vector<std::string>{"the list ends at noon"});
+  CHECK(state.ending.size() == 1);
+  send(EndsSoon{"crl", ""});
+  CHECK(state.ending.empty());
+  send(EndsSoon{"crl", "the next one ends at noon"});
+  CHECK(told(NoticeKind::ends_soon).size() == 2);
+}

@@ -6,6 +6,7 @@ export const en = {
   "app.language": "Français",
   "app.theme": "Light or dark",
   "app.lost": "No connection to your provider at the moment. Your machines run on; what you see may be old.",
+  "app.lost_staff": "No connection to the manager at the moment. Guests run on; what you see may be old.",
   "app.loading": "Loading…",
   "app.retry": "Try again",
   "app.close": "Close",

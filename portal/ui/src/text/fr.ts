@@ -7,6 +7,7 @@ export const fr: Record<Key, string> = {
   "app.language": "English",
   "app.theme": "Clair ou sombre",
   "app.lost": "Pas de liaison avec votre hébergeur pour le moment. Vos machines tournent ; l’affichage peut dater.",
+  "app.lost_staff": "Pas de liaison avec le manager en ce moment. Les invités tournent toujours ; ce que vous voyez peut être ancien.",
   "app.loading": "Chargement…",
   "app.retry": "Réessayer",
   "app.close": "Fermer",
