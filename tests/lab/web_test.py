@@ -66,3 +66,6 @@ def test_an_operator_works_in_the_portal(lab):
           host=lab.where("web-1"), certificate=str(lab.instance.pki / "manager-manager.pem"), revoke=now,
           card={"module": MODULE, "tokens": str(cards.folder / "softhsm2.conf"), "pin": PIN},
           file={"certificate": str(cards.folder / "bob.pem"), "key": str(cards.folder / "bob.key")})
+    log = (lab.instance.machine_dir("witness") / "var/log/manager.log").read_text()
+    for words in ("CN=bob, OU=: it wasn't issued under the policy", "peer did not return a certificate", "certificate revoked"):
+        expect(words in log, f"the manager says why it refused: {words}")

@@ -30,12 +30,12 @@ export const kTenantPlaces: Place[] = [
   { to: "/tokens", words: "nav.tokens" },
 ];
 
-function Banner() {
+function Banner({ words }: { words: Key }) {
   const t = useText();
   const lost = !use(connected);
   return lost ? (
     <div class="banner warning" role="status">
-      {t("app.lost")}
+      {t(words)}
     </div>
   ) : null;
 }
@@ -111,7 +111,7 @@ export function Layout({ self, places, children }: { self: Who; places: Place[];
           )}
         </div>
       </header>
-      <Banner />
+      <Banner words={self.tenant ? "app.lost" : "app.lost_staff"} />
       {self.tenant && <AtWork self={self} />}
       <main id="content" tabIndex={-1}>
         {children}
