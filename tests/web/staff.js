@@ -6,7 +6,8 @@ import { check_accessible, check_width, must, note, open, picture, settings, unt
 
 const lab = (...words) => execFileSync(settings.lab[0], [...settings.lab.slice(1), ...words], { encoding: "utf8" });
 // Why Chromium shows no page; empty: it shows one.
-const visit = (page) => page.goto(settings.url).then(() => "", (error) => error.message);
+const outcome = (visit) => visit.then(() => "", (error) => error.message);
+const visit = (page) => outcome(page.goto(settings.url));
 // With TLS 1.3 a manager's refusal and the end of the connection arrive together, and Chromium tells either.
 const kRefused = /ERR_BAD_SSL_CLIENT_AUTH_CERT|ERR_SOCKET_NOT_CONNECTED/;
 
@@ -142,7 +143,7 @@ const took = (Date.now() - revoked) / 1000;
 must(took < 10, `what she has open ends within 10 s: ${took} s`);
 await picture(page, "revoked");
 note(`her card is revoked: cut off after ${took.toFixed(1)} s`);
-const again = page.reload().then(() => "", (error) => error.message);
+const again = outcome(page.reload());
 await confirm_certificate(desk, again);
 must(kRefused.test(await again), `a revoked card lets nobody in: ${await again}`);
 await desk.browser.close();
