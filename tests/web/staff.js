@@ -134,11 +134,13 @@ must(page.complaints.length === 0, page.complaints.join("\n"));
 // Whoever reads this on the test's output revokes it (web_test.py).
 await wall.close();
 await evil.close();
+const lost = page.getByText("No connection");
+await lost.waitFor({ state: "detached", timeout: 30_000 });
 const cut = page.waitForEvent("requestfailed", (request) => request.url().includes("/v1/events"));
 note(settings.revoke);
 const revoked = Date.now();
 await cut;
-await page.getByText("No connection").waitFor();
+await lost.waitFor();
 const took = (Date.now() - revoked) / 1000;
 must(took < 10, `what she has open ends within 10 s: ${took} s`);
 await picture(page, "revoked");
