@@ -87,6 +87,15 @@ class Cards:
                         f'ca = "{self.lab.instance.pki}/ca.pem"\ncertificate = "{certificate}"\nkey = "{key}"\n{more}')
         return path
 
+    def keep_pin(self, client):
+        """Whoever uses this client.toml isn't asked: for scripts."""
+        pin = client.with_suffix(".pin")
+        pin.touch(0o600)
+        pin.write_text(PIN)
+        with client.open("a") as config:
+            config.write(f'pin_file = "{pin}"\n')
+        return client
+
     def revoke(self, name):
         self._openssl("ca", "-config", "openssl.cnf", "-revoke", f"{name}.pem")
 

@@ -20,12 +20,13 @@ export function note(words) {
 }
 
 // Trusts the portal's own key, and nothing else that an authority unknown to it has signed.
-export async function start() {
+export async function start(options = {}) {
   const key = new X509Certificate(readFileSync(settings.certificate)).publicKey.export({ type: "spki", format: "der" });
   const spki = createHash("sha256").update(key).digest("base64");
   return chromium.launch({
     executablePath: "/usr/bin/chromium",
     args: ["--no-sandbox", `--ignore-certificate-errors-spki-list=${spki}`, "--disable-gpu"],
+    ...options,
   });
 }
 
@@ -79,7 +80,7 @@ export async function until(what, look, bound_ms = 20_000) {
   for (;;) {
     const found = await look();
     if (found) return found;
-    if (Date.now() >= end) await Promise.all(pages.map((page, number) => picture(page, `failed-${number}`)));
+    if (Date.now() >= end) await Promise.all(pages.filter((page) => !page.isClosed()).map((page, number) => picture(page, `failed-${number}`)));
     must(Date.now() < end, `${what}: not within ${bound_ms / 1000} s`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }

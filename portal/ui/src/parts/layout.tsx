@@ -31,12 +31,12 @@ export const kTenantPlaces: Place[] = [
   { to: "/tokens", words: "nav.tokens" },
 ];
 
-function Banner({ self }: { self: Who }) {
+function Banner({ words }: { words: Key }) {
   const t = useText();
   const lost = !use(connected);
   return lost ? (
     <div class="banner warning" role="status">
-      {t(self.tenant ? "app.lost" : "app.lost_staff")}
+      {t(words)}
     </div>
   ) : null;
 }
@@ -112,7 +112,7 @@ export function Layout({ self, places, children }: { self: Who; places: Place[];
           )}
         </div>
       </header>
-      <Banner self={self} />
+      <Banner words={self.tenant ? "app.lost" : "app.lost_staff"} />
       {self.tenant && <AtWork self={self} />}
       <main id="content" tabIndex={-1}>
         {children}

@@ -6,7 +6,8 @@ export const en = {
   "app.language": "Français",
   "app.theme": "Light or dark",
   "app.lost": "No connection to your provider at the moment. Your machines run on; what you see may be old.",
-  "app.lost_staff": "No connection to the manager at the moment. Guests run on; what you see may be old.",
+  "app.lost_staff":
+    "No connection to the manager at the moment, or it no longer accepts your card. Machines run on; what you see may be old. To come in again, reload the page.",
   "app.loading": "Loading…",
   "app.retry": "Try again",
   "app.close": "Close",

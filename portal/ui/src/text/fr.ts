@@ -7,7 +7,8 @@ export const fr: Record<Key, string> = {
   "app.language": "English",
   "app.theme": "Clair ou sombre",
   "app.lost": "Pas de liaison avec votre hébergeur pour le moment. Vos machines tournent ; l’affichage peut dater.",
-  "app.lost_staff": "Pas de liaison avec le manager en ce moment. Les invités tournent toujours ; ce que vous voyez peut être ancien.",
+  "app.lost_staff":
+    "Pas de liaison avec le gestionnaire pour le moment, ou bien il n’accepte plus votre carte. Les machines tournent ; l’affichage peut dater. Pour revenir, rechargez la page.",
   "app.loading": "Chargement…",
   "app.retry": "Réessayer",
   "app.close": "Fermer",
