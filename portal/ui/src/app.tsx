@@ -14,6 +14,7 @@ import { Noc } from "./pages/noc";
 import { Overview } from "./pages/overview";
 import { People } from "./pages/people";
 import { SignIn } from "./pages/sign_in";
+import { StaffMachine } from "./pages/staff_machine";
 import { Tokens } from "./pages/tokens";
 import { usePath } from "./router";
 import { use } from "./signal";
@@ -57,7 +58,11 @@ function Tenant() {
 }
 
 function StaffPage({ staff }: { staff: Staff }) {
-  const first = usePath().split("/")[1];
+  const at = usePath();
+  const [, first, second, third] = at.split("/").map(decodeURIComponent);
+  if (first === "machines" && second && (third === "serial" || third === "screen"))
+    return <Console key={at} name={second} kind={third} self={staff} />;
+  if (first === "machines" && second) return <StaffMachine key={second} id={second} staff={staff} />;
   switch (first) {
     case "machines":
       return <Fleet staff={staff} />;

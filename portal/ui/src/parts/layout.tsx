@@ -1,12 +1,14 @@
 // The frame around every page: where one can go, who one is, and what must be seen on all of them.
 import type { ComponentChildren } from "preact";
-import { change, get, type Schemas } from "../api";
-import { connected, sign_out, useLive } from "../live";
+import { change } from "../api";
+import { connected, sign_out } from "../live";
 import { follow, usePath } from "../router";
 import { use } from "../signal";
 import { language, speak, useText } from "../text";
 import type { Key } from "../text/en";
 import { turn_theme } from "../theme";
+import { may, type Who } from "../who";
+import { AtWork, OwnWork } from "./at_work";
 
 interface Place {
   to: string;
@@ -40,37 +42,9 @@ function Banner() {
   ) : null;
 }
 
-// Whoever of the provider is at work for this tenant, on top of every page.
-function AtWork({ self }: { self: Who }) {
-  const t = useText();
-  const may = self.permissions.includes("watch_access");
-  const sessions = useLive(
-    async () => (may ? (await get<{ items: Schemas["AccessSession"][] }>("/v1/access")).items : []),
-    [may],
-  );
-  return (
-    <>
-      {(sessions.value ?? []).map((session) => (
-        <div class="banner access" role="status" key={session.id}>
-          {t("access.banner", { who: session.by, why: session.reason })}{" "}
-          <a href="/access" onClick={follow}>
-            {t("nav.access")}
-          </a>
-        </div>
-      ))}
-    </>
-  );
-}
-
 async function leave() {
   await change("DELETE", "/v1/tokens/current", {}).catch(() => undefined);
   sign_out();
-}
-
-export interface Who {
-  user: string;
-  permissions: readonly string[];
-  tenant?: string; // none: one of the provider's staff, who came by certificate
 }
 
 export function Layout({ self, places, children }: { self: Who; places: Place[]; children: ComponentChildren }) {
@@ -89,7 +63,7 @@ export function Layout({ self, places, children }: { self: Who; places: Place[];
         </a>
         <nav aria-label={t("app.name")}>
           {places
-            .filter(({ needs }) => !needs || self.permissions.includes(needs))
+            .filter(({ needs }) => !needs || may(self, needs))
             .map(({ to, words }) => (
               <a key={to} href={to} onClick={follow} aria-current={to === chosen ? "page" : undefined}>
                 {t(words)}
@@ -112,7 +86,7 @@ export function Layout({ self, places, children }: { self: Who; places: Place[];
         </div>
       </header>
       <Banner />
-      {self.tenant && <AtWork self={self} />}
+      {self.tenant === undefined ? <OwnWork staff={self} /> : <AtWork self={self} />}
       <main id="content" tabIndex={-1}>
         {children}
       </main>

@@ -1,22 +1,23 @@
 // The tenant's key, of this tab until whoever brought it signs out: what gets inside a delivered machine is signed with it.
 import { useState } from "preact/hooks";
-import { Refused, type Self, type Vm } from "../api";
-import { read_key, sign_leave, type Leave, type Purpose, type TenantKey } from "../grant";
+import { Refused, type Vm } from "../api";
+import { read_key, sign_leave, type Purpose, type TenantKey } from "../grant";
 import { at_sign_out } from "../live";
 import { useText } from "../text";
+import type { Who } from "../who";
 import { Field } from "./basic";
+import type { Leaving } from "./leave";
 
 let tenant_key: TenantKey | null = null;
 at_sign_out(() => {
   tenant_key = null;
 });
 
-// `fields` to show; `sign` before asking: undefined where no key is needed or at hand. `keep` once it has served.
-export function useTenantKey(vm: Vm, self: Self) {
+export function useTenantKey(vm: Vm, self: Who): Leaving {
   const t = useText();
   const [files, set_files] = useState<{ key?: File; pin?: File }>({});
   const [held, hold] = useState(tenant_key);
-  const sign = async (purpose: Purpose): Promise<{ leave?: Leave; keep(): void }> => {
+  const sign = async (purpose: Purpose) => {
     const key =
       vm.delivered && files.key && files.pin
         ? await read_key(files.key, files.pin).catch(() => {
@@ -26,7 +27,8 @@ export function useTenantKey(vm: Vm, self: Self) {
     const keep = () => {
       tenant_key = key;
     };
-    return vm.delivered && key ? { leave: await sign_leave(key, vm.id, self.user, purpose), keep } : { keep };
+    const way = "" as const;
+    return vm.delivered && key ? { leave: await sign_leave(key, vm.id, self.user, purpose), way, keep } : { way, keep };
   };
   const file = (which: "key" | "pin") => (event: Event) => {
     const chosen = (event.target as HTMLInputElement).files?.[0];
