@@ -10,6 +10,7 @@ import { Fleet } from "./pages/fleet";
 import { Images } from "./pages/images";
 import { Machine } from "./pages/machine";
 import { Machines } from "./pages/machines";
+import { Me } from "./pages/me";
 import { Noc } from "./pages/noc";
 import { Overview } from "./pages/overview";
 import { People } from "./pages/people";
@@ -24,6 +25,7 @@ import "./theme";
 function TenantPage({ self }: { self: Self }) {
   const at = usePath();
   const [, first, second, third] = at.split("/").map(decodeURIComponent);
+  if (first === "me" || (self.rules.second_factor && !self.second_factor)) return <Me />;
   if (first === "machines" && second && (third === "serial" || third === "screen"))
     return <Console key={at} name={second} kind={third} self={self} />;
   if (first === "machines" && second) return <Machine key={second} name={second} self={self} />;

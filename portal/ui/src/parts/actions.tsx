@@ -5,12 +5,13 @@ import { go } from "../router";
 import { useText } from "../text";
 import type { Key } from "../text/en";
 import { gets_inside, may, page_of, type Who } from "../who";
+import { Accept } from "./accept";
 import { Field } from "./basic";
 import { Dialog } from "./dialog";
 import { useLeave } from "./leave";
 
 type Asking =
-  | { what: "stop" | "reboot" | "kill" | "delete" | "accept" | "snapshot" | "resize" }
+  | { what: "stop" | "reboot" | "kill" | "delete" | "snapshot" | "resize" }
   | { what: "roll_back" | "remove_snapshot"; snapshot: string };
 
 const kNeedsReason = new Set(["kill", "roll_back", "remove_snapshot"]);
@@ -20,7 +21,6 @@ const kGo: Record<Asking["what"], Key> = {
   reboot: "machine.reboot",
   kill: "machine.kill",
   delete: "machine.delete",
-  accept: "machine.accept",
   snapshot: "machine.snapshot",
   resize: "machine.resize",
   roll_back: "machine.roll_back",
@@ -95,6 +95,7 @@ export function Actions({ vm, self }: { vm: Vm; self: Who }) {
   const t = useText();
   const [asking, ask] = useState<Asking | null>(null);
   const [starting, set_starting] = useState(false);
+  const [accepting, set_accepting] = useState(false);
   const inside = gets_inside(self, vm);
   const runs = vm.state === "running";
   const stopped = vm.state === "stopped" || vm.state === "failed";
@@ -126,9 +127,12 @@ export function Actions({ vm, self }: { vm: Vm; self: Who }) {
       {button("kill", "run_machines", !stopped)}
       {inside && button("snapshot", "change_contents", vm.volumes.length > 0)}
       {button("resize", "change_machines", stopped)}
-      {!vm.delivered && button("accept", "accept_delivery", true)}
+      {!vm.delivered && may(self, "accept_delivery") && (
+        <button onClick={() => set_accepting(true)}>{t("machine.accept")}</button>
+      )}
       {inside && button("delete", "change_contents", stopped && !vm.keep)}
       {asking && <Confirm vm={vm} self={self} asking={asking} close={() => ask(null)} />}
+      {accepting && <Accept vm={vm} self={self} close={() => set_accepting(false)} />}
       {starting && (
         <Dialog title={`${t("machine.start")}: ${vm.name}`} go={t("machine.start")} close={() => set_starting(false)}
           act={async () => void (await change("POST", `/v1/vms/${segment(vm.id)}/start`, {}))} />

@@ -50,7 +50,7 @@ async function leave() {
 export function Layout({ self, places, children }: { self: Who; places: Place[]; children: ComponentChildren }) {
   const t = useText();
   const at = usePath();
-  const chosen = places.filter(({ to }) => to !== "/" && at.startsWith(to))[0]?.to ?? "/";
+  const chosen = at === "/me" ? at : places.filter(({ to }) => to !== "/" && at.startsWith(to))[0]?.to ?? "/";
   return (
     <>
       <a class="skip" href="#content">
@@ -71,7 +71,13 @@ export function Layout({ self, places, children }: { self: Who; places: Place[];
             ))}
         </nav>
         <div class="self">
-          <span class="who">{self.user}</span>
+          {self.tenant === undefined ? (
+            <span class="who">{self.user}</span>
+          ) : (
+            <a class="who" href="/me" onClick={follow} aria-current={at === "/me" ? "page" : undefined}>
+              {self.user}
+            </a>
+          )}
           <button class="plain" onClick={turn_theme} aria-label={t("app.theme")} title={t("app.theme")}>
             ◐
           </button>
