@@ -99,7 +99,7 @@ export async function picture_all(page, at, name) {
         await page.setViewportSize({ width, height: 800 });
         await page.emulateMedia({ colorScheme: scheme });
         const other = page.getByRole("button", { name: words, exact: true });
-        if (await other.count()) await other.click();
+        if (await other.count()) await other.evaluate((button) => button.click()); // behind a dialog, too
         if (at) await go(page, at);
         const where = `${name}-${width}-${scheme}-${words.slice(0, 2).toLowerCase()}`;
         await check_width(page, where);

@@ -1,12 +1,19 @@
 // Words that would be markup, addresses that lead elsewhere, and a session that somebody else has prepared.
 import { request } from "node:https";
-import { check_only_text, go, kEvil, must, note, open, settings, sign_in, start, until } from "./browser.js";
+import { check_only_text, go, kEvil, must, note, open, settings, start, until } from "./browser.js";
 
 const browser = await start();
 const page = await open(browser);
 const dialog = page.getByRole("dialog");
 const kToken = "bascule.token";
 const held = (from) => from.evaluate((name) => sessionStorage.getItem(name), kToken);
+
+async function sign_in_at(there) {
+  await there.getByLabel("Name", { exact: true }).fill(settings.user);
+  await there.getByLabel("Password").fill(settings.password);
+  await there.getByRole("button", { name: "Sign in" }).click();
+  await there.getByRole("navigation").waitFor();
+}
 
 // Prepared by somebody else before she signs in: neither let in by it, nor is it hers afterwards.
 const planted = "bst_planted0000000000000000000000000000000000000";
@@ -17,20 +24,13 @@ await page.getByRole("button", { name: "Sign in" }).waitFor();
 const used = [];
 page.on("request", (asked) => used.push(asked.headers()["authorization"] ?? ""));
 await page.evaluate(([name, value]) => sessionStorage.setItem(name, value), [kToken, planted]);
-await sign_in_here();
+await sign_in_at(page);
 const token = await held(page);
 must(token && token !== planted, "signing in makes a token of its own");
 await page.getByRole("link", { name: "shop-1" }).waitFor();
 const later = used.slice(used.findIndex((one) => one.includes(token)));
 must(later.length > 0 && later.every((one) => !one.includes(planted)), "what was planted is used no more");
 note("a session that was planted is of no use");
-
-async function sign_in_here() {
-  await page.getByLabel("Name", { exact: true }).fill(settings.user);
-  await page.getByLabel("Password").fill(settings.password);
-  await page.getByRole("button", { name: "Sign in" }).click();
-  await page.getByRole("navigation").waitFor();
-}
 
 // Whatever the API takes of it is shown as text, and so is what it says of what it doesn't take.
 const ask = (method, path, body) =>
@@ -90,19 +90,15 @@ note("words are words on every page");
 const ours = new URL(settings.url).origin;
 for (const at of ["//evil.example", "/\\evil.example", "/?next=https://evil.example", "/?next=//evil.example#//evil.example", "/machines//evil.example"]) {
   const visitor = await open(browser);
-  await visitor.goto(ours + at);
-  await sign_in_at(visitor);
+  const answer = await visitor.goto(ours + at);
+  must(answer.request().redirectedFrom() === null, `${at} redirects`);
+  if (answer.ok()) await sign_in_at(visitor);
+  else must(answer.status() === 404, `${at}: ${answer.status()}`);
   must(new URL(visitor.url()).origin === ours, `${at} leads to ${visitor.url()}`);
   const links = await visitor.locator("a[href]").evaluateAll((all) => all.map((link) => link.origin));
   must(links.every((origin) => origin === ours), `${at} has links elsewhere: ${links}`);
   must(visitor.complaints.length === 0, visitor.complaints.join("\n"));
   await visitor.context().close();
-}
-async function sign_in_at(visitor) {
-  await visitor.getByLabel("Name", { exact: true }).fill(settings.user);
-  await visitor.getByLabel("Password").fill(settings.password);
-  await visitor.getByRole("button", { name: "Sign in" }).click();
-  await visitor.getByRole("navigation").waitFor();
 }
 note("no address leads elsewhere");
 
