@@ -64,8 +64,8 @@ export async function check_accessible(page, where) {
   must(words.length === 0, `axe at ${where}: ${words.join("\n")}`);
 }
 
-export async function picture(page, name) {
-  if (settings.pictures) await page.screenshot({ path: `${settings.pictures}/${name}.png` });
+export async function picture(page, name, more = {}) {
+  if (settings.pictures) await page.screenshot({ path: `${settings.pictures}/${name}.png`, ...more });
 }
 
 // Nothing is wider than the window.
@@ -104,7 +104,7 @@ export async function picture_all(page, at, name) {
         const where = `${name}-${width}-${scheme}-${words.slice(0, 2).toLowerCase()}`;
         await check_width(page, where);
         await check_accessible(page, where);
-        await picture(page, `all/${where}`);
+        await picture(page, `all/${where}`, { fullPage: at !== "" });
       }
   await page.setViewportSize({ width: 1280, height: 800 });
 }

@@ -25,6 +25,10 @@ async function begin(words) {
 
 // Without a reason nothing of it is seen; with one it is, and the page goes on.
 await page.goto(`${settings.staff_url}/machines`);
+await page.evaluate(() => {
+  const look = () => (window.said_lost ||= document.querySelector(".banner.warning[role=status]") !== null);
+  new MutationObserver(look).observe(document.body, { subtree: true, childList: true });
+});
 await page.locator(`a[href="/machines/${settings.delivered}"]`).click();
 await page.getByRole("heading", { name: "It is a tenant’s" }).waitFor();
 must(!(await page.locator("body").innerText()).includes("shop-1"), "its name isn't told yet");
@@ -132,6 +136,9 @@ await page.getByRole("button", { name: "Start", exact: true }).click();
 await dialog.getByRole("button", { name: "Start" }).click();
 await page.locator(".title .state-running").waitFor();
 await page.locator(".events li").filter({ hasText: "change_vm" }).first().waitFor();
+const before = looks();
+await page.getByRole("button", { name: "Look again" }).click();
+await until("she looks again", () => looks() > before);
 note("a machine in preparation is worked in");
 
 await page.locator("figure canvas, section .quiet").first().waitFor();
@@ -141,6 +148,7 @@ await check_only_text(page, "the staff's pages");
 await bar.getByRole("button", { name: "End it" }).click();
 await bar.waitFor({ state: "detached" });
 await page.getByRole("heading", { name: "It is a tenant’s" }).waitFor();
+must(!(await page.evaluate(() => window.said_lost)), "the manager was never said to be lost");
 note("she ends it herself, and sees no more");
 for (const each of [page, annas]) {
   must((await each.context().cookies()).length === 0, "no cookie is ever set");

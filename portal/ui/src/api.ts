@@ -109,14 +109,17 @@ async function follow(listener: Listener, stop: AbortSignal): Promise<void> {
       listener.connected(true);
       wait = 250;
       last = await read(answer.body, listener, last);
-      if (Date.now() - began > 200) continue; // the manager itself ends each answer, a portal goes on
+      // The manager itself ends each answer, at its first event; a portal goes on.
+      if (Date.now() - began > kShortest_ms) continue;
     } catch {
       if (stop.aborted) return;
+      listener.connected(false);
     }
-    listener.connected(false);
     await new Promise((resolve) => setTimeout(resolve, wait));
   }
 }
+
+const kShortest_ms = 200; // of an answer, before the next is asked for at once
 
 // Every 20 s something comes, be it only the number of the last event.
 const kLongestSilence_ms = 45_000;

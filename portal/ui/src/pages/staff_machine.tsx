@@ -1,4 +1,5 @@
 // One machine, for the provider's staff. Each look at a tenant's is noted, so that nothing is looked at twice without need.
+import { useState } from "preact/hooks";
 import { get, segment, type Schemas, type Vm } from "../api";
 import { useLook } from "../live";
 import { Actions } from "../parts/actions";
@@ -10,9 +11,9 @@ import { SayWhy } from "../parts/say_why";
 import { type Access, type Explanation, type Staff, useOwnAccess } from "../staff";
 import { useText, when } from "../text";
 
-function Trail({ vm }: { vm: Vm }) {
+function Trail({ vm, turn }: { vm: Vm; turn: number }) {
   const t = useText();
-  const live = useLook(() => get<Explanation>(`/v1/explain/vm/${segment(vm.id)}`), [vm.id], `vm/${vm.id}`);
+  const live = useLook(() => get<Explanation>(`/v1/explain/vm/${segment(vm.id)}`), [vm.id, turn], `vm/${vm.id}`);
   return (
     <section>
       <h2>{t("machine.trail")}</h2>
@@ -37,15 +38,12 @@ function Trail({ vm }: { vm: Vm }) {
   );
 }
 
-function Day({ vm }: { vm: Vm }) {
+function Day({ vm, turn }: { vm: Vm; turn: number }) {
   const t = useText();
-  const live = useLook(() => get<Schemas["MetricsView"]>(`/v1/vms/${segment(vm.id)}/metrics`), [vm.id], "");
+  const live = useLook(() => get<Schemas["MetricsView"]>(`/v1/vms/${segment(vm.id)}/metrics`), [vm.id, turn], "");
   return (
     <section>
-      <div class="title">
-        <h2>{t("machine.last_day")}</h2>
-        <button onClick={live.again}>{t("machine.look_again")}</button>
-      </div>
+      <h2>{t("machine.last_day")}</h2>
       <Shown of={live}>{(seen) => <Graphs metrics={seen} />}</Shown>
     </section>
   );
@@ -54,14 +52,19 @@ function Day({ vm }: { vm: Vm }) {
 function Seen({ id, staff, sessions }: { id: string; staff: Staff; sessions: Access[] }) {
   const t = useText();
   const open = sessions.map((session) => session.id).sort().join();
-  const live = useLook(() => get<Vm>(`/v1/vms/${segment(id)}`), [id, open], `vm/${id}`);
+  const [turn, set_turn] = useState(0);
+  const look = async () => ({ vm: await get<Vm>(`/v1/vms/${segment(id)}`), at: Date.now() });
+  const live = useLook(look, [id, open, turn], `vm/${id}`);
   if (live.error?.code === "reason_required") return <SayWhy id={id} staff={staff} done={() => undefined} />;
   return (
     <Shown of={live}>
-      {(vm) => (
+      {({ vm, at }) => (
         <>
           <Heading vm={vm} self={staff} />
-          {vm.tenant && <p class="quiet">{t("machine.noted", { tenant: vm.tenant })}</p>}
+          <p class="quiet">
+            {t("machine.seen", { when: when(at) })} <button onClick={() => set_turn(turn + 1)}>{t("machine.look_again")}</button>{" "}
+            {vm.tenant && t("machine.noted", { tenant: vm.tenant })}
+          </p>
           <Actions vm={vm} self={staff} />
           <Facts vm={vm} self={staff} />
           {vm.delivered && vm.tenant && (
@@ -71,8 +74,8 @@ function Seen({ id, staff, sessions }: { id: string; staff: Staff; sessions: Acc
             </section>
           )}
           <Snapshots vm={vm} self={staff} />
-          <Day vm={vm} />
-          <Trail vm={vm} />
+          <Day vm={vm} turn={turn} />
+          <Trail vm={vm} turn={turn} />
         </>
       )}
     </Shown>

@@ -75,6 +75,7 @@ export const en = {
   "machine.wanted_running": "running",
   "machine.wanted_stopped": "stopped",
   "machine.may_run": "Copies may run on",
+  "machine.seen": "As of {when}.",
   "machine.noted": "Each look at this page, and each change, is noted; {tenant} reads it.",
   "machine.look_again": "Look again",
   "machine.trail": "What was decided, and why",

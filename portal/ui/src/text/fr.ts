@@ -76,6 +76,7 @@ export const fr: Record<Key, string> = {
   "machine.wanted_running": "en marche",
   "machine.wanted_stopped": "arrêtée",
   "machine.may_run": "Des copies peuvent tourner sur",
+  "machine.seen": "Vue le {when}.",
   "machine.noted": "Chaque regard sur cette page et chaque changement est noté ; {tenant} peut le lire.",
   "machine.look_again": "Regarder de nouveau",
   "machine.trail": "Ce qui a été décidé, et pourquoi",
