@@ -1,6 +1,6 @@
 // One machine, for the provider's staff. Each look at a tenant's is noted, so that nothing is looked at twice without need.
 import { useState } from "preact/hooks";
-import { get, segment, type Schemas, type Vm } from "../api";
+import { type EventEntry, get, segment, type Schemas, type Vm } from "../api";
 import { useLook } from "../live";
 import { Actions } from "../parts/actions";
 import { Failure, Shown } from "../parts/basic";
@@ -10,6 +10,10 @@ import { Facts, Heading, Snapshots } from "../parts/machine";
 import { SayWhy } from "../parts/say_why";
 import { type Access, type Explanation, type Staff, useOwnAccess } from "../staff";
 import { useText, when } from "../text";
+import { may } from "../who";
+
+// Newest first; who merely looked decided nothing.
+const decided = (trail: EventEntry[]) => trail.filter((entry) => entry.what !== "look_at").reverse();
 
 function Trail({ vm, turn }: { vm: Vm; turn: number }) {
   const t = useText();
@@ -23,9 +27,9 @@ function Trail({ vm, turn }: { vm: Vm; turn: number }) {
             {evidence.map(({ host, evidence: { type, at } }) => (
               <p key={`${host}${type}${at}`}>{t("machine.evidence", { host, what: type, when: when(at) })}</p>
             ))}
-            {trail.length === 0 && <p class="quiet">{t("machine.no_trail")}</p>}
+            {decided(trail).length === 0 && <p class="quiet">{t("machine.no_trail")}</p>}
             <ol class="plain events">
-              {[...trail].reverse().map((entry) => (
+              {decided(trail).map((entry) => (
                 <li key={entry.number}>
                   <time class="quiet">{when(entry.at)}</time> <strong>{entry.what}</strong> {entry.actor} {entry.words}
                 </li>
@@ -55,7 +59,7 @@ function Seen({ id, staff, sessions }: { id: string; staff: Staff; sessions: Acc
   const [turn, set_turn] = useState(0);
   const look = async () => ({ vm: await get<Vm>(`/v1/vms/${segment(id)}`), at: Date.now() });
   const live = useLook(look, [id, open, turn], `vm/${id}`);
-  if (live.error?.code === "reason_required") return <SayWhy id={id} staff={staff} done={() => undefined} />;
+  if (live.error?.code === "reason_required") return <SayWhy id={id} staff={staff} done={() => may(staff, "see_access") || set_turn(turn + 1)} />;
   return (
     <Shown of={live}>
       {({ vm, at }) => (
