@@ -43,7 +43,7 @@ export async function open(browser, options = {}) {
   page.on("console", (message) => {
     if (/Content Security Policy|violates/.test(message.text())) page.complaints.push(message.text());
   });
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(60_000); // of a machine that does much else, too
   return page;
 }
 
