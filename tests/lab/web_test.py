@@ -8,7 +8,7 @@ from bascule_lab.config import API_PORT
 
 from cards import MODULE, PIN, Cards
 
-from harness import PASSWORD, PROJECT, User, expect
+from harness import GUESTS, PASSWORD, PROJECT, User, expect
 
 
 def drive(lab, script, config=None, when=None, **more):
@@ -69,3 +69,27 @@ def test_an_operator_works_in_the_portal(lab):
     log = (lab.instance.machine_dir("witness") / "var/log/manager.log").read_text()
     for words in ("CN=bob, OU=: it wasn't issued under the policy", "peer did not return a certificate", "certificate revoked"):
         expect(words in log, f"the manager says why it refused: {words}")
+
+
+def test_the_provider_asks_the_tenant_consents(lab):
+    """What is delivered opens to an operator by what its tenant signs, until the tenant ends it; words, addresses and sessions
+    that mean harm do none."""
+    cloud_image.install_image(lab.instance)
+    lab.commission()
+    lab.bascule("tenant", "create", "acme")
+    lab.bascule("tenant", "quota", "acme", "--vms", "3", "--vcpus", "4", "--memory", "1G", "--storage", "8G")
+    lab.bascule("access", "open", "acme", "--category", "maintenance", "--reason", "making their second machine")
+    product.create_guest(lab.instance, "web-1", GUESTS["web-1"], tenant="acme")
+    lab.bascule("access", "end", lab.bascule("access", "list")["items"][0]["id"])
+    anna = User(lab, "acme/anna")
+    anna.join(lab.bascule("tenant", "invite", "acme", "anna")["invitation"])
+    key, pin = anna.take_key()
+    anna("vm", "create", "--name", "shop-1", "--image", "debian-12", "--size", "1G", "--memory", "256M")
+    pki = lab.instance.pki
+    settings = {
+        "user": anna.name, "key": str(key), "pin": str(pin), "other_key": str(pki / "officer.key"),
+        "tenant_config": str(anna.config), "staff_url": f"https://{lab.instance.address('witness')}:{API_PORT}",
+        "operator": {"certificate": str(pki / "alice-operator.pem"), "key": str(pki / "alice-operator.key")},
+        "delivered": anna("vm", "show", "shop-1")["id"], "prepared": anna("vm", "show", "web-1")["id"]}
+    for script in ("consents.js", "account.js", "hostile.js"):
+        drive(lab, script, **settings)

@@ -44,7 +44,7 @@ export async function open(browser, options = {}) {
   page.on("console", (message) => {
     if (/Content Security Policy|violates/.test(message.text())) page.complaints.push(message.text());
   });
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(60_000); // of a machine that does much else, too
   return page;
 }
 
@@ -65,14 +65,49 @@ export async function check_accessible(page, where) {
   must(words.length === 0, `axe at ${where}: ${words.join("\n")}`);
 }
 
-export async function picture(page, name) {
-  if (settings.pictures) await page.screenshot({ path: `${settings.pictures}/${name}.png` });
+export async function picture(page, name, more = {}) {
+  if (settings.pictures) await page.screenshot({ path: `${settings.pictures}/${name}.png`, ...more });
 }
 
 // Nothing is wider than the window.
 export async function check_width(page, where) {
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   must(wide <= 0, `${where}: ${wide} px wider than the window`);
+}
+
+// Words that would be markup, were they ever taken for it.
+export const kEvil = "<img src=x onerror=alert(1)>";
+
+export async function check_only_text(page, where) {
+  must((await page.locator('img[src="x"]').count()) === 0, `${where}: words became markup`);
+}
+
+// To another page of ours, without loading all of it anew.
+export async function go(page, at) {
+  await page.evaluate((to) => {
+    history.pushState(null, "", to);
+    dispatchEvent(new PopStateEvent("popstate"));
+  }, at);
+  await page.locator("main h1").first().waitFor();
+  await page.locator('[aria-busy="true"]').first().waitFor({ state: "detached" });
+}
+
+// In two widths, two themes and two languages.
+export async function picture_all(page, at, name) {
+  for (const width of [360, 1280])
+    for (const scheme of ["light", "dark"])
+      for (const words of ["Français", "English"]) {
+        await page.setViewportSize({ width, height: 800 });
+        await page.emulateMedia({ colorScheme: scheme });
+        const other = page.getByRole("button", { name: words, exact: true });
+        if (await other.count()) await other.evaluate((button) => button.click()); // behind a dialog, too
+        if (at) await go(page, at);
+        const where = `${name}-${width}-${scheme}-${words.slice(0, 2).toLowerCase()}`;
+        await check_width(page, where);
+        await check_accessible(page, where);
+        await picture(page, `all/${where}`, { fullPage: at !== "" });
+      }
+  await page.setViewportSize({ width: 1280, height: 800 });
 }
 
 export async function until(what, look, bound_ms = 20_000) {

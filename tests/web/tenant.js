@@ -96,7 +96,7 @@ for (const [link, heading] of [
 ]) {
   await page.getByRole("navigation").getByRole("link", { name: link }).click();
   await page.getByRole("heading", { name: heading }).waitFor();
-  await page.locator("table").waitFor();
+  await page.locator("table").first().waitFor();
   await check_accessible(page, heading);
   await picture(page, heading.split(" ")[0].toLowerCase());
 }

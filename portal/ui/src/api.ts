@@ -100,7 +100,6 @@ async function follow(listener: Listener, stop: AbortSignal): Promise<void> {
   let last = "";
   for (let wait = 250; !stop.aborted; wait = Math.min(wait * 2, 5000)) {
     const began = Date.now();
-    let connected = false;
     try {
       const more: Record<string, string> = { accept: "text/event-stream" };
       if (last) more["last-event-id"] = last;
@@ -110,15 +109,17 @@ async function follow(listener: Listener, stop: AbortSignal): Promise<void> {
       listener.connected(true);
       wait = 250;
       last = await read(answer.body, listener, last);
-      connected = true; // a portal's answer goes on, the manager ends each of its own, when much happens at once
-      if (Date.now() - began > 200) continue;
+      // The manager itself ends each answer, at its first event; a portal goes on.
+      if (Date.now() - began > kShortest_ms) continue;
     } catch {
       if (stop.aborted) return;
+      listener.connected(false);
     }
-    if (!connected) listener.connected(false);
     await new Promise((resolve) => setTimeout(resolve, wait));
   }
 }
+
+const kShortest_ms = 200; // of an answer, before the next is asked for at once
 
 // Every 20 s something comes, be it only the number of the last event.
 const kLongestSilence_ms = 45_000;

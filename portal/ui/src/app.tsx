@@ -11,10 +11,12 @@ import { Images } from "./pages/images";
 import { Incidents, OneIncident } from "./pages/incidents";
 import { Machine } from "./pages/machine";
 import { Machines } from "./pages/machines";
+import { Me } from "./pages/me";
 import { Noc } from "./pages/noc";
 import { Overview } from "./pages/overview";
 import { People } from "./pages/people";
 import { SignIn } from "./pages/sign_in";
+import { StaffMachine } from "./pages/staff_machine";
 import { Tokens } from "./pages/tokens";
 import { usePath } from "./router";
 import { use } from "./signal";
@@ -24,6 +26,7 @@ import "./theme";
 function TenantPage({ self }: { self: Self }) {
   const at = usePath();
   const [, first, second, third] = at.split("/").map(decodeURIComponent);
+  if (first === "me" || (self.rules.second_factor && !self.second_factor)) return <Me />;
   if (first === "machines" && second && (third === "serial" || third === "screen"))
     return <Console key={at} name={second} kind={third} self={self} />;
   if (first === "machines" && second) return <Machine key={second} name={second} self={self} />;
@@ -58,7 +61,11 @@ function Tenant() {
 }
 
 function StaffPage({ staff }: { staff: Staff }) {
-  const [, first, second] = usePath().split("/").map(decodeURIComponent);
+  const at = usePath();
+  const [, first, second, third] = at.split("/").map(decodeURIComponent);
+  if (first === "machines" && second && (third === "serial" || third === "screen"))
+    return <Console key={at} name={second} kind={third} self={staff} />;
+  if (first === "machines" && second) return <StaffMachine key={second} id={second} staff={staff} />;
   switch (first) {
     case "machines":
       return <Fleet staff={staff} />;

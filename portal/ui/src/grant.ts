@@ -15,11 +15,19 @@ function bytes_of(pem: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(atob(body), (c) => c.charCodeAt(0));
 }
 
+const signs_by = (name: string) => (name === "ECDSA" ? { name, hash: "SHA-256" } : { name });
+
+// Fails unless the pin is of just this key.
 export async function read_key(key: File, pin: File): Promise<TenantKey> {
   const der = bytes_of(await key.text());
   const take = (algorithm: AlgorithmIdentifier | EcKeyImportParams) => crypto.subtle.importKey("pkcs8", der, algorithm, false, ["sign"]);
   const held = await take({ name: "Ed25519" }).catch(() => take({ name: "ECDSA", namedCurve: "P-256" }));
-  return { key: held, pin: JSON.parse(await pin.text()) as Record<string, unknown> };
+  const vouched = JSON.parse(await pin.text()) as Record<string, unknown>;
+  const by = signs_by(held.algorithm.name);
+  const theirs = await crypto.subtle.importKey("spki", bytes_of(String(vouched["key"])), held.algorithm, false, ["verify"]);
+  const probe = crypto.getRandomValues(new Uint8Array(32));
+  if (!(await crypto.subtle.verify(by, theirs, await crypto.subtle.sign(by, held, probe), probe))) throw new Error("another key's pin");
+  return { key: held, pin: vouched };
 }
 
 // Members in alphabetical order, without blanks.
@@ -45,7 +53,6 @@ export async function sign_leave(held: TenantKey, vm: string, who: string, purpo
     ...("snapshot" in purpose && { snapshot: purpose.snapshot }),
   };
   const text = new TextEncoder().encode(`bascule grant 1\n${canonical(grant)}`);
-  const algorithm = held.key.algorithm.name === "ECDSA" ? { name: "ECDSA", hash: "SHA-256" } : { name: held.key.algorithm.name };
-  const signature = new Uint8Array(await crypto.subtle.sign(algorithm, held.key, text));
+  const signature = new Uint8Array(await crypto.subtle.sign(signs_by(held.key.algorithm.name), held.key, text));
   return { ...grant, signature: [...signature].map((byte) => byte.toString(16).padStart(2, "0")).join("") };
 }

@@ -77,7 +77,20 @@ export interface Live<T> {
 
 // `every_ms`: what changes without an event is fetched again so often.
 export function useLive<T>(fetch_it: () => Promise<T>, on: unknown[] = [], every_ms = 0): Live<T> {
-  const turn = use(changed);
+  return useFetched(fetch_it, on, use(changed), every_ms);
+}
+
+// What the provider's staff look at of a tenant's is noted each time, which is an event itself: fetched again only when
+// something else happened to just this subject.
+const kLooks = new Set(["look_at", "refuse_access"]);
+export function useLook<T>(fetch_it: () => Promise<T>, on: unknown[], subject: string): Live<T> {
+  const newest = useRef(0);
+  const last = use(recent).find((entry) => entry.subject === subject && !kLooks.has(entry.what));
+  newest.current = Math.max(newest.current, last?.number ?? 0);
+  return useFetched(fetch_it, on, newest.current, 0);
+}
+
+function useFetched<T>(fetch_it: () => Promise<T>, on: unknown[], turn: number, every_ms: number): Live<T> {
   const [held, hold] = useState<{ value?: T; error?: Refused }>({});
   const [asked, ask_again] = useState(0);
   const state = useRef({ life: 0, looked: 0, busy: false, again: false });

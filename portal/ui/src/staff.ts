@@ -1,5 +1,7 @@
 // What the provider's staff get of the API; it isn't in the description for tenants, so its shapes stand here.
-import type { EventEntry } from "./api";
+import { type EventEntry, get, type Schemas, type Vm } from "./api";
+import { type Live, useLive } from "./live";
+import { may, type Who } from "./who";
 
 export interface Staff {
   user: string;
@@ -72,4 +74,31 @@ export const busier = (network: NonNullable<Host["network"]>): number => Math.ma
 export function rate(bytes: number): string {
   const megabits = (bytes * 8) / 1e6;
   return megabits < 1000 ? `${megabits.toFixed(megabits < 10 ? 1 : 0)} Mbit/s` : `${(megabits / 1000).toFixed(1)} Gbit/s`;
+}
+
+export interface Explanation {
+  evidence: { host: string; evidence: { type: string; at: number } }[];
+  trail: EventEntry[];
+}
+export type Access = Schemas["AccessSession"];
+
+// For whom this one of the staff is at work now.
+export function useOwnAccess(staff: Who): Live<Access[]> {
+  const sees = may(staff, "see_access");
+  return useLive(async () => {
+    const all = sees ? (await get<Schemas["AccessSessionList"]>("/v1/access")).items : [];
+    return all.filter((session) => session.by === staff.user);
+  }, [staff.user, sees]);
+}
+
+// Whose a machine is; lists tell it without a reason. Nothing where there is none.
+export async function tenant_of(id: string): Promise<string> {
+  let after = "";
+  for (;;) {
+    const page = await get<{ items: Vm[]; next?: string }>(`/v1/vms?limit=1000${after && `&after=${encodeURIComponent(after)}`}`);
+    const found = page.items.find((vm) => vm.id === id || vm.name === id);
+    if (found) return found.tenant ?? "";
+    if (!page.next || page.next === after) return "";
+    after = page.next;
+  }
 }

@@ -1,12 +1,14 @@
 import { change, get, segment, type Schemas, type Self } from "../api";
 import { useLive } from "../live";
+import { AccessReport } from "../parts/access_report";
 import { Shown } from "../parts/basic";
-import { useText, when } from "../text";
+import { useText, when, word } from "../text";
+import { may } from "../who";
 
 export function Access({ self }: { self: Self }) {
   const t = useText();
   const live = useLive(async () => (await get<Schemas["AccessSessionList"]>("/v1/access")).items);
-  const may_end = (self.permissions as string[]).includes("end_access");
+  const may_end = may(self, "end_access");
   const end = (id: string) => change("DELETE", `/v1/access/${segment(id)}`, {}).then(live.again, live.again);
   return (
     <>
@@ -21,7 +23,7 @@ export function Access({ self }: { self: Self }) {
             <ul class="plain cards">
               {sessions.map((session) => (
                 <li class="card" key={session.id}>
-                  <strong>{session.by}</strong> <span class="state">{session.category}</span>
+                  <strong>{session.by}</strong> <span class="state">{word("category", session.category)}</span>
                   <p>{session.reason}</p>
                   <p class="quiet">
                     {when(session.began)}, {t("access.until", { when: when(session.ends) })}
@@ -37,6 +39,7 @@ export function Access({ self }: { self: Self }) {
           )
         }
       </Shown>
+      {may(self, "read_own_audit") && <AccessReport />}
     </>
   );
 }

@@ -1,12 +1,14 @@
 // A machine's serial line or screen, after a reason; terminal and screen come when they are needed.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { ask, get, segment, type Schemas, type Self, type Vm } from "../api";
-import { useLive } from "../live";
+import { ask, get, segment, type Schemas, type Vm } from "../api";
+import { useLook } from "../live";
 import { Field, Shown } from "../parts/basic";
 import { Dialog } from "../parts/dialog";
-import { useTenantKey } from "../parts/tenant_key";
+import { useLeave } from "../parts/leave";
+import { SayWhy } from "../parts/say_why";
 import { go } from "../router";
 import { useText } from "../text";
+import { page_of, type Who } from "../who";
 
 type Kind = "serial" | "screen";
 interface Line {
@@ -56,7 +58,7 @@ async function open_screen(place: HTMLElement, url: string, ended: Ended): Promi
   return { close: () => screen.disconnect() };
 }
 
-function Open({ kind, ticket, name }: { kind: Kind; ticket: string; name: string }) {
+function Open({ kind, ticket, name, leave }: { kind: Kind; ticket: string; name: string; leave: () => void }) {
   const t = useText();
   const place = useRef<HTMLDivElement>(null);
   const [why, set_why] = useState<string | null>(null);
@@ -80,38 +82,40 @@ function Open({ kind, ticket, name }: { kind: Kind; ticket: string; name: string
     <>
       <div class="banner access" role="status">
         {why === null ? `${name}: ${t(kind === "serial" ? "machine.serial" : "machine.screen")}` : t("console.ended", { why })}{" "}
-        <button onClick={() => go(`/machines/${name}`)}>{t("console.leave")}</button>
+        <button onClick={leave}>{t("console.leave")}</button>
       </div>
       <div ref={place} class={`console ${kind}`} data-over={why !== null} />
     </>
   );
 }
 
-export function Console({ name, kind, self }: { name: string; kind: Kind; self: Self }) {
-  const live = useLive(() => get<Vm>(`/v1/vms/${segment(name)}`), [name]);
+export function Console({ name, kind, self }: { name: string; kind: Kind; self: Who }) {
+  const live = useLook(() => get<Vm>(`/v1/vms/${segment(name)}`), [name], "");
+  if (live.error?.code === "reason_required") return <SayWhy id={name} staff={self} done={live.again} />;
   return <Shown of={live}>{(vm) => <Ask vm={vm} kind={kind} self={self} />}</Shown>;
 }
 
-function Ask({ vm, kind, self }: { vm: Vm; kind: Kind; self: Self }) {
+function Ask({ vm, kind, self }: { vm: Vm; kind: Kind; self: Who }) {
   const t = useText();
   const [ticket, set_ticket] = useState<string | null>(null);
   const [reason, set_reason] = useState("");
-  const key = useTenantKey(vm, self);
+  const inside = useLeave(vm, self, reason);
+  const leave = () => go(page_of(self, vm));
   const act = async () => {
-    const { leave: grant, keep } = await key.sign({ operation: "console", reason });
+    const { leave: grant, way, keep } = await inside.sign({ operation: "console", reason });
     const body = { kind, reason, ...(grant && { grant }) };
-    const made = await ask<Schemas["ConsoleTicket"]>("POST", `/v1/vms/${segment(vm.id)}/console`, body);
+    const made = await ask<Schemas["ConsoleTicket"]>("POST", `/v1/vms/${segment(vm.id)}/console${way}`, body);
     keep();
     set_ticket(made.path);
   };
-  if (ticket) return <Open kind={kind} ticket={ticket} name={vm.name} />;
+  if (ticket) return <Open kind={kind} ticket={ticket} name={vm.name} leave={leave} />;
   return (
     <Dialog title={t("confirm.console", { name: vm.name })} go={t(kind === "serial" ? "machine.serial" : "machine.screen")} act={act}
-      ready={reason.trim() !== ""} close={() => go(`/machines/${vm.name}`)} done={() => undefined}>
+      ready={reason.trim() !== ""} close={leave} done={() => undefined}>
       <Field label={t("confirm.reason")} hint={t("confirm.three_words")}>
         {(id) => <input id={id} value={reason} onInput={(e) => set_reason((e.target as HTMLInputElement).value)} required autofocus maxlength={500} />}
       </Field>
-      {key.fields}
+      {inside.fields}
     </Dialog>
   );
 }

@@ -1,23 +1,22 @@
 // All machines, as far as the provider's staff may see them: without a reason none has a tenant's name.
 import { useState } from "preact/hooks";
-import { change, get, get_all, segment, type Schemas, type Vm } from "../api";
+import { get_all, type Vm } from "../api";
 import { useLive } from "../live";
 import { Shown, State, Table } from "../parts/basic";
 import { OpenAccess } from "../parts/open_access";
+import { follow } from "../router";
 import type { Staff } from "../staff";
-import { useText, when } from "../text";
+import { useText } from "../text";
+import { page_of } from "../who";
 
 const kMost = 500;
 
 export function Fleet({ staff }: { staff: Staff }) {
   const t = useText();
   const vms = useLive(() => get_all<Vm>("/v1/vms"));
-  const may_see = staff.permissions.includes("see_access");
-  const access = useLive(async () => (may_see ? (await get<Schemas["AccessSessionList"]>("/v1/access")).items : []));
   const [opening, set_opening] = useState(false);
   const [search, set_search] = useState("");
   const found = (vms.value ?? []).filter((vm) => vm.name.includes(search));
-  const mine = (access.value ?? []).filter((session) => session.by === staff.user);
   return (
     <>
       <div class="title">
@@ -30,14 +29,6 @@ export function Fleet({ staff }: { staff: Staff }) {
           </button>
         )}
       </div>
-      {mine.map((session) => (
-        <p class="banner access" key={session.id}>
-          {t("open.at_work", { tenant: session.tenant, when: when(session.ends), why: session.reason })}{" "}
-          <button onClick={() => change("DELETE", `/v1/access/${segment(session.id)}`, {}).then(access.again, access.again)}>
-            {t("access.end")}
-          </button>
-        </p>
-      ))}
       <Shown of={vms}>
         {() => (
           <>
@@ -45,7 +36,11 @@ export function Fleet({ staff }: { staff: Staff }) {
             <Table heads={["machines.name", "machines.state", "machines.site", "machines.switchable"]}>
               {found.slice(0, kMost).map((vm) => (
                 <tr key={vm.id}>
-                  <td>{vm.name}</td>
+                  <td>
+                    <a href={page_of(staff, vm)} onClick={follow}>
+                      {vm.name}
+                    </a>
+                  </td>
                   <td>
                     <State state={vm.state} />
                   </td>
@@ -61,7 +56,7 @@ export function Fleet({ staff }: { staff: Staff }) {
           </>
         )}
       </Shown>
-      {opening && <OpenAccess close={() => (set_opening(false), access.again())} />}
+      {opening && <OpenAccess close={() => set_opening(false)} />}
     </>
   );
 }

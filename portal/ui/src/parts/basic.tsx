@@ -2,8 +2,8 @@
 import type { ComponentChildren } from "preact";
 import type { Refused } from "../api";
 import type { Live } from "../live";
-import { useText } from "../text";
-import { en, type Key } from "../text/en";
+import { useText, word } from "../text";
+import type { Key } from "../text/en";
 
 export function words_of(error: Refused, unreachable: string): string {
   return error.status === 0 && error.message === "" ? unreachable : error.message;
@@ -47,11 +47,9 @@ export function Shown<T>({ of, children }: { of: Live<T>; children: (value: T) =
   );
 }
 
-// The API's own word where the catalogue has none of its own.
 export function State({ state }: { state: string }) {
-  const t = useText();
-  const key = `state.${state}`;
-  return <span class={`state state-${state}`}>{key in en ? t(key as Key) : state}</span>;
+  useText();
+  return <span class={`state state-${state}`}>{word("state", state)}</span>;
 }
 
 export function Field(props: { label: string; hint?: string; children: (id: string) => ComponentChildren }) {

@@ -5,6 +5,7 @@ import { go } from "../router";
 import { useText } from "../text";
 import { Field } from "./basic";
 import { Dialog } from "./dialog";
+import { QuotaUsed } from "./quota";
 
 export function CreateMachine({ close }: { close: () => void }) {
   const t = useText();
@@ -20,11 +21,10 @@ export function CreateMachine({ close }: { close: () => void }) {
     await change("POST", "/v1/vms", { ...rest, ...(image && { image }), ssh_keys: key.trim() ? [key.trim()] : [] });
     go(`/machines/${form.name}`);
   };
-  const left = (name: "memory_mib" | "storage_mib" | "vcpus" | "vms") =>
-    quota.value?.limits ? t("create.quota", { used: quota.value.used[name], most: quota.value.limits[name] }) : "";
   return (
     <Dialog title={t("create.title")} go={t("create.go")} act={act} close={close} ready={form.name !== ""}>
-      <Field label={t("machines.name")} hint={left("vms")}>
+      {quota.value && <QuotaUsed quota={quota.value} />}
+      <Field label={t("machines.name")}>
         {(id) => <input id={id} value={form.name} onInput={set("name")} required pattern="[A-Za-z0-9][A-Za-z0-9._\-]*" maxlength={40} spellcheck={false} />}
       </Field>
       <Field label={t("create.image")}>
@@ -41,13 +41,13 @@ export function CreateMachine({ close }: { close: () => void }) {
           </select>
         )}
       </Field>
-      <Field label={t("create.volume")} hint={left("storage_mib")}>
+      <Field label={t("create.volume")}>
         {(id) => <input id={id} type="number" min={1} value={form.size_mib} onInput={set("size_mib")} required />}
       </Field>
-      <Field label={t("create.memory")} hint={left("memory_mib")}>
+      <Field label={t("create.memory")}>
         {(id) => <input id={id} type="number" min={16} value={form.memory_mib} onInput={set("memory_mib")} required />}
       </Field>
-      <Field label={t("create.vcpus")} hint={left("vcpus")}>
+      <Field label={t("create.vcpus")}>
         {(id) => <input id={id} type="number" min={1} max={512} value={form.vcpus} onInput={set("vcpus")} required />}
       </Field>
       <Field label={t("create.key")} hint={t("create.key_hint")}>

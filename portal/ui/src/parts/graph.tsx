@@ -1,8 +1,10 @@
 // The last 24 hours, as curves; drawn by uPlot, which comes when there is something to draw.
 import { useEffect, useRef } from "preact/hooks";
 import type { Schemas } from "../api";
+import { use } from "../signal";
 import { useText } from "../text";
 import type { Key } from "../text/en";
+import { is_dark } from "../theme";
 
 type Step = Schemas["MeasuredView"];
 interface Curve {
@@ -21,6 +23,7 @@ const kColours = ["#2f7fe0", "#d97a1d"];
 function Graph({ curve, steps }: { curve: Curve; steps: Step[] }) {
   const t = useText();
   const place = useRef<HTMLDivElement>(null);
+  const dark = use(is_dark);
   useEffect(() => {
     const here = place.current;
     if (!here) return undefined;
@@ -29,8 +32,9 @@ function Graph({ curve, steps }: { curve: Curve; steps: Step[] }) {
     const size = () => ({ width: Math.max(200, here.clientWidth), height: 150 });
     void Promise.all([import("uplot"), import("uplot/dist/uPlot.min.css")]).then(([{ default: UPlot }]) => {
       if (over) return;
-      const ink = getComputedStyle(document.documentElement).getPropertyValue("--quiet");
-      const axis = { stroke: ink, grid: { stroke: `${ink}33`, width: 1 }, ticks: { stroke: `${ink}33` } };
+      // Of an element, as a canvas knows no light-dark().
+      const { color: ink, borderTopColor: line } = getComputedStyle(here);
+      const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
       plot = new UPlot(
         {
           ...size(),
@@ -51,7 +55,7 @@ function Graph({ curve, steps }: { curve: Curve; steps: Step[] }) {
       removeEventListener("resize", resize);
       plot?.destroy();
     };
-  }, [steps, curve]);
+  }, [steps, curve, dark]);
   const newest = steps[steps.length - 1];
   const words = newest ? curve.of.map((value) => value(newest).toFixed(2)).join(" / ") : "";
   return (
@@ -59,7 +63,7 @@ function Graph({ curve, steps }: { curve: Curve; steps: Step[] }) {
       <figcaption>
         {t(curve.words)} <span class="quiet">{words}</span>
       </figcaption>
-      <div ref={place} role="img" aria-label={`${t(curve.words)}: ${words}`} />
+      <div ref={place} class="plot" role="img" aria-label={`${t(curve.words)}: ${words}`} />
     </figure>
   );
 }

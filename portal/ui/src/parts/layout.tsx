@@ -1,12 +1,14 @@
 // The frame around every page: where one can go, who one is, and what must be seen on all of them.
 import type { ComponentChildren } from "preact";
-import { change, get, type Schemas } from "../api";
-import { connected, sign_out, useLive } from "../live";
+import { change } from "../api";
+import { connected, sign_out } from "../live";
 import { follow, usePath } from "../router";
 import { use } from "../signal";
 import { language, speak, useText } from "../text";
 import type { Key } from "../text/en";
 import { turn_theme } from "../theme";
+import { may, type Who } from "../who";
+import { AtWork, OwnWork } from "./at_work";
 
 interface Place {
   to: string;
@@ -41,43 +43,15 @@ function Banner({ words }: { words: Key }) {
   ) : null;
 }
 
-// Whoever of the provider is at work for this tenant, on top of every page.
-function AtWork({ self }: { self: Who }) {
-  const t = useText();
-  const may = self.permissions.includes("watch_access");
-  const sessions = useLive(
-    async () => (may ? (await get<{ items: Schemas["AccessSession"][] }>("/v1/access")).items : []),
-    [may],
-  );
-  return (
-    <>
-      {(sessions.value ?? []).map((session) => (
-        <div class="banner access" role="status" key={session.id}>
-          {t("access.banner", { who: session.by, why: session.reason })}{" "}
-          <a href="/access" onClick={follow}>
-            {t("nav.access")}
-          </a>
-        </div>
-      ))}
-    </>
-  );
-}
-
 async function leave() {
   await change("DELETE", "/v1/tokens/current", {}).catch(() => undefined);
   sign_out();
 }
 
-export interface Who {
-  user: string;
-  permissions: readonly string[];
-  tenant?: string; // none: one of the provider's staff, who came by certificate
-}
-
 export function Layout({ self, places, children }: { self: Who; places: Place[]; children: ComponentChildren }) {
   const t = useText();
   const at = usePath();
-  const chosen = places.filter(({ to }) => to !== "/" && at.startsWith(to))[0]?.to ?? "/";
+  const chosen = at === "/me" ? at : places.filter(({ to }) => to !== "/" && at.startsWith(to))[0]?.to ?? "/";
   return (
     <>
       <a class="skip" href="#content">
@@ -90,7 +64,7 @@ export function Layout({ self, places, children }: { self: Who; places: Place[];
         </a>
         <nav aria-label={t("app.name")}>
           {places
-            .filter(({ needs }) => !needs || self.permissions.includes(needs))
+            .filter(({ needs }) => !needs || may(self, needs))
             .map(({ to, words }) => (
               <a key={to} href={to} onClick={follow} aria-current={to === chosen ? "page" : undefined}>
                 {t(words)}
@@ -98,7 +72,13 @@ export function Layout({ self, places, children }: { self: Who; places: Place[];
             ))}
         </nav>
         <div class="self">
-          <span class="who">{self.user}</span>
+          {self.tenant === undefined ? (
+            <span class="who">{self.user}</span>
+          ) : (
+            <a class="who" href="/me" onClick={follow} aria-current={at === "/me" ? "page" : undefined}>
+              {self.user}
+            </a>
+          )}
           <button class="plain" onClick={turn_theme} aria-label={t("app.theme")} title={t("app.theme")}>
             ◐
           </button>
@@ -113,7 +93,7 @@ export function Layout({ self, places, children }: { self: Who; places: Place[];
         </div>
       </header>
       <Banner words={self.tenant ? "app.lost" : "app.lost_staff"} />
-      {self.tenant && <AtWork self={self} />}
+      {self.tenant === undefined ? <OwnWork staff={self} /> : <AtWork self={self} />}
       <main id="content" tabIndex={-1}>
         {children}
       </main>

@@ -21,6 +21,12 @@ export function text(key: Key, facts: Record<string, string | number> = {}): str
   return catalogues[language.value][key].replace(/\{(\w+)\}/g, (whole, name: string) => String(facts[name] ?? whole));
 }
 
+// The API's own word where the catalogue has none for it.
+export function word(family: string, value: string): string {
+  const key = `${family}.${value}`;
+  return key in en ? text(key as Key) : value;
+}
+
 export function useText(): typeof text {
   use(language);
   return text;
