@@ -1,12 +1,14 @@
 // An operator in the staff's portal: comes by certificate, sees a host die and its machine move, plans and approves the way home.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { check_accessible, check_width, must, note, open, picture, settings, start, until } from "./browser.js";
+import { check_accessible, must, note, open, picture, settings, start, until } from "./browser.js";
+import { in_every_look, staff_pages, visit_all } from "./looks.js";
 
 const lab = (...words) => execFileSync(settings.lab[0], [...settings.lab.slice(1), ...words], { encoding: "utf8" });
 const browser = await start();
 const certificate = { origin: settings.url, cert: readFileSync(settings.operator.certificate), key: readFileSync(settings.operator.key) };
-const page = await open(browser, { clientCertificates: [certificate], ignoreHTTPSErrors: true });
+const by_certificate = { clientCertificates: [certificate], ignoreHTTPSErrors: true };
+const page = await open(browser, by_certificate);
 
 await page.goto(settings.url);
 await page.getByRole("heading", { name: "NOMINAL" }).waitFor();
@@ -59,7 +61,7 @@ await picture(page, "home_again");
 note("planned, approved and carried home");
 
 await page.getByRole("navigation").getByRole("link", { name: "Machines" }).click();
-await page.locator("table").waitFor();
+await page.getByRole("grid").waitFor();
 must(!(await page.locator("main").innerText()).includes("acme/"), "no tenant's name without a reason");
 await page.getByRole("button", { name: "Begin work for a tenant" }).click();
 await page.getByRole("dialog").getByLabel("Tenant").fill("acme");
@@ -93,17 +95,7 @@ const framed = await evil.frames()[1]?.evaluate(() => document.body?.innerText ?
 must(!/NOMINAL/.test(framed ?? ""), "nor shows ours in a frame");
 note("CSRF and clickjacking are refused");
 
-for (const at of ["/", "/machines", "/failback"])
-  for (const width of [360, 1920]) {
-    await page.setViewportSize({ width, height: 900 });
-    await page.evaluate((to) => {
-      history.pushState(null, "", to);
-      dispatchEvent(new PopStateEvent("popstate"));
-    }, at);
-    await page.locator("main h1").waitFor();
-    await page.locator('[aria-busy="true"]').first().waitFor({ state: "detached" });
-    await check_width(page, `${at} at ${width}`);
-    await picture(page, `all/staff${at.replaceAll("/", "_")}-${width}`);
-  }
+await in_every_look(browser, by_certificate, (each, look) => visit_all(each, look, staff_pages, "", "staff"));
+note("every page in three widths, two themes and two languages");
 must(page.complaints.length === 0, page.complaints.join("\n"));
 await browser.close();
