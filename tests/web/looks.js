@@ -42,12 +42,13 @@ export async function in_every_look(browser, { token, ...options }, visit) {
   }
 }
 
-// It fits, whoever reads it; the pictures of one page lie beside each other.
+// It fits, whoever reads it. A picture is of the whole page, but for what belongs to the window: a dialog, rows of a long list.
 export async function look_at(page, look, name) {
   const { viewport, colorScheme, locale } = look;
   await check_width(page, `${name} at ${viewport.width}`);
   if (viewport.width === 360) await check_accessible(page, `${name} ${colorScheme} ${locale}`);
-  await picture(page, `all/${name}-${viewport.width}-${colorScheme}-${locale}`, { fullPage: true });
+  const fullPage = (await page.locator("dialog[open], [role=grid]").count()) === 0;
+  await picture(page, `all/${name}-${viewport.width}-${colorScheme}-${locale}`, { fullPage });
 }
 
 async function visit(page, look, url, name) {

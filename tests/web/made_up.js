@@ -1,4 +1,5 @@
 // A made-up provider on the loopback: serves the pages, and answers as the API's description has it, or fails.
+import { EventEmitter, once } from "node:events";
 import { createReadStream, existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join } from "node:path";
@@ -60,14 +61,17 @@ function refuse(response, path, method) {
   return response.writeHead(status, { "content-type": "application/problem+json" }).end(JSON.stringify(problem));
 }
 
-// `unknown`: what was asked for and is nowhere here. `say` sends an event to whoever listens; `asked` counts what was asked for, by path.
+// `unknown`: what was asked for and is nowhere here. `say` sends an event to whoever listens, whom `cut` cuts off;
+// `asked` counts what was asked for, by path; `next` waits until that is asked for.
 export async function serve({ pages, world, staff = false }) {
   const streams = new Set();
+  const heard = new EventEmitter();
   const here = { world, asked: new Map(), unknown: new Set(), listeners: () => streams.size };
   const server = createServer((request, response) => {
     const url = new URL(request.url, "http://here");
     if (!url.pathname.startsWith("/v1/")) return send_file(request, response, pages, url.pathname);
     here.asked.set(url.pathname, (here.asked.get(url.pathname) ?? 0) + 1);
+    setImmediate(() => heard.emit(url.pathname));
     if (url.pathname === "/v1/events") {
       response.writeHead(200, { "content-type": "text/event-stream" }).flushHeaders();
       streams.add(response);
@@ -85,6 +89,8 @@ export async function serve({ pages, world, staff = false }) {
     const text = `id: ${event.number}\ndata: ${JSON.stringify(event)}\n\n`;
     for (const stream of streams) stream.write(text);
   };
+  here.next = (path) => once(heard, path);
+  here.cut = () => (streams.forEach((stream) => stream.destroy()), streams.clear());
   here.close = () => (server.closeAllConnections(), server.close());
   return here;
 }

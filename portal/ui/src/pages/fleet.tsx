@@ -11,9 +11,13 @@ import { text, useText, when } from "../text";
 const why_not = (vm: Vm) => text("machine.because", { why: vm.switchable_now.because });
 
 const kColumns: Column<Vm>[] = [
-  { head: "machines.name", cell: (vm) => vm.name },
+  { head: "machines.name", cell: (vm) => <span title={vm.name}>{vm.name}</span> },
   { head: "machines.state", cell: (vm) => <State state={vm.state} /> },
-  { head: "machines.site", cell: (vm) => `${vm.host ?? "–"}${vm.site ? ` (${vm.site})` : ""}`, tone: (vm) => (vm.away ? "warn" : "") },
+  {
+    head: "machines.site",
+    cell: (vm) => [vm.host ?? "–", vm.site && <span class="wide-only"> ({vm.site})</span>],
+    tone: (vm) => (vm.away ? "warn" : ""),
+  },
   {
     head: "machines.switchable",
     cell: (vm) => (vm.switchable_now.value ? text("machine.yes") : <span title={why_not(vm)}>{why_not(vm)}</span>),

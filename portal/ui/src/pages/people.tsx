@@ -45,7 +45,7 @@ function Change({ user, close }: { user: User; close: () => void }) {
   const [disabled, set_disabled] = useState(user.disabled);
   const act = async () => void (await change("PUT", `/v1/users/${segment(user.name)}`, { roles, own_roles: user.own_roles, disabled }));
   return (
-    <Dialog title={user.name} go={t("machine.resize")} act={act} close={close}>
+    <Dialog title={user.name} go={t("people.change")} act={act} close={close}>
       <Roles chosen={roles} set={set_roles} />
       <label class="check">
         <input type="checkbox" checked={disabled} onChange={(e) => set_disabled((e.target as HTMLInputElement).checked)} />

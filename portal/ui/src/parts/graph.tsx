@@ -1,7 +1,7 @@
 // The last 24 hours, as curves; drawn by uPlot, which comes when there is something to draw.
 import { useEffect, useRef } from "preact/hooks";
 import type { Schemas } from "../api";
-import { useText } from "../text";
+import { language, useText } from "../text";
 import type { Key } from "../text/en";
 
 type Step = Schemas["MeasuredView"];
@@ -16,6 +16,7 @@ const kCurves: Curve[] = [
   { words: "machine.disk", of: [(s) => s.disk_read_bytes / kMiB, (s) => s.disk_written_bytes / kMiB] },
   { words: "machine.network", of: [(s) => s.received_bytes / kMiB, (s) => s.sent_bytes / kMiB] },
 ];
+const hour = (s: number) => new Intl.DateTimeFormat(language.value, { hour: "2-digit", minute: "2-digit" }).format(s * 1000);
 const kColours = ["#2f7fe0", "#d97a1d"];
 
 function Graph({ curve, steps }: { curve: Curve; steps: Step[] }) {
@@ -29,14 +30,14 @@ function Graph({ curve, steps }: { curve: Curve; steps: Step[] }) {
     const size = () => ({ width: Math.max(200, here.clientWidth), height: 150 });
     void Promise.all([import("uplot"), import("uplot/dist/uPlot.min.css")]).then(([{ default: UPlot }]) => {
       if (over) return;
-      const ink = getComputedStyle(document.documentElement).getPropertyValue("--quiet");
-      const axis = { stroke: ink, grid: { stroke: `${ink}33`, width: 1 }, ticks: { stroke: `${ink}33` } };
+      const { color: ink, borderColor: line } = getComputedStyle(here);
+      const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
       plot = new UPlot(
         {
           ...size(),
           legend: { show: false },
           cursor: { show: false },
-          axes: [axis, { ...axis, size: 56 }],
+          axes: [{ ...axis, values: (_: unknown, at: number[]) => at.map(hour) }, { ...axis, size: 56 }],
           scales: { y: { range: (_: unknown, __: number, most: number) => [0, Math.max(most * 1.1, 0.1)] as [number, number] } },
           series: [{}, ...curve.of.map((_, i) => ({ stroke: kColours[i] ?? ink, width: 2, points: { show: steps.length < 3 } }))],
         },
@@ -59,7 +60,7 @@ function Graph({ curve, steps }: { curve: Curve; steps: Step[] }) {
       <figcaption>
         {t(curve.words)} <span class="quiet">{words}</span>
       </figcaption>
-      <div ref={place} role="img" aria-label={`${t(curve.words)}: ${words}`} />
+      <div ref={place} class="plot" role="img" aria-label={`${t(curve.words)}: ${words}`} />
     </figure>
   );
 }

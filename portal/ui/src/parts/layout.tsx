@@ -1,5 +1,6 @@
 // The frame around every page: where one can go, who one is, and what must be seen on all of them.
 import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 import { change, get, type Schemas } from "../api";
 import { connected, sign_out, useLive } from "../live";
 import { follow, usePath } from "../router";
@@ -76,6 +77,8 @@ export interface Who {
 export function Layout({ self, places, children }: { self: Who; places: Place[]; children: ComponentChildren }) {
   const t = useText();
   const at = usePath();
+  const nav = useRef<HTMLElement>(null);
+  useEffect(() => nav.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }), [at, places]);
   const chosen = places.filter(({ to }) => to !== "/" && at.startsWith(to))[0]?.to ?? "/";
   return (
     <>
@@ -85,9 +88,9 @@ export function Layout({ self, places, children }: { self: Who; places: Place[];
       <header>
         <a class="brand" href="/" onClick={follow}>
           <img src="/icon.svg" alt="" width="28" height="28" />
-          {t("app.name")}
+          <span>{t("app.name")}</span>
         </a>
-        <nav aria-label={t("app.name")}>
+        <nav ref={nav} aria-label={t("app.name")}>
           {places
             .filter(({ needs }) => !needs || self.permissions.includes(needs))
             .map(({ to, words }) => (

@@ -129,6 +129,7 @@ export const en = {
   "people.second_factor": "Second factor",
   "people.secret": "Give them this invitation by a safe way. It is shown this once:",
   "people.remove": "Remove",
+  "people.change": "Change",
   "people.confirm_remove": "Remove {name}? Their sessions and tokens end at once.",
   "tokens.title": "Sessions and tokens",
   "tokens.name": "Name",
