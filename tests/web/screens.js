@@ -1,6 +1,6 @@
 // Pictures of every page, its dialogs and its states, in every look, of a made-up provider; and a page that shows them all.
 import { readdirSync, writeFileSync } from "node:fs";
-import { must, note, open, settings, start } from "./browser.js";
+import { check_accessible, must, note, open, settings, start } from "./browser.js";
 import { in_every_look, look_at, named, staff_pages, tenant_pages, visit_all } from "./looks.js";
 import { serve } from "./made_up.js";
 import { make_world } from "./made_up_world.js";
@@ -88,6 +88,41 @@ async function serial_line(page, look) {
   await look_at(page, look, "tenant_serial_line");
 }
 
+// Ten thousand machines by keyboard alone: each row says which of how many it is, and few are there.
+async function by_keyboard(browser) {
+  kTenant.world = make_world({ machines: 10_000 });
+  const page = await open(browser);
+  await page.addInitScript(() => sessionStorage.setItem("bascule.token", "made up"));
+  await page.goto(kTenant.url);
+  await page.getByRole("grid").waitFor();
+  must((await page.getByRole("grid").getAttribute("aria-rowcount")) === "10001", "the table says how many rows it has");
+  await page.locator(".title .primary").focus();
+  await page.keyboard.press("Tab");
+  const focused = () => page.evaluate(() => {
+    const row = document.activeElement;
+    const { top, bottom } = row.getBoundingClientRect();
+    return { number: Number(row.getAttribute("aria-rowindex")), seen: top >= -1 && bottom <= innerHeight + 1 };
+  });
+  for (const [key, number] of [["Home", 2], ["ArrowDown", 3], ["ArrowDown", 4], ["ArrowUp", 3], ["End", 10_001], ["ArrowDown", 10_001], ["ArrowUp", 10_000], ["Home", 2]]) {
+    await page.keyboard.press(key);
+    const here = await focused();
+    must(here.number === number && here.seen, `after ${key} row ${here.number} is focused, ${here.seen ? "" : "not "}seen, rather than row ${number}`);
+  }
+  await page.keyboard.press("PageDown");
+  must((await focused()).number > 10, "PageDown goes on by a page");
+  await page.evaluate(() => scrollTo(0, 200_000));
+  await page.locator('.rows [aria-rowindex="4548"]').waitFor();
+  must((await focused()).number > 10, "scrolling leaves the focus where it is");
+  must((await page.getByRole("row").count()) < 80, "only what is seen is there");
+  await check_accessible(page, "ten thousand machines");
+  await page.keyboard.press("Home");
+  await page.keyboard.press("Enter");
+  await page.locator("main h1").filter({ hasText: "backup-01" }).waitFor();
+  await page.context().close();
+  kTenant.world = kTenants;
+  note("ten thousand machines by keyboard");
+}
+
 function grid() {
   const files = readdirSync(`${settings.pictures}/all`).sort();
   const names = [...new Set(files.map((file) => file.replace(/-\d+-\w+-\w+\.png$/, "")))];
@@ -99,6 +134,7 @@ function grid() {
 }
 
 const browser = await start();
+await by_keyboard(browser);
 await in_every_look(browser, {}, sign_in_pages);
 await in_every_look(browser, { token: "made up" }, async (page, look) => {
   settings.url = kTenant.url;

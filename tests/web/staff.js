@@ -33,6 +33,9 @@ await until("its machine is drawn at the other site", async () => (await page.lo
 note(`${machine} is seen at lyon after ${((Date.now() - crashed) / 1000).toFixed(1)} s`);
 await page.waitForTimeout(1500);
 await picture(page, "overview_after");
+await page.setViewportSize({ width: 1920, height: 1080 });
+await picture(page, "overview_wide");
+await page.setViewportSize({ width: 1280, height: 800 });
 must((await wall.getByRole("heading", { name: "NOMINAL" }).count()) === 0, "the wall says that something is wrong");
 await picture(wall, "noc_after");
 must((await wall.evaluate(() => document.documentElement.scrollHeight - innerHeight)) <= 0, "all of the wall is on one screen");

@@ -7,6 +7,7 @@ import { LongTable, type Column } from "../parts/long_table";
 import { follow } from "../router";
 import { text, useText } from "../text";
 
+const kOrder = new Intl.Collator();
 const kColumns: Column<Vm>[] = [
   {
     head: "machines.name",
@@ -33,7 +34,7 @@ export function Machines({ self }: { self: Self }) {
   const [search, set_search] = useState("");
   const [creating, set_creating] = useState(false);
   const found = useMemo(
-    () => (live.value ?? []).filter((vm) => vm.name.includes(search)).sort((a, b) => a.name.localeCompare(b.name)),
+    () => (live.value ?? []).filter((vm) => vm.name.includes(search)).sort((a, b) => kOrder.compare(a.name, b.name)),
     [live.value, search],
   );
   const may_create = (self.permissions as string[]).includes("change_machines");

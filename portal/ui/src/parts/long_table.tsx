@@ -71,7 +71,8 @@ export function LongTable<T extends { id: string }>({ label, kind, items, column
   // What is chosen stays there when it is scrolled away, or the keyboard would fall out of the table.
   const last = Math.min(items.length, span.last);
   const there = Array.from({ length: Math.max(0, last - span.first) }, (_, i) => span.first + i);
-  if (items.length > 0 && !there.includes(at)) there.push(at);
+  if (at < span.first) there.unshift(at);
+  else if (at >= last && at < items.length) there.push(at);
   return (
     <div role="grid" class={`long ${kind}`} aria-label={label} aria-rowcount={items.length + 1}>
       <div role="rowgroup">
