@@ -25,7 +25,7 @@ const kActions = `/machines/${stopped}`;
 const shots = [
   dialog(kTenant, "new_machine", "/", ".title .primary"),
   dialog(kTenant, "delete_machine", kActions, "main .buttons .danger:enabled"),
-  dialog(kTenant, "resize_machine", kActions, "main .buttons button:enabled:nth-of-type(n + 7)"),
+  dialog(kTenant, "resize_machine", kActions, "main .buttons button:nth-of-type(8)"),
   dialog(kTenant, "cut_power", `/machines/${delivered}`, "main .buttons .danger:enabled"),
   dialog(kTenant, "remove_snapshot", `/machines/${away}`, ".plain .buttons button:nth-of-type(2)"),
   dialog(kTenant, "invite", "/people", ".title .primary"),
