@@ -10,17 +10,18 @@ function machine(i, { tenant, each, lost, now }) {
   const at_home = `${home}-${1 + (Math.floor(i / 2) % each)}`;
   const away = at_home === lost;
   const host = away ? `lyon-${1 + (i % each)}` : at_home;
+  const site = host.split("-")[0];
   const runs = i % 9 !== 8 || away;
   const name = `${kNames[i % kNames.length]}-${pad(1 + Math.floor(i / kNames.length))}`;
   const volume = `${name}-disk`;
   return {
     id: `vm-${pad(i, 5)}`, name: tenant ? name : i % 3 ? `acme/${name}` : `vm-${pad(i, 5)}`, tenant: "acme", home,
-    state: runs ? "running" : "stopped", host: runs ? host : null, site: runs ? host.split("-")[0] : null,
+    state: runs ? "running" : "stopped", host: runs ? host : null, site: runs ? site : null,
     reason: away ? "started_elsewhere" : "placed", away, protected: true, wanted_running: runs, delivered: i % 4 === 1, keep: false,
     explanation: away ? `${at_home} was lost and fenced, its power is off; started at ${host}, where its copy was 0.4 s behind` : `runs at home on ${host}, where it was placed`,
     generation: away ? 2 : 1, memory_mib: 2048 << (i % 3), vcpus: 1 << (i % 3), priority: 0,
     switchable_now: i % 11 === 10 ? { value: false, because: "its copy at the other site is 40 s behind, and 30 s is the most" } : { value: true, because: "there is room, and its copy is in step" },
-    volumes: [{ pool: "fast", volume, here: home, there: kSites[(i + 1) % 2], well: true, lost: false, behind_ms: 400, kept: [],
+    volumes: [{ pool: "fast", volume, here: site, there: kSites.find((one) => one !== site), well: true, lost: false, behind_ms: 400, kept: [],
       snapshots: i % 5 ? [] : [{ name: "before-upgrade", taken: now - 30 * kHour_ms }, { name: "weekly", taken: now - 6 * kHour_ms }] }],
     disks: [{ pool: "fast", volume, size_mib: 40960, format: "raw", from: "debian-12", iops_limit: 0, mib_per_second_limit: 0 }],
     nics: [{ bridge: "acme", mac: `52:54:00:00:${pad(i >> 8 & 99)}:${pad(i % 100)}`, addresses: [`198.18.3.${1 + (i % 250)}`] }],

@@ -27,7 +27,7 @@ function Graph({ curve, steps }: { curve: Curve; steps: Step[] }) {
     if (!here) return undefined;
     let plot: { destroy(): void; setSize(size: { width: number; height: number }): void } | null = null;
     let over = false;
-    const size = () => ({ width: Math.max(200, here.clientWidth), height: 150 });
+    const size = () => ({ width: Math.max(200, here.clientWidth), height: 140 });
     void Promise.all([import("uplot"), import("uplot/dist/uPlot.min.css")]).then(([{ default: UPlot }]) => {
       if (over) return;
       const { color: ink, borderColor: line } = getComputedStyle(here);
@@ -37,7 +37,7 @@ function Graph({ curve, steps }: { curve: Curve; steps: Step[] }) {
           ...size(),
           legend: { show: false },
           cursor: { show: false },
-          axes: [{ ...axis, values: (_: unknown, at: number[]) => at.map(hour) }, { ...axis, size: 56 }],
+          axes: [{ ...axis, space: 90, size: 34, values: (_: unknown, at: number[]) => at.map(hour) }, { ...axis, size: 56 }],
           scales: { y: { range: (_: unknown, __: number, most: number) => [0, Math.max(most * 1.1, 0.1)] as [number, number] } },
           series: [{}, ...curve.of.map((_, i) => ({ stroke: kColours[i] ?? ink, width: 2, points: { show: steps.length < 3 } }))],
         },
