@@ -1,8 +1,10 @@
 // An operator in the staff's portal: comes by smart card, sees a host die and its machine move, plans and approves the way
 // home; and whom the portal doesn't let in.
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { confirm_certificate, decline_pin, sit_down, type_pin } from "./card.js";
-import { check_accessible, check_width, must, note, open, picture, settings, until } from "./browser.js";
+import { check_accessible, must, note, open, picture, settings, until } from "./browser.js";
+import { looks, staff_pages, visit_all, wear } from "./looks.js";
 
 const lab = (...words) => execFileSync(settings.lab[0], [...settings.lab.slice(1), ...words], { encoding: "utf8" });
 // Why Chromium shows no page; empty: it shows one.
@@ -56,6 +58,9 @@ note(`${machine} is seen at lyon after ${((Date.now() - crashed) / 1000).toFixed
 await page.waitForTimeout(1500);
 must((await page.getByText("No connection to the manager").count()) === 0, "while much happens it is connected all the same");
 await picture(page, "overview_after");
+await page.setViewportSize({ width: 1920, height: 1080 });
+await picture(page, "overview_wide");
+await page.setViewportSize({ width: 1280, height: 800 });
 must((await wall.getByRole("heading", { name: "NOMINAL" }).count()) === 0, "the wall says that something is wrong");
 await picture(wall, "noc_after");
 must((await wall.evaluate(() => document.documentElement.scrollHeight - innerHeight)) <= 0, "all of the wall is on one screen");
@@ -113,7 +118,7 @@ await picture(page, "home_again");
 note("planned, approved and carried home");
 
 await page.getByRole("navigation").getByRole("link", { name: "Machines" }).click();
-await page.locator("table").waitFor();
+await page.getByRole("grid").waitFor();
 must(!(await page.locator("main").innerText()).includes("acme/"), "no tenant's name without a reason");
 await page.getByRole("button", { name: "Begin work for a tenant" }).click();
 await page.getByRole("dialog").getByLabel("Tenant").fill("acme");
@@ -147,18 +152,11 @@ const framed = await evil.frames()[1]?.evaluate(() => document.body?.innerText ?
 must(!/NOMINAL/.test(framed ?? ""), "nor shows ours in a frame");
 note("CSRF and clickjacking are refused");
 
-for (const at of ["/", "/machines", "/failback", "/incidents"])
-  for (const width of [360, 1920]) {
-    await page.setViewportSize({ width, height: 900 });
-    await page.evaluate((to) => {
-      history.pushState(null, "", to);
-      dispatchEvent(new PopStateEvent("popstate"));
-    }, at);
-    await page.locator("main h1").waitFor();
-    await page.locator('[aria-busy="true"]').first().waitFor({ state: "detached" });
-    await check_width(page, `${at} at ${width}`);
-    await picture(page, `all/staff${at.replaceAll("/", "_")}-${width}`);
-  }
+for (const look of looks) {
+  await wear(page, look);
+  await visit_all(page, look, staff_pages, machine, "staff");
+}
+note("every page in three widths, two themes and two languages");
 must(page.complaints.length === 0, page.complaints.join("\n"));
 
 // Whoever reads this on the test's output revokes it (web_test.py).

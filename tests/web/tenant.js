@@ -1,6 +1,7 @@
 // A tenant's owner in the portal: makes a machine, works in its consoles, sees and ends who of the provider is at work.
 import { execFileSync } from "node:child_process";
-import { check_accessible, check_width, must, note, open, picture, settings, sign_in, start, until } from "./browser.js";
+import { check_accessible, must, note, open, picture, settings, sign_in, start, until } from "./browser.js";
+import { in_every_look, tenant_pages, visit_all } from "./looks.js";
 
 const browser = await start();
 const page = await open(browser);
@@ -142,29 +143,8 @@ await page.getByText("No connection to your provider").waitFor({ state: "hidden"
 await page.getByRole("link", { name: "shop-1" }).waitFor();
 note("lost and found the manager");
 
-for (const [width, height] of [
-  [360, 740],
-  [1280, 800],
-  [1920, 1080],
-])
-  for (const scheme of ["light", "dark"])
-    for (const words of ["English", "Français"]) {
-      await page.setViewportSize({ width, height });
-      await page.emulateMedia({ colorScheme: scheme });
-      const other = page.getByRole("button", { name: words, exact: true });
-      if (await other.count()) await other.click();
-      for (const at of ["/", "/machines/shop-1", "/people", "/audit", "/tokens", "/images", "/access"]) {
-        await page.evaluate((to) => {
-          history.pushState(null, "", to);
-          dispatchEvent(new PopStateEvent("popstate"));
-        }, at);
-        await page.locator("main h1").waitFor();
-        await page.locator('[aria-busy="true"]').first().waitFor({ state: "detached" });
-        await check_width(page, `${at} at ${width}`);
-        if (width === 360) await check_accessible(page, `${at} ${scheme} ${words}`);
-        await picture(page, `all/${at.replaceAll("/", "_")}-${width}-${scheme}-${words.slice(0, 2).toLowerCase()}`);
-      }
-    }
+const token = await page.evaluate(() => sessionStorage.getItem("bascule.token"));
+await in_every_look(browser, { token }, (each, look) => visit_all(each, look, tenant_pages, "shop-1", "tenant"));
 note("every page in three widths, two themes and two languages");
 for (const each of [page, veras]) must(each.complaints.length === 0, each.complaints.join("\n"));
 await browser.close();

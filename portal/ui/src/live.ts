@@ -11,6 +11,8 @@ const changed = signal(0);
 
 const kEvery_ms = 500;
 const kWithoutEvents_ms = 10_000;
+const kRest = 3; // times what a fetch took: what is long to fetch, as thousands of machines, takes a quarter of the line at most
+const kLongestRest_ms = 5000;
 const kKept = 200;
 let waiting: EventEntry[] = [];
 let timer: ReturnType<typeof setTimeout> | null = null;
@@ -97,13 +99,18 @@ function useFetched<T>(fetch_it: () => Promise<T>, on: unknown[], turn: number, 
   const fetch_now = () => {
     const here = state.current;
     const { life } = here;
+    const began = Date.now();
     here.busy = true;
     here.again = false;
-    const ended = (how: () => void) => {
+    const rested = () => {
       if (here.life !== life) return;
       here.busy = false;
-      how();
       if (here.again) fetch_now();
+    };
+    const ended = (how: () => void) => {
+      if (here.life !== life) return;
+      how();
+      setTimeout(rested, Math.min(kRest * (Date.now() - began), kLongestRest_ms));
     };
     fetch_it().then(
       (value) => ended(() => hold({ value })),

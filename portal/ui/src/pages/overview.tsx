@@ -9,12 +9,14 @@ import { busier, type Host, type Incident, rate, type Status } from "../staff";
 import { useText, when } from "../text";
 
 const kMostChips = 60; // of a host; beyond that their number tells more
+const kMostMoves = 60; // at once
+const kMostLines = 50; // of what wants somebody: of a lost site's thousands the first tell enough
 
 function HostBox({ host }: { host: Host }) {
   const t = useText();
   const full = host.capacity.memory_mib > 0 ? Math.min(1, host.used.memory_mib / host.capacity.memory_mib) : 0;
   return (
-    <article class={`host phase-${host.phase}`} aria-label={`${host.name}: ${host.phase}`}>
+    <article class={`host phase-${host.phase}`} data-host={host.id} aria-label={`${host.name}: ${host.phase}`}>
       <h3>
         {host.name} <span class={`state state-${host.phase === "up" ? "running" : "failed"}`}>{host.phase}</span>
       </h3>
@@ -44,21 +46,22 @@ function HostBox({ host }: { host: Host }) {
   );
 }
 
-// From where each machine was drawn last to where it is drawn now (FLIP).
+// Each machine that changed its host flies there, from the host that had it.
 function useMoves(hosts: Host[]) {
   const place = useRef<HTMLDivElement>(null);
-  const before = useRef(new Map<string, DOMRect>());
+  const before = useRef(new Map<string, string>());
   useEffect(() => {
+    const now = new Map(hosts.flatMap((host) => host.vms.map((name): [string, string] => [name, host.id])));
+    const find = (what: "vm" | "host", name: string) => place.current?.querySelector(`[data-${what}="${CSS.escape(name)}"]`);
+    const moved = [...now].filter(([name, host]) => (before.current.get(name) ?? host) !== host);
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    const now = new Map<string, DOMRect>();
-    for (const chip of place.current?.querySelectorAll<HTMLElement>("[data-vm]") ?? []) {
-      const name = chip.dataset["vm"] ?? "";
+    for (const [name] of calm ? [] : moved.slice(0, kMostMoves)) {
+      const chip = find("vm", name);
+      const from = find("host", before.current.get(name) ?? "")?.getBoundingClientRect();
+      if (!chip || !from) continue;
       const here = chip.getBoundingClientRect();
-      const there = before.current.get(name);
-      now.set(name, here);
-      if (!there || calm || (Math.abs(there.x - here.x) < 2 && Math.abs(there.y - here.y) < 2)) continue;
       chip.animate(
-        [{ transform: `translate(${there.x - here.x}px, ${there.y - here.y}px)`, boxShadow: "0 0 0 3px var(--accent)" }, { transform: "none" }],
+        [{ transform: `translate(${from.x - here.x}px, ${from.y - here.y}px)`, boxShadow: "0 0 0 3px var(--accent)" }, { transform: "none" }],
         { duration: 1200, easing: "ease-in-out" },
       );
     }
@@ -110,11 +113,12 @@ export function Attention({ status }: { status: Status }) {
         <section>
           <h2>{t("overview.attention")}</h2>
           <ul class="plain">
-            {status.attention.map((one) => (
+            {status.attention.slice(0, kMostLines).map((one) => (
               <li key={one} class="warn">
                 {one}
               </li>
             ))}
+            {status.attention.length > kMostLines && <li>+{status.attention.length - kMostLines}</li>}
           </ul>
         </section>
       )}

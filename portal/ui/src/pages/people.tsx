@@ -40,7 +40,7 @@ function Change({ user, roles, close }: { user: User; roles: Role[]; close: () =
   const [disabled, set_disabled] = useState(user.disabled);
   const act = async () => void (await change("PUT", `/v1/users/${segment(user.name)}`, { ...chosen.asked, disabled }));
   return (
-    <Dialog title={user.name} go={t("roles.save")} act={act} close={close}>
+    <Dialog title={user.name} go={t("people.change")} act={act} close={close}>
       {chosen.fields}
       <label class="check">
         <input type="checkbox" checked={disabled} onChange={(e) => set_disabled((e.target as HTMLInputElement).checked)} />

@@ -2,7 +2,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { Schemas } from "../api";
 import { use } from "../signal";
-import { useText } from "../text";
+import { language, useText } from "../text";
 import type { Key } from "../text/en";
 import { is_dark } from "../theme";
 
@@ -18,6 +18,7 @@ const kCurves: Curve[] = [
   { words: "machine.disk", of: [(s) => s.disk_read_bytes / kMiB, (s) => s.disk_written_bytes / kMiB] },
   { words: "machine.network", of: [(s) => s.received_bytes / kMiB, (s) => s.sent_bytes / kMiB] },
 ];
+const hour = (s: number) => new Intl.DateTimeFormat(language.value, { hour: "2-digit", minute: "2-digit" }).format(s * 1000);
 const kColours = ["#2f7fe0", "#d97a1d"];
 
 function Graph({ curve, steps }: { curve: Curve; steps: Step[] }) {
@@ -29,7 +30,7 @@ function Graph({ curve, steps }: { curve: Curve; steps: Step[] }) {
     if (!here) return undefined;
     let plot: { destroy(): void; setSize(size: { width: number; height: number }): void } | null = null;
     let over = false;
-    const size = () => ({ width: Math.max(200, here.clientWidth), height: 150 });
+    const size = () => ({ width: Math.max(200, here.clientWidth), height: 140 });
     void Promise.all([import("uplot"), import("uplot/dist/uPlot.min.css")]).then(([{ default: UPlot }]) => {
       if (over) return;
       // Of an element, as a canvas knows no light-dark().
@@ -40,7 +41,7 @@ function Graph({ curve, steps }: { curve: Curve; steps: Step[] }) {
           ...size(),
           legend: { show: false },
           cursor: { show: false },
-          axes: [axis, { ...axis, size: 56 }],
+          axes: [{ ...axis, space: 90, size: 34, values: (_: unknown, at: number[]) => at.map(hour) }, { ...axis, size: 56 }],
           scales: { y: { range: (_: unknown, __: number, most: number) => [0, Math.max(most * 1.1, 0.1)] as [number, number] } },
           series: [{}, ...curve.of.map((_, i) => ({ stroke: kColours[i] ?? ink, width: 2, points: { show: steps.length < 3 } }))],
         },

@@ -1,5 +1,6 @@
 // The frame around every page: where one can go, who one is, and what must be seen on all of them.
 import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 import { change } from "../api";
 import { connected, sign_out } from "../live";
 import { follow, usePath } from "../router";
@@ -51,6 +52,8 @@ async function leave() {
 export function Layout({ self, places, children }: { self: Who; places: Place[]; children: ComponentChildren }) {
   const t = useText();
   const at = usePath();
+  const nav = useRef<HTMLElement>(null);
+  useEffect(() => nav.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }), [at, places]);
   const chosen = at === "/me" ? at : places.filter(({ to }) => to !== "/" && at.startsWith(to))[0]?.to ?? "/";
   return (
     <>
@@ -60,9 +63,9 @@ export function Layout({ self, places, children }: { self: Who; places: Place[];
       <header>
         <a class="brand" href="/" onClick={follow}>
           <img src="/icon.svg" alt="" width="28" height="28" />
-          {t("app.name")}
+          <span>{t("app.name")}</span>
         </a>
-        <nav aria-label={t("app.name")}>
+        <nav ref={nav} aria-label={t("app.name")}>
           {places
             .filter(({ needs }) => !needs || may(self, needs))
             .map(({ to, words }) => (

@@ -199,6 +199,7 @@ export const en = {
   "permission.read_own_audit": "read the audit",
   "people.secret": "Give them this invitation by a safe way. It is shown this once:",
   "people.remove": "Remove",
+  "people.change": "Change",
   "people.confirm_remove": "Remove {name}? Their sessions and tokens end at once.",
   "tokens.title": "Sessions and tokens",
   "tokens.name": "Name",

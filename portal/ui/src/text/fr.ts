@@ -200,6 +200,7 @@ export const fr: Record<Key, string> = {
   "permission.read_own_audit": "lire le journal d’audit",
   "people.secret": "Transmettez cette invitation par une voie sûre. Elle n’est montrée qu’une fois :",
   "people.remove": "Retirer",
+  "people.change": "Modifier",
   "people.confirm_remove": "Retirer {name} ? Ses sessions et jetons prennent fin aussitôt.",
   "tokens.title": "Sessions et jetons",
   "tokens.name": "Nom",

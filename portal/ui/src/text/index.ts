@@ -18,7 +18,9 @@ export function speak(next: Language): void {
 document.documentElement.lang = language.value;
 
 export function text(key: Key, facts: Record<string, string | number> = {}): string {
-  return catalogues[language.value][key].replace(/\{(\w+)\}/g, (whole, name: string) => String(facts[name] ?? whole));
+  // French has a blank before these, at which no line may end.
+  const words = catalogues[language.value][key].replace(/ (?=[;:?!])/g, "\u00a0");
+  return words.replace(/\{(\w+)\}/g, (whole, name: string) => String(facts[name] ?? whole));
 }
 
 // The API's own word where the catalogue has none for it.
