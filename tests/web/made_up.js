@@ -4,7 +4,7 @@ import { createReadStream, existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join } from "node:path";
 import { Ajv2020 } from "ajv/dist/2020.js";
-import { alice } from "./made_up_staff.js";
+import { alice, explanation_of, story_of } from "./made_up_staff.js";
 
 const description = JSON.parse(readFileSync("../../tests/golden/openapi.json", "utf8"));
 const ajv = new Ajv2020({ strict: false, validateFormats: false });
@@ -36,7 +36,10 @@ function answer(world, staff, url) {
     const items = world.audit.filter((one) => one.number > Number(url.searchParams.get("after") ?? 0));
     return { items, next: world.audit.at(-1)?.number ?? 0 };
   }
-  const lists = ["vms", "users", "tokens", "access", "images", ...(staff ? ["hosts", "incidents"] : [])];
+  if (staff && family === "incidents" && id) return world.incidents.filter((one) => one.id === id).map(story_of)[0] ?? null;
+  if (family === "reports") return world.report;
+  if (staff && family === "explain") return explanation_of(world.audit.slice(-20), world.now);
+  const lists = ["vms", "users", "tokens", "access", "images", "roles", ...(staff ? ["hosts", "incidents"] : [])];
   if (lists.includes(family)) return page_of(world[family], url);
   if (staff && family === "status") return world.status;
   if (staff && url.pathname === "/v1/failback/plans") return page_of(world.plans, url);

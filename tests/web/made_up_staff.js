@@ -1,6 +1,6 @@
 // @ts-check
 // What a made-up provider's staff see; checked against portal/ui/src/staff.ts by tests/web/run.
-/** @import { Host, Incident, Plan, Staff, Status } from "../../portal/ui/src/staff.js" */
+/** @import { Explanation, Host, Incident, IncidentStory, Plan, Staff, Status, Told } from "../../portal/ui/src/staff.js" */
 
 /** @type {Staff} */
 export const alice = {
@@ -33,6 +33,7 @@ function host(site, number, guests, down) {
     used: { memory_mib: sum((guest) => guest.memory_mib), vcpus: sum((guest) => guest.vcpus), vms: here.length },
     faults: down ? ["no heartbeat since it lost its power"] : [],
     vms: here.map((guest) => guest.name),
+    ...(!down && { network: { received_bytes: 31e6 * number, sent_bytes: 88e6 * number, link_bytes: 1.25e9 } }),
   };
 }
 
@@ -74,6 +75,8 @@ export function status_of(guests, hosts) {
       ...away.map(({ name }) => `VM ${name} is away from paris; it stays there until an approved plan: \`bascule failback plan\``),
     ],
     not_automatic: ["While this only manager is away, nothing is switched; guests run on."],
+    channels: [{ name: "mail", problem: "" }, { name: "sms", problem: down.length ? "the gateway answers 503" : "" }],
+    replication: kSites.map((from) => ({ from, volumes: guests.length, following: guests.length - down.length, behind_ms: 400 })),
   };
 }
 
@@ -82,6 +85,33 @@ export function incidents_of(guests, now) {
   const switched = guests.filter((guest) => guest.away).map((guest) => guest.id);
   return [{ id: "incident-7", kind: "host_lost", site: "paris", hosts: ["paris-2"], vms: switched, switched, opened: now - 1_500_000 }];
 }
+
+/** @type {[number, string, string, string, string][]} */
+const kStory = [
+  [-1.9, "suspect_host", "host/paris-2", "heartbeats_missed", "two heartbeats are missing"],
+  [0, "host_lost", "host/paris-2", "heartbeats_missed", "no peer sees it, and its guard doesn't ask"],
+  [0, "notify", "incident/incident-7", "requested", "host_lost"],
+  [0.1, "fence_host", "host/paris-2", "fencing_started", ""],
+  [0.9, "host_down", "host/paris-2", "evidence_power_off", "its BMC says that it is off"],
+  [1, "recover_vm", "vm/vm-00002", "evidence_power_off", ""],
+  [1.1, "start_vm", "vm/vm-00002", "started_elsewhere", "lyon-1 has room for it, and its copy was 0.4 s behind"],
+  [4.3, "vm_running", "vm/vm-00002", "started_elsewhere", ""],
+  [9, "notify", "incident/incident-7", "requested", "vms_switched"],
+];
+
+/** @param {Incident} incident @returns {IncidentStory} */
+export function story_of(incident) {
+  const timeline = kStory.map(([after, what, subject, reason, words], i) => ({
+    number: 900 + i, at: incident.opened + after * 1000, actor: "engine", what, subject, reason, words, facts: {},
+  }));
+  return { ...incident, timeline };
+}
+
+/** @param {Told[]} trail @param {number} now @returns {Explanation} */
+export const explanation_of = (trail, now) => ({
+  evidence: [{ host: "paris-2", evidence: { type: "power_off", at: now - 1_500_000 } }],
+  trail,
+});
 
 /** @param {Guest[]} guests @param {number} now @returns {Plan[]} */
 export function plans_of(guests, now) {

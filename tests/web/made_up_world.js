@@ -60,6 +60,9 @@ function of_tenant(now, empty) {
     access: empty ? [] : [{ version: 1, id: "a1", by: "bob", tenant: "acme", category: "maintenance", reason: "moving your volumes to the new pool", began: now - 600_000, ends: now + 3_000_000 }],
     images: empty ? [] : [image("debian-12", "disk", { description: "Debian 12, with cloud-init" }), image("ubuntu-24.04", "disk", { description: "Ubuntu 24.04 LTS" }),
       image("our-appliance", "disk", { own: true, state: "ready" }), image("rescue", "iso", { own: true, state: "announced", least_mib: 0, problem: "its upload hasn't ended" })],
+    roles: ["owner", "operator", "viewer", "auditor"].map((name) => ({ name, own: false, permissions: kOwner })).concat(empty ? [] : [{ name: "night-shift", own: true, permissions: ["see_machines", "run_machines"] }]),
+    report: { since: now - 168 * kHour_ms, until: now, refused: [], reused: [],
+      items: empty ? [] : [{ by: "bob", tenant: "acme", category: "maintenance", reason: "moving your volumes to the new pool", began: now - 600_000, looks: 12, changes: 3 }] },
     quota: { limits: { vms: 40, memory_mib: 262144, vcpus: 96, storage_mib: 4194304 }, used: { vms: 24, memory_mib: 98304, vcpus: 48, storage_mib: 983040 }, warnings: [] },
   };
 }

@@ -24,9 +24,9 @@ const away = kTenants.vms.find((vm) => vm.away && vm.volumes[0].snapshots.length
 const kActions = `/machines/${stopped}`;
 const shots = [
   dialog(kTenant, "new_machine", "/", ".title .primary"),
-  dialog(kTenant, "delete_machine", kActions, "main .buttons .danger:enabled"),
-  dialog(kTenant, "resize_machine", kActions, "main .buttons button:nth-of-type(8)"),
-  dialog(kTenant, "cut_power", `/machines/${delivered}`, "main .buttons .danger:enabled"),
+  dialog(kTenant, "delete_machine", kActions, "[data-act=delete]"),
+  dialog(kTenant, "resize_machine", kActions, "[data-act=resize]"),
+  dialog(kTenant, "cut_power", `/machines/${delivered}`, "[data-act=kill]"),
   dialog(kTenant, "remove_snapshot", `/machines/${away}`, ".plain .buttons button:nth-of-type(2)"),
   dialog(kTenant, "invite", "/people", ".title .primary"),
   dialog(kTenant, "change_person", "/people", "td.buttons button"),
@@ -42,6 +42,7 @@ const shots = [
   dialog(kStaff, "begin_work", "/machines", ".title .primary"),
   dialog(kStaff, "plan", "/failback", ".title .primary"),
   dialog(kStaff, "approve", "/failback", ".card .primary"),
+  { portal: kStaff, name: "incident", at: "/incidents/incident-7", see: "svg.timeline" },
   { portal: kStaff, name: "nominal", at: "/", world: nominal, see: ".good, main h1" },
   { portal: kStaff, name: "nominal_noc", at: "/noc", world: nominal, see: "main h1.good" },
   { portal: kStaff, name: "nominal_failback", at: "/failback", world: nominal, see: "main h1" },
@@ -144,7 +145,7 @@ await in_every_look(browser, { token: "made up" }, async (page, look) => {
 });
 await in_every_look(browser, {}, async (page, look) => {
   settings.url = kStaff.url;
-  await visit_all(page, look, staff_pages, "", "staff");
+  await visit_all(page, look, staff_pages, "vm-00001", "staff");
   for (const shot of shots.filter(({ portal }) => portal === kStaff)) await take(page, look, shot);
 });
 for (const portal of [kTenant, kStaff]) {

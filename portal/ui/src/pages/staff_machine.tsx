@@ -1,19 +1,20 @@
 // One machine, for the provider's staff. Each look at a tenant's is noted, so that nothing is looked at twice without need.
 import { useState } from "preact/hooks";
-import { type EventEntry, get, segment, type Schemas, type Vm } from "../api";
+import { get, segment, type Schemas, type Vm } from "../api";
 import { useLook } from "../live";
+import { type Access, useOwnAccess } from "../own_access";
 import { Actions } from "../parts/actions";
 import { Failure, Shown } from "../parts/basic";
 import { AskTenant } from "../parts/grant_file";
 import { Graphs } from "../parts/graph";
 import { Facts, Heading, Snapshots } from "../parts/machine";
 import { SayWhy } from "../parts/say_why";
-import { type Access, type Explanation, type Staff, useOwnAccess } from "../staff";
+import type { Explanation, Staff, Told } from "../staff";
 import { useText, when } from "../text";
 import { may } from "../who";
 
 // Newest first; who merely looked decided nothing.
-const decided = (trail: EventEntry[]) => trail.filter((entry) => entry.what !== "look_at").reverse();
+const decided = (trail: Told[]) => trail.filter((entry) => entry.what !== "look_at").reverse();
 
 function Trail({ vm, turn }: { vm: Vm; turn: number }) {
   const t = useText();

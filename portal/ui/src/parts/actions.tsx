@@ -101,7 +101,7 @@ export function Actions({ vm, self }: { vm: Vm; self: Who }) {
   const stopped = vm.state === "stopped" || vm.state === "failed";
   const button = (what: Exclude<Asking["what"], "roll_back" | "remove_snapshot">, needs: string, can: boolean) =>
     may(self, needs) && (
-      <button class={kDanger.has(what) ? "danger" : ""} disabled={!can} onClick={() => ask({ what })}>
+      <button data-act={what} class={kDanger.has(what) ? "danger" : ""} disabled={!can} onClick={() => ask({ what })}>
         {t(kGo[what])}
       </button>
     );

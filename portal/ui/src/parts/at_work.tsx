@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { change, get, Refused, segment, type Schemas } from "../api";
 import { useLive } from "../live";
 import { follow } from "../router";
-import { useOwnAccess } from "../staff";
+import { useOwnAccess } from "../own_access";
 import { useText } from "../text";
 import { may, type Who } from "../who";
 import { words_of } from "./basic";

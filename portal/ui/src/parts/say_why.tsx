@@ -1,6 +1,6 @@
 // What stands instead of a tenant's machine, until one of the staff has said why they look.
 import { useEffect, useState } from "preact/hooks";
-import { tenant_of } from "../staff";
+import { tenant_of } from "../own_access";
 import { useText } from "../text";
 import { may, type Who } from "../who";
 import { OpenAccess } from "./open_access";

@@ -1,6 +1,6 @@
 // An incident on one time axis: what was noticed, proved, decided, done and told. Near its beginning a second is
 // wide, later an hour is narrow.
-import type { EventEntry } from "../api";
+import type { Told } from "../staff";
 import { useText } from "../text";
 import type { Key } from "../text/en";
 
@@ -24,7 +24,7 @@ function lane_of(what: string): Key {
   return kLanes.find((lane) => lane.holds.has(what))?.words ?? kDone;
 }
 
-export function Timeline({ opened, events }: { opened: number; events: EventEntry[] }) {
+export function Timeline({ opened, events }: { opened: number; events: Told[] }) {
   const t = useText();
   const lanes = [...kLanes.slice(0, 3).map((lane) => lane.words), kDone, ...kLanes.slice(3).map((lane) => lane.words)];
   const seconds = events.map((event) => (event.at - opened) / 1000);
