@@ -47,6 +47,14 @@ export async function open(browser, options = {}) {
   return page;
 }
 
+// For a page's own script: its time goes by so many times as fast.
+export const faster_timers = (faster) => {
+  for (const name of ["setTimeout", "setInterval"]) {
+    const real = window[name];
+    window[name] = (call, ms = 0) => real(call, ms / faster);
+  }
+};
+
 export async function sign_in(page, user, password) {
   await page.goto(settings.url);
   await page.getByLabel("Name", { exact: true }).fill(user);

@@ -1,6 +1,6 @@
 // Pictures of every page, its dialogs and its states, in every look, of a made-up provider; and a page that shows them all.
 import { readdirSync, writeFileSync } from "node:fs";
-import { check_accessible, must, note, open, settings, start } from "./browser.js";
+import { check_accessible, faster_timers, must, note, open, settings, start, until } from "./browser.js";
 import { in_every_look, look_at, named, staff_pages, tenant_pages, visit_all } from "./looks.js";
 import { serve } from "./made_up.js";
 import { make_world } from "./made_up_world.js";
@@ -124,6 +124,17 @@ async function by_keyboard(browser) {
   note("ten thousand machines by keyboard");
 }
 
+// A stream of events that falls silent is left, and closed: a browser has six connections to a portal.
+async function by_silence(browser) {
+  const page = await open(browser);
+  await page.addInitScript(faster_timers, 200);
+  await page.goto(`${kStaff.url}/noc`);
+  await until("it has begun anew ten times", () => kStaff.asked.get("/v1/events") >= 10);
+  await until("it has left the others", () => kStaff.listeners() <= 1);
+  await page.context().close();
+  note("silent streams are closed");
+}
+
 function grid() {
   const files = readdirSync(`${settings.pictures}/all`).sort();
   const names = [...new Set(files.map((file) => file.replace(/-\d+-\w+-\w+\.png$/, "")))];
@@ -136,6 +147,7 @@ function grid() {
 
 const browser = await start();
 await by_keyboard(browser);
+await by_silence(browser);
 await in_every_look(browser, {}, sign_in_pages);
 await in_every_look(browser, { token: "made up" }, async (page, look) => {
   settings.url = kTenant.url;

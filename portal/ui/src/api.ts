@@ -100,10 +100,13 @@ async function follow(listener: Listener, stop: AbortSignal): Promise<void> {
   let last = "";
   for (let wait = 250; !stop.aborted; wait = Math.min(wait * 2, 5000)) {
     const began = Date.now();
+    const attempt = new AbortController();
+    const give_up = () => attempt.abort();
+    stop.addEventListener("abort", give_up);
     try {
       const more: Record<string, string> = { accept: "text/event-stream" };
       if (last) more["last-event-id"] = last;
-      const answer = await within(kLongestSilence_ms, fetch("/v1/events?wait=20", { headers: headers(more), signal: stop }));
+      const answer = await within(kLongestSilence_ms, fetch("/v1/events?wait=20", { headers: headers(more), signal: attempt.signal }));
       if (answer.status === 401) return listener.ended();
       if (!answer.ok || !answer.body) throw new Error();
       listener.connected(true);
@@ -114,6 +117,10 @@ async function follow(listener: Listener, stop: AbortSignal): Promise<void> {
     } catch {
       if (stop.aborted) return;
       listener.connected(false);
+    } finally {
+      // One that fell silent would stay open, and with six of them a browser asks nothing more of a portal.
+      give_up();
+      stop.removeEventListener("abort", give_up);
     }
     await new Promise((resolve) => setTimeout(resolve, wait));
   }

@@ -82,7 +82,9 @@ export function Incidents() {
   const incidents = useLive(async () => (await get<{ items: Incident[] }>("/v1/incidents")).items);
   return (
     <>
-      <h1>{t("incident.title")}</h1>
+      <div class="title">
+        <h1>{t("incident.title")}</h1>
+      </div>
       <Shown of={incidents}>
         {(all) =>
           all.length === 0 ? (

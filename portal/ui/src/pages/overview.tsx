@@ -75,7 +75,7 @@ function Replication({ status, site }: { status: Status; site: string }) {
   const t = useText();
   const one = status.replication.find(({ from }) => from === site);
   if (!one) return null;
-  const behind = one.behind_ms === undefined ? "" : t("overview.behind", { s: (one.behind_ms / 1000).toFixed(0) });
+  const behind = one.behind_ms === undefined ? "" : t("overview.behind", { s: (one.behind_ms / 1000).toFixed(1) });
   return (
     <p class={one.following === one.volumes ? "good" : "warn"}>
       <span aria-hidden="true">⇢ </span>
