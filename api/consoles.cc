@@ -28,16 +28,6 @@ void fields(V& v, GlassBody& x) {
   v.optional("glass", x.glass);
 }
 
-struct ConsoleTicket {
-  std::string path;  // of the WebSocket, good once
-  WallTime expires;
-};
-template <class V>
-void fields(V& v, ConsoleTicket& x) {
-  v("path", x.path);
-  v("expires", x.expires);
-}
-
 void open(Api& api, Call call, Consoles::Wanted wanted, const std::string& reason) {
   OpenConsole event{call.asked(reason), wanted.vm, wanted.kind, wanted.granted,
                     wanted.glass ? wanted.glass->nonce : ""};
@@ -45,8 +35,7 @@ void open(Api& api, Call call, Consoles::Wanted wanted, const std::string& reaso
     const auto ticket = api.services().console(done.who(), wanted);
     if (!ticket) return done.refuse(problem_of(ticket.error()));
     const auto good = std::chrono::duration_cast<std::chrono::milliseconds>(Consoles::kTicket);
-    const ConsoleTicket view{std::string(kConsolePath) + ticket->reveal(),
-                             {api.wall().unix_ms + good.count()}};
+    const Ticket view{std::string(kConsolePath) + ticket->reveal(), {api.wall().unix_ms + good.count()}};
     done.answer(201, json::encode_text(view));
   });
 }
@@ -100,7 +89,7 @@ std::vector<Route> console_routes() {
             "A ticket for its serial line (bytes) or screen (RFB), which a WebSocket at that path opens "
             "within 30 s",
             takes<ConsoleBody>,
-            gives<ConsoleTicket>,
+            gives<Ticket>,
             201,
             {},
             {409}}},

@@ -47,16 +47,6 @@ void fields(V& v, AnnounceBody& x) {
   v.optional("reason", x.reason);
 }
 
-struct UploadTicket {
-  std::string path;  // of the WebSocket, good once
-  WallTime expires;
-};
-template <class V>
-void fields(V& v, UploadTicket& x) {
-  v("path", x.path);
-  v("expires", x.expires);
-}
-
 // By {name}; null, and the call is refused, when there is none.
 const TenantImage* named_image(const Call& call, const State& state) {
   const TenantImage* image = image_of(state, call.tenant, call.path.at("name"));
@@ -118,8 +108,8 @@ void upload(Api& api, Call call) {
   const auto ticket = api.services().console(call.who(), wanted);
   if (!ticket) return call.refuse(problem_of(ticket.error()));
   const auto good = std::chrono::duration_cast<std::chrono::milliseconds>(Consoles::kTicket);
-  call.answer(201, json::encode_text(UploadTicket{std::string(kConsolePath) + ticket->reveal(),
-                                                  {api.wall().unix_ms + good.count()}}));
+  call.answer(201, json::encode_text(Ticket{std::string(kConsolePath) + ticket->reveal(),
+                                            {api.wall().unix_ms + good.count()}}));
 }
 
 }  // namespace
@@ -154,7 +144,7 @@ std::vector<Route> image_routes() {
         "A ticket for sending it: as binary messages over a WebSocket at that path, opened within 30 s, "
         "which is closed with what became of it",
         nullptr,
-        gives<UploadTicket>,
+        gives<Ticket>,
         201,
         {},
         {404, 409}}},

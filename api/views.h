@@ -298,6 +298,19 @@ void fields(V& v, VmView& x) {
   v.optional("return_wish", x.return_wish);
 }
 
+// ---- Streams ----
+
+// Leave to open one stream: a console, or the upload of an image.
+struct Ticket {
+  std::string path;  // of the WebSocket, good once
+  WallTime expires;
+};
+template <class V>
+void fields(V& v, Ticket& x) {
+  v("path", x.path);
+  v("expires", x.expires);
+}
+
 // ---- Metrics ----
 
 // Means over a time that began `at`; memory as it was at its end.

@@ -42,15 +42,23 @@ VmView view_for(const Call& call, const Snapshot& snapshot, const Vm& vm) {
   return may_see(snapshot.state, call.who(), vm) ? view : without_names(std::move(view));
 }
 
+// The name of the machine that a page begins after. Whoever may not see names has `next` as an id.
+std::optional<std::string> name_before_page(const Call& call, const State& state) {
+  const auto after = call.query.find("after");
+  if (after == call.query.end()) return std::nullopt;
+  if (const Vm* vm = find_vm(state, after->second, call.tenant); vm && call.tenant.empty())
+    return vm->record.spec.name;
+  return (call.tenant.empty() ? "" : call.tenant.value + "/") + after->second;
+}
+
 void list_vms(Api& api, Call call) {
   const SnapshotPointer snapshot = api.snapshot();
   const auto limit = page_limit(call);
   if (!limit) return;
   const std::string prefix = call.tenant.empty() ? "" : call.tenant.value + "/";
-  const auto after = call.query.find("after");
   const auto& names = snapshot->state.vm_names;
-  auto named =
-      after == call.query.end() ? names.lower_bound(prefix) : names.upper_bound(prefix + after->second);
+  const auto after = name_before_page(call, snapshot->state);
+  auto named = after ? names.upper_bound(*after) : names.lower_bound(prefix);
   List<VmView> list;
   for (; named != names.end() && named->first.starts_with(prefix); ++named) {
     if (list.items.size() >= *limit) {

@@ -123,7 +123,10 @@ std::optional<HttpResponse> Pages::answer(const HttpRequest& request) const {
   if (request.method != "GET" || path.starts_with("/v1/") || !is_plain(path)) return std::nullopt;
   const auto found = files_.find(path);
   if (found != files_.end()) return give(found->second, request);
-  const bool could_be_page = path.find('.') == std::string::npos && path.find('%') == std::string::npos;
+  const auto has = [&path](std::string_view words) { return path.find(words) != std::string::npos; };
+  // A file that isn't there is no page, but names of machines have dots.
+  const bool names_machine = path.starts_with("/machines/") && !has("..");
+  const bool could_be_page = !has("%") && (!has(".") || names_machine);
   if (!could_be_page) return std::nullopt;
   return give(files_.at(std::string(kDocument)), request);
 }

@@ -59,7 +59,8 @@ TEST_CASE_FIXTURE(
 TEST_CASE_FIXTURE(Built, "every other page is the document, which is looked at anew each time") {
   const auto pages = Pages::load(folder);
   REQUIRE(pages);
-  for (const char* target : {"/", "/machines/shop-1", "/people?x=1", "/anything/at/all"}) {
+  for (const char* target :
+       {"/", "/machines/shop-1", "/people?x=1", "/anything/at/all", "/machines/shop.1/serial"}) {
     const auto page = pages->answer(get(target));
     REQUIRE(page);
     CHECK(page->body == "<html>");
@@ -87,6 +88,7 @@ TEST_CASE_FIXTURE(Built, "nothing else is a page: the API, other methods, paths 
   CHECK_FALSE(pages->answer(post));
   CHECK_FALSE(pages->answer(get("/v1/vms")));
   CHECK_FALSE(pages->answer(get("/assets/none.js")));
+  CHECK_FALSE(pages->answer(get("/machines/../assets/none.js")));
 }
 
 TEST_CASE_FIXTURE(Built, "a folder without the document is none") {

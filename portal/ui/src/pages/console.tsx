@@ -104,7 +104,7 @@ function Ask({ vm, kind, self }: { vm: Vm; kind: Kind; self: Who }) {
   const act = async () => {
     const { leave: grant, way, keep } = await inside.sign({ operation: "console", reason });
     const body = { kind, reason, ...(grant && { grant }) };
-    const made = await ask<Schemas["ConsoleTicket"]>("POST", `/v1/vms/${segment(vm.id)}/console${way}`, body);
+    const made = await ask<Schemas["Ticket"]>("POST", `/v1/vms/${segment(vm.id)}/console${way}`, body);
     keep();
     set_ticket(made.path);
   };
