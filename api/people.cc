@@ -20,6 +20,7 @@ struct AccessBody {
   AccessCategory category = AccessCategory::incident;
   std::string reason;
   std::uint32_t minutes = 60;
+  std::string ticket;
 };
 template <class V>
 void fields(V& v, AccessBody& x) {
@@ -27,6 +28,7 @@ void fields(V& v, AccessBody& x) {
   v("category", x.category);
   v("reason", x.reason);
   v.optional("minutes", x.minutes);
+  v.optional("ticket", x.ticket);
 }
 
 void list_tenants(Api& api, Call call) {
@@ -55,7 +57,7 @@ void open_access(Api& api, Call call) {
   const auto body = body_of<AccessBody>(call);
   if (!body || !accept_reason(call, body->reason, true)) return;
   OpenAccess event{call.asked(body->reason), body->tenant, body->category,
-                   std::chrono::minutes(body->minutes)};
+                   std::chrono::minutes(body->minutes), body->ticket};
   api.change(std::move(call), "open_access", std::move(event));
 }
 

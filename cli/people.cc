@@ -24,6 +24,7 @@ struct AccessRequest {
   std::string category;
   std::string reason;
   std::uint32_t minutes = 60;
+  std::string ticket;
 };
 template <class V>
 void fields(V& v, AccessRequest& x) {
@@ -31,6 +32,7 @@ void fields(V& v, AccessRequest& x) {
   v("category", x.category);
   v("reason", x.reason);
   v("minutes", x.minutes);
+  v.optional("ticket", x.ticket);
 }
 
 void print_tenants(Session& session, const std::string& body) {
@@ -44,7 +46,7 @@ void print_tenants(Session& session, const std::string& body) {
 }
 
 void print_access(Session& session, const std::string& body) {
-  Table table({"ACCESS", "WHO", "TENANT", "CATEGORY", "SINCE", "UNTIL", "REASON"});
+  Table table({"ACCESS", "WHO", "TENANT", "CATEGORY", "SINCE", "UNTIL", "TICKET", "REASON"});
   for (const Document& access : elements(parse(body), "items"))
     table.add({{text(access, "id"), Tone::strong},
                {text(access, "by")},
@@ -52,6 +54,7 @@ void print_access(Session& session, const std::string& body) {
                {text(access, "category")},
                {time_text(access, "began")},
                {time_text(access, "ends")},
+               {text(access, "ticket")},
                {text(access, "reason")}});
   if (table.empty())
     session.out << "nobody of the provider is at work in a tenant's scope\n";
@@ -115,6 +118,9 @@ void add_open(CLI::App& group, Session& session) {
       ->required()
       ->type_name("TEXT");
   open.add_option("--minutes", request->minutes, "Until it ends by itself (60)")->check(CLI::Range(1, 480));
+  open.add_option("--ticket", request->ticket,
+                  "Of your own system, such as INC-4711; the tenant reads it too")
+      ->type_name("TICKET");
 }
 
 }  // namespace

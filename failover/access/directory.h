@@ -145,6 +145,7 @@ struct AccessSession {
   std::string reason;
   WallTime began;
   WallTime ends;  // for people; State::access_ends decides
+  std::string ticket{};
 };
 template <class V>
 void fields(V& v, AccessSession& x) {
@@ -156,6 +157,7 @@ void fields(V& v, AccessSession& x) {
   v("reason", x.reason);
   v("began", x.began);
   v("ends", x.ends);
+  v.optional("ticket", x.ticket);
 }
 
 // What there was of access in a week: for the report of Monday.

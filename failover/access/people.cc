@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
+#include <string_view>
 
 #include "base/tenant_network.h"
 #include "failover/access/authorize.h"
@@ -12,15 +14,18 @@ namespace bascule {
 namespace {
 
 constexpr Duration kLongestAccess = 8h;
+constexpr std::size_t kLongestTicket = 64;
 constexpr std::size_t kMostTenants = 10'000;
 constexpr std::size_t kMostAccess = 1000;  // open at once
 
 std::string subject_of(const AccessSession& access) { return "access/" + access.id.value; }
 
 std::map<std::string, std::string> facts_of(const AccessSession& access) {
-  return {{"tenant", access.tenant.value},
-          {"by", access.by.value},
-          {"category", std::string(name_of(access.category))}};
+  std::map<std::string, std::string> facts{{"tenant", access.tenant.value},
+                                           {"by", access.by.value},
+                                           {"category", std::string(name_of(access.category))}};
+  if (!access.ticket.empty()) facts["ticket"] = access.ticket;
+  return facts;
 }
 
 void close_access(Turn& turn, const AccessId& id) {
@@ -34,6 +39,13 @@ void close_access(Turn& turn, const AccessId& id) {
 // By the request's own: a number would tell tenants how many sessions others see.
 AccessId id_for(const OpenAccess& asked) { return AccessId("a" + asked.asked.request.value.substr(0, 8)); }
 
+bool is_ticket(const std::string& text) {
+  return text.size() <= kLongestTicket && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+           return std::isalnum(c) != 0 ||
+                  std::string_view("-_.:/#").find(static_cast<char>(c)) != std::string_view::npos;
+         });
+}
+
 std::optional<Error> why_no_access(const State& state, const OpenAccess& asked) {
   if (!state.directory.tenants.contains(asked.tenant))
     return Error{ErrorCode::not_found, "no tenant " + asked.tenant.value};
@@ -41,6 +53,8 @@ std::optional<Error> why_no_access(const State& state, const OpenAccess& asked) 
     return Error{ErrorCode::invalid, "reason: " + problem};
   if (asked.length < 1min || asked.length > kLongestAccess)
     return Error{ErrorCode::invalid, "minutes: must be 1 to 480"};
+  if (!is_ticket(asked.ticket))
+    return Error{ErrorCode::invalid, "ticket: must be at most 64 letters, digits and - _ . : / #"};
   if (state.directory.access.contains(id_for(asked)))
     return Error{ErrorCode::conflict, "there is an access session of this id: ask with another X-Request-Id"};
   if (state.directory.access.size() >= kMostAccess)
@@ -89,6 +103,7 @@ void open_access(Turn& turn, const OpenAccess& asked) {
   access.tenant = asked.tenant;
   access.category = asked.category;
   access.reason = asked.asked.reason;
+  access.ticket = asked.ticket;
   access.began = turn.wall;
   const auto length = std::chrono::duration_cast<std::chrono::milliseconds>(asked.length);
   access.ends = {turn.wall.unix_ms + length.count()};

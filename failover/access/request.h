@@ -43,6 +43,7 @@ struct OpenAccess {  // asked.reason is what the tenant reads
   TenantId tenant;
   AccessCategory category = AccessCategory::incident;
   Duration length{};
+  std::string ticket{};  // of the provider's own system, such as "INC-4711"; may be empty
 };
 struct EndAccess {
   static constexpr std::string_view kType = "end_access";
@@ -175,6 +176,7 @@ void fields(V& v, OpenAccess& x) {
   v("tenant", x.tenant);
   v("category", x.category);
   v("length_ms", x.length);
+  v.optional("ticket", x.ticket);
 }
 template <class V>
 void fields(V& v, EndAccess& x) {

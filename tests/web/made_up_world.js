@@ -57,7 +57,7 @@ function of_tenant(now, empty) {
     me: { user: "acme/anna", tenant: "acme", roles: ["owner"], own_roles: [], permissions: kOwner, second_factor: true, recovery_codes: 8, rules: { password_length: 12, second_factor: true } },
     users: [user("anna", ["owner"]), ...(empty ? [] : [user("bruno", ["operator"]), user("vera", ["viewer"], { invited: true, second_factor: false }), user("max", ["auditor"], { disabled: true })])],
     tokens: [token("t1", "", { current: true }), ...(empty ? [] : [token("t2", "deployment"), token("t3", "monitoring", { last_use: null })])],
-    access: empty ? [] : [{ version: 1, id: "a1", by: "bob", tenant: "acme", category: "maintenance", reason: "moving your volumes to the new pool", began: now - 600_000, ends: now + 3_000_000 }],
+    access: empty ? [] : [{ version: 1, id: "a1", by: "bob", tenant: "acme", category: "maintenance", reason: "moving your volumes to the new pool", began: now - 600_000, ends: now + 3_000_000, ticket: "CHG-2041" }],
     images: empty ? [] : [image("debian-12", "disk", { description: "Debian 12, with cloud-init" }), image("ubuntu-24.04", "disk", { description: "Ubuntu 24.04 LTS" }),
       image("our-appliance", "disk", { own: true, state: "ready" }), image("rescue", "iso", { own: true, state: "announced", least_mib: 0, problem: "its upload hasn't ended" })],
     roles: ["owner", "operator", "viewer", "auditor"].map((name) => ({ name, own: false, permissions: kOwner })).concat(empty ? [] : [{ name: "night-shift", own: true, permissions: ["see_machines", "run_machines"] }]),

@@ -49,6 +49,21 @@ await wall.goto(`${settings.url}/noc`);
 await wall.getByRole("heading", { name: "NOMINAL" }).waitFor();
 await picture(wall, "noc");
 
+// What the wall shows changes with its source.
+const on_the_wall = (words, there) => until(`the wall ${there ? "says" : "no longer says"} ${words}`, async () => (await wall.getByText(words).count()) > 0 === there, 120_000);
+lab("bmc", "lyon-2", "dead");
+lab("sms", "--set", "reject");
+execFileSync(settings.bascule, ["notify", "test"], { stdio: "ignore" });
+await on_the_wall("FENCING NOT READY", true);
+await on_the_wall("sms FAILS", true);
+await picture(wall, "noc_faults");
+lab("bmc", "lyon-2", "ok");
+lab("sms", "--set", "ok");
+await on_the_wall("FENCING NOT READY", false);
+await on_the_wall("sms works", true);
+await wall.getByRole("heading", { name: "NOMINAL" }).waitFor({ timeout: 120_000 });
+note("a dead BMC and a dead gateway are seen on the wall, and their repair");
+
 const host = settings.host;
 const machine = await box(host).locator("[data-vm]").first().innerText();
 const crashed = Date.now();

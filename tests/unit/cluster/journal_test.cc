@@ -165,7 +165,7 @@ wire::VolumeSeen a_volume() {
 // In the order of EventBody, after those of hosts and operators.
 std::vector<EventBody> of_people(const Asked& asked, const TenantImage& image) {
   return {CreateTenant{asked, TenantId("acme")},
-          OpenAccess{asked, TenantId("acme"), AccessCategory::legal, 1h},
+          OpenAccess{asked, TenantId("acme"), AccessCategory::legal, 1h, "INC-1"},
           EndAccess{asked, AccessId("a1")},
           AcceptDelivery{asked, VmId("v")},
           WishReturn{asked, VmId("v"), WallTime{9}},

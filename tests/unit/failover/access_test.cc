@@ -61,6 +61,21 @@ std::optional<Error> stop(World& world, const std::string& who, const VmId& id) 
 
 }  // namespace
 
+TEST_CASE("an access session names the ticket that it is about, if that is one") {
+  World world;
+  begin_with_acme(world);
+  const auto open_for = [&](const std::string& ticket) {
+    return ask(world, "alice", "looking after the shop", [&](const Asked& asked) {
+      return OpenAccess{asked, kAcme, AccessCategory::incident, 1h, ticket};
+    });
+  };
+  CHECK(open_for("<b>INC</b>"));
+  CHECK(open_for(std::string(65, '7')));
+  CHECK_FALSE(open_for("INC-4711"));
+  REQUIRE(world.state.directory.access.size() == 1);
+  CHECK(world.state.directory.access.begin()->second.ticket == "INC-4711");
+}
+
 TEST_CASE("a reason has three different words that the category doesn't give") {
   const auto problem = [](const char* reason) {
     return problem_of_reason(AccessCategory::asked_by_tenant, reason);

@@ -24,7 +24,9 @@ export function Access({ self }: { self: Self }) {
               {sessions.map((session) => (
                 <li class="card" key={session.id}>
                   <strong>{session.by}</strong> <span class="state">{word("category", session.category)}</span>
-                  <p>{session.reason}</p>
+                  <p>
+                    {session.reason} {session.ticket && <span class="quiet">{session.ticket}</span>}
+                  </p>
                   <p class="quiet">
                     {when(session.began)}, {t("access.until", { when: when(session.ends) })}
                   </p>

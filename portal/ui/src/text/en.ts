@@ -277,6 +277,8 @@ export const en = {
   "open.go": "Begin",
   "open.tenant": "Tenant",
   "open.category": "Category",
+  "open.ticket": "Ticket",
+  "open.ticket_hint": "Of your own system, such as INC-4711; may stay empty",
   "open.minutes": "Minutes",
   "open.hint": "The tenant reads it: three different words at least, beside the category",
   "open.at_work": "At work for {tenant}, {minutes} min left: {why}",

@@ -278,6 +278,8 @@ export const fr: Record<Key, string> = {
   "open.go": "Commencer",
   "open.tenant": "Client",
   "open.category": "Catégorie",
+  "open.ticket": "Ticket",
+  "open.ticket_hint": "De votre propre outil, comme INC-4711 ; peut rester vide",
   "open.minutes": "Minutes",
   "open.hint": "Le client le lit : trois mots différents au moins, outre la catégorie",
   "open.at_work": "En intervention pour {tenant}, encore {minutes} min : {why}",
