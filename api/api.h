@@ -65,11 +65,12 @@ struct Services {
   std::function<Result<Secret>(const Principal& who, Consoles::Wanted wanted)> console;
   std::function<Metrics::Series(const VmId& vm)> guest_metrics;
   std::function<Metrics::Series(const HostId& host)> host_metrics;
-  std::string audit_key;                  // public, PEM
-  std::vector<std::string> glass_keys{};  // of whom two break the glass, PEM
-  std::string join_address;               // where hosts join, "198.18.0.2:7449"; empty: there is no authority
-  std::string fingerprint;                // SHA-256 of the manager's certificate, hexadecimal
-  std::vector<std::string> channels{};    // "mail" and "sms", as far as manager.toml has routes for them
+  std::function<Metrics::Series(const HostId& host)> host_now;  // without steps
+  std::string audit_key;                                        // public, PEM
+  std::vector<std::string> glass_keys{};                        // of whom two break the glass, PEM
+  std::string join_address;             // where hosts join, "198.18.0.2:7449"; empty: there is no authority
+  std::string fingerprint;              // SHA-256 of the manager's certificate, hexadecimal
+  std::vector<std::string> channels{};  // "mail" and "sms", as far as manager.toml has routes for them
 };
 // Of the production parts, which must outlive the services.
 Services services_of(Runner& runner, Store& store, const Notary& notary, Consoles& consoles,

@@ -19,7 +19,7 @@ void fields(V& v, PlanBody& x) {
 struct ApproveBody {
   std::string digest;
   std::string reason;
-  WallTime not_before{};  // the past, or absent: at once
+  WallTime not_before{};  // absent: at once
 };
 template <class V>
 void fields(V& v, ApproveBody& x) {
@@ -36,13 +36,16 @@ const FailbackPlan* plan_of(const Call& call, const Snapshot& snapshot) {
   return nullptr;
 }
 
-// Names of VMs as the caller may see them.
+// Of machines that the caller may not see, no names, nor words that may hold names; whoever decides about the
+// way home reads why it is safe all the same.
 FailbackPlan plan_for(const Call& call, const State& state, FailbackPlan plan) {
+  const bool decides = has_permission(state.directory, call.who().id, Permission::decide_failback);
   for (PlanItem& item : plan.items) {
     const auto vm = state.vms.find(item.vm);
-    if (vm == state.vms.end() || may_see(state, call.who(), vm->second)) continue;
+    if (vm != state.vms.end() && may_see(state, call.who(), vm->second)) continue;
     item.name = item.vm.value;
     item.despite.clear();
+    if (!decides) item.why_safe.clear();
   }
   return plan;
 }

@@ -42,7 +42,7 @@ const Host* host_of(const Call& call, const Snapshot& snapshot) {
 
 HostView view_of(const Api& api, const Call& call, const Snapshot& snapshot, const Host& host) {
   HostView view = host_view(snapshot.state, snapshot.policy, host, call.who());
-  const Metrics::Series measured = api.services().host_metrics(host.record.id);
+  const Metrics::Series measured = api.services().host_now(host.record.id);
   if (measured.now) {
     const auto whole = [](double value) { return static_cast<std::uint64_t>(std::llround(value)); };
     const Rates& rates = measured.now->rates;

@@ -253,6 +253,15 @@ Result<std::vector<std::unique_ptr<net::Server>>> open_doors(Api& api, Consoles&
   return servers;
 }
 
+std::unique_ptr<Validity> watch_validity(const ManagerConfig& config, const Clock& clock,
+                                         Validity::Post post) {
+  auto validity = Validity::start({config.tls.certificate, config.cards ? config.cards->crl : ""}, clock,
+                                  std::move(post));
+  if (validity) return *std::move(validity);
+  log(LogLevel::error, "manager", "validity_unknown", {{"why", validity.error().message}});
+  return nullptr;
+}
+
 int run(const ManagerConfig& config) {
   const Policy& policy = config.policy.policy;
   SystemClock clock;
@@ -311,7 +320,7 @@ int run(const ManagerConfig& config) {
     runner.stop();
     return fail(doors.error());
   }
-  const Validity validity({config.tls.certificate, config.cards ? config.cards->crl : ""}, clock, post);
+  const auto validity = watch_validity(config, clock, post);
   log(LogLevel::info, "manager", "running",
       {{"cluster", config.cluster}, {"term", leadership.term}, {"version", BASCULE_VERSION}});
 

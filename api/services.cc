@@ -43,6 +43,9 @@ Services services_of(Runner& runner, Store& store, const Notary& notary, Console
   services.host_metrics = [&metrics](const HostId& host) {
     return metrics.of_host(host, SystemClock().wall());
   };
+  services.host_now = [&metrics](const HostId& host) {
+    return metrics.now_of_host(host, SystemClock().wall());
+  };
   services.audit_key = notary.public_pem();
   return services;
 }

@@ -15,6 +15,7 @@ namespace {
 constexpr std::uint64_t kLongestWait = 25;           // seconds
 constexpr std::uint64_t kExplained = 50'000;         // latest audit entries that explain looks through
 constexpr std::int64_t kBeforeIncident_ms = 30'000;  // of its timeline: what led to it
+constexpr std::size_t kMostInTimeline = 5000;
 constexpr std::int64_t kAfterIncident_ms = 5'000;
 constexpr std::uint64_t kLookedThrough = 10'000;  // of all, for one page
 
@@ -173,18 +174,19 @@ void answer_incident(const Api& api, const Call& call, const Incident& incident)
   const WallTime since{incident.opened.unix_ms - kBeforeIncident_ms};
   const auto begin = last_entry_before(api.services(), since, snapshot->audit_number);
   if (!begin) return call.refuse(problem_of(begin.error()));
-  IncidentView view{incident, {}};
+  IncidentView view{incident, {}, true};
   const auto is_over = [&incident](const AuditEntry& entry) {
     return incident.closed && entry.at.unix_ms > incident.closed->unix_ms + kAfterIncident_ms;
   };
   const std::uint64_t last = *begin + kExplained;
-  for (std::uint64_t after = *begin; after < last && view.timeline.size() < kMostAuditEntries;) {
+  for (std::uint64_t after = *begin; after < last && view.timeline.size() < kMostInTimeline;) {
     const auto entries = api.services().audit(after, kMostAuditEntries);
     if (!entries) return call.refuse(problem_of(entries.error()));
-    if (entries->empty() || is_over(entries->front())) break;
+    view.cut = !entries->empty() && !is_over(entries->front());
+    if (!view.cut) break;
     after = entries->back().number;
     for (const AuditEntry& entry : *entries)
-      if (subjects.contains(entry.record.subject) && !is_over(entry))
+      if (subjects.contains(entry.record.subject) && !is_over(entry) && entry.record.what != "look_at")
         view.timeline.push_back(event_for_staff(snapshot->state, call.who(), entry));
   }
   call.answer(200, json::encode_text(view));

@@ -22,13 +22,19 @@ std::string when(WallTime until, WallTime now) {
   return (until > now ? "ends at " : "has ended at ") + to_iso8601(until);
 }
 
-std::string about_certificate(const std::string& file, WallTime now) {
+Result<CertificateFacts> facts_in(const std::string& file) {
   const auto text = read_whole(file, kLargestFile);
-  const auto facts = text ? read_certificate(*text) : failure(text.error());
-  if (!facts) return "the manager's certificate " + file + " can't be read: " + facts.error().message;
-  if (!ends_soon(facts->from, facts->until, now)) return "";
-  return "the manager's certificate " + when(facts->until, now) + ": put a new one into " + file +
-         " and restart bascule-manager";
+  return text ? read_certificate(*text) : failure(text.error());
+}
+
+std::string about_certificate(const std::string& file, const CertificateFacts& served, WallTime now) {
+  const auto next = facts_in(file);
+  if (!next) return "the manager's certificate " + file + " can't be read: " + next.error().message;
+  if (!ends_soon(served.from, served.until, now)) return "";
+  const bool is_there = next->fingerprint != served.fingerprint && !ends_soon(next->from, next->until, now);
+  return "the manager's certificate " + when(served.until, now) +
+         (is_there ? ": a new one is in " : ": put a new one into ") + file +
+         (is_there ? ", restart bascule-manager" : " and restart bascule-manager");
 }
 
 std::string about_crl(const std::string& file, WallTime now) {
@@ -42,16 +48,28 @@ std::string about_crl(const std::string& file, WallTime now) {
 
 }  // namespace
 
-std::map<std::string, std::string> what_ends_soon(const Watched& files, WallTime now) {
+std::map<std::string, std::string> what_ends_soon(const Watched& files, const CertificateFacts& served,
+                                                  WallTime now) {
   std::map<std::string, std::string> words;
-  words["certificate"] = about_certificate(files.certificate, now);
+  words["certificate"] = about_certificate(files.certificate, served, now);
   if (!files.crl.empty()) words["crl"] = about_crl(files.crl, now);
   std::erase_if(words, [](const auto& entry) { return entry.second.empty(); });
   return words;
 }
 
-Validity::Validity(Watched files, const Clock& clock, Post post)
-    : files_(std::move(files)), clock_(clock), post_(std::move(post)), thread_([this] { run(); }) {}
+Result<std::unique_ptr<Validity>> Validity::start(Watched files, const Clock& clock, Post post) {
+  auto served = facts_in(files.certificate);
+  if (!served) return failure(served.error());
+  return std::unique_ptr<Validity>(
+      new Validity(std::move(files), *std::move(served), clock, std::move(post)));
+}
+
+Validity::Validity(Watched files, CertificateFacts served, const Clock& clock, Post post)
+    : files_(std::move(files)),
+      served_(std::move(served)),
+      clock_(clock),
+      post_(std::move(post)),
+      thread_([this] { run(); }) {}
 
 Validity::~Validity() {
   {
@@ -73,12 +91,13 @@ void Validity::run() {
 }
 
 void Validity::look() {
-  const auto found = what_ends_soon(files_, clock_.wall());
-  for (const auto& [subject, words] : found)
-    if (!told_.contains(subject) || told_.at(subject) != words) post_({subject, words});
-  for (const auto& [subject, words] : told_)
-    if (!found.contains(subject)) post_({subject, ""});
-  told_ = found;
+  auto found = what_ends_soon(files_, served_, clock_.wall());
+  for (const auto& [subject, words] : told_) found.emplace(subject, "");  // renewed
+  for (const auto& [subject, words] : found) {
+    const auto before = told_.find(subject);
+    if ((before == told_.end() ? "" : before->second) == words || !post_({subject, words})) continue;
+    told_[subject] = words;
+  }
 }
 
 }  // namespace bascule::api

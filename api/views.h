@@ -413,11 +413,13 @@ void fields(V& v, ExplainView& x) {
 struct IncidentView {
   Incident incident;
   std::vector<EventView> timeline;
+  bool cut = false;  // more happened than is shown: `bascule audit list` has the rest
 };
 template <class V>
 void fields(V& v, IncidentView& x) {
   fields(v, x.incident);
   v("timeline", x.timeline);
+  v("cut", x.cut);
 }
 
 struct AuditVerdict {

@@ -42,13 +42,19 @@ VmView view_for(const Call& call, const Snapshot& snapshot, const Vm& vm) {
   return may_see(snapshot.state, call.who(), vm) ? view : without_names(std::move(view));
 }
 
-// The name of the machine that a page begins after. Whoever may not see names has `next` as an id.
-std::optional<std::string> name_before_page(const Call& call, const State& state) {
+// Where a page begins in the order of names, which the provider's staff may not know: theirs go on from an
+// id. Nothing, and the call is refused, when there is no machine of that id any more.
+std::optional<std::map<std::string, VmId>::const_iterator> begin_of_page(const Call& call,
+                                                                         const State& state) {
+  const std::string prefix = call.tenant.empty() ? "" : call.tenant.value + "/";
   const auto after = call.query.find("after");
-  if (after == call.query.end()) return std::nullopt;
-  if (const Vm* vm = find_vm(state, after->second, call.tenant); vm && call.tenant.empty())
-    return vm->record.spec.name;
-  return (call.tenant.empty() ? "" : call.tenant.value + "/") + after->second;
+  if (after == call.query.end()) return state.vm_names.lower_bound(prefix);
+  if (!call.tenant.empty()) return state.vm_names.upper_bound(prefix + after->second);
+  const auto vm = state.vms.find(VmId(after->second));
+  if (vm != state.vms.end()) return state.vm_names.upper_bound(vm->second.record.spec.name);
+  call.refuse(ErrorCode::invalid, "after: that machine is gone, or it is no `next` of a page: begin anew",
+              {{"after", "is no machine"}});
+  return std::nullopt;
 }
 
 void list_vms(Api& api, Call call) {
@@ -57,12 +63,14 @@ void list_vms(Api& api, Call call) {
   if (!limit) return;
   const std::string prefix = call.tenant.empty() ? "" : call.tenant.value + "/";
   const auto& names = snapshot->state.vm_names;
-  const auto after = name_before_page(call, snapshot->state);
-  auto named = after ? names.upper_bound(*after) : names.lower_bound(prefix);
+  const auto begin = begin_of_page(call, snapshot->state);
+  if (!begin) return;
+  auto named = *begin;
   List<VmView> list;
   for (; named != names.end() && named->first.starts_with(prefix); ++named) {
     if (list.items.size() >= *limit) {
-      if (!list.items.empty()) list.next = list.items.back().name;
+      if (!list.items.empty())
+        list.next = call.tenant.empty() ? list.items.back().id.value : list.items.back().name;
       break;
     }
     const Vm& vm = snapshot->state.vms.at(named->second);

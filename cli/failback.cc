@@ -53,8 +53,9 @@ std::optional<WallTime> local_time(const std::string& text) {
   std::istringstream stream(text);
   stream >> std::get_time(&parts, "%Y-%m-%d %H:%M");
   if (stream.fail() || stream.peek() != std::istringstream::traits_type::eof()) return std::nullopt;
+  const std::tm typed = parts;
   const std::time_t at = std::mktime(&parts);
-  if (at < 0) return std::nullopt;
+  if (at < 0 || parts.tm_mday != typed.tm_mday || parts.tm_hour != typed.tm_hour) return std::nullopt;
   return WallTime{std::int64_t{at} * 1000};
 }
 
@@ -75,9 +76,10 @@ void print_plan(Session& session, const std::string& body) {
   const Document plan = parse(body);
   const std::string id = text(plan, "id");
   session.out << "plan " << harmless(id) << ": " << harmless(text(plan, "phase")) << ", made by "
-              << harmless(text(plan, "author")) << ", expires " << time_text(plan, "expires") << '\n';
-  if (text(plan, "phase") == "approved")
-    session.out << "it begins at " << time_text(plan, "not_before") << '\n';
+              << harmless(text(plan, "author"));
+  if (text(plan, "phase") == "proposed") session.out << ", expires " << time_text(plan, "expires");
+  if (text(plan, "phase") == "approved") session.out << ", begins " << time_text(plan, "not_before");
+  session.out << '\n';
   print_items(session, plan);
   for (const Document& item : elements(plan, "items"))
     if (!text(item, "despite").empty())
@@ -118,7 +120,7 @@ void print_plans(Session& session, const std::string& body) {
 }
 
 bool has_ended(const std::string& phase) {
-  return phase == "done" || phase == "refused" || phase == "expired";
+  return phase == "done" || phase == "refused" || phase == "expired" || phase == "called_off";
 }
 
 // Looks again whenever something happened in the cluster, until the plan has ended.
@@ -215,6 +217,18 @@ void add_approve(CLI::App& failback, Session& session) {
   approving.add_flag("--no-wait", options->no_wait, "Don't follow it to its end");
 }
 
+void add_show(CLI::App& failback, Session& session) {
+  const auto plan = std::make_shared<std::string>();
+  add_command(failback, session, "show", "One plan, as it stands", "  bascule failback show plan-7",
+              [&session, plan] {
+                return session.show(session.get(plan_path(*plan)),
+                                    [&session](const std::string& body) { print_plan(session, body); });
+              })
+      .add_option("plan", *plan, "Id of the plan")
+      ->required()
+      ->type_name("PLAN");
+}
+
 void add_abort(CLI::App& failback, Session& session) {
   const auto plan = std::make_shared<std::string>();
   const auto reason = std::make_shared<std::string>();
@@ -237,6 +251,7 @@ void add_failback_commands(CLI::App& app, Session& session) {
   add_plan(failback, session);
   add_approve(failback, session);
   add_abort(failback, session);
+  add_show(failback, session);
   add_command(failback, session, "list", "All plans", "  bascule failback list", [&session] {
     return session.show(session.get("/v1/failback/plans"),
                         [&session](const std::string& body) { print_plans(session, body); });

@@ -113,6 +113,7 @@ void print_incident(Session& session, const std::string& body) {
     session.out << fmt::format("{:+8.1f} s  ", after);
     print_event(session, event);
   }
+  if (flag(incident, "cut")) session.out << "Much more happened: `bascule audit list` has the rest.\n";
 }
 
 int show_incidents(Session& session, const std::string& incident) {

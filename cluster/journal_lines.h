@@ -16,7 +16,7 @@
 
 namespace bascule {
 
-inline constexpr int kJournalFormat = 3;
+inline constexpr int kJournalFormat = 4;
 
 // All that the steps after it depend on. Cluster, term and manager stand in the State.
 struct JournalHeader {

@@ -99,17 +99,27 @@ void Metrics::forget_old(WallTime wall) {
   std::erase_if(hosts_, is_old);
 }
 
+Metrics::Series Metrics::now_of(const Subject& subject, WallTime wall) {
+  Series series;
+  if (subject.now && wall.unix_ms - subject.seen.unix_ms <= ms(kLongestGap)) series.now = subject.now;
+  series.link = subject.link;
+  return series;
+}
+
+Metrics::Series Metrics::now_of_host(const HostId& host, WallTime wall) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = hosts_.find(host);
+  return found == hosts_.end() ? Series() : now_of(found->second, wall);
+}
+
 template <class Id>
 Metrics::Series Metrics::series_of(const std::map<Id, Subject>& subjects, const Id& id, WallTime wall) const {
   const std::lock_guard lock(mutex_);
-  Series series;
   const auto found = subjects.find(id);
-  if (found == subjects.end()) return series;
-  const Subject& subject = found->second;
-  if (subject.now && wall.unix_ms - subject.seen.unix_ms <= ms(kLongestGap)) series.now = subject.now;
-  series.link = subject.link;
+  if (found == subjects.end()) return {};
+  Series series = now_of(found->second, wall);
   const std::int64_t oldest = step_of(wall) - kShown;
-  for (const Step& step : subject.steps)
+  for (const Step& step : found->second.steps)
     if (step.number > oldest)
       series.steps.push_back({WallTime{step.number * kStepTime}, unlisted(step.means)});
   return series;

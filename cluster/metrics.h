@@ -53,6 +53,7 @@ class Metrics {
   void note(const HostId& host, const wire::Usage& usage, WallTime wall);
   Series of_guest(const VmId& vm, WallTime wall) const { return series_of(guests_, vm, wall); }
   Series of_host(const HostId& host, WallTime wall) const { return series_of(hosts_, host, wall); }
+  Series now_of_host(const HostId& host, WallTime wall) const;  // without steps
 
  private:
   struct Look {
@@ -75,6 +76,7 @@ class Metrics {
 
   static void note(Subject& subject, Look look, WallTime wall);
   static void add(Subject& subject, const Rates& rates, double seconds, WallTime wall);
+  static Series now_of(const Subject& subject, WallTime wall);
   void forget_old(WallTime wall);
   template <class Id>
   Series series_of(const std::map<Id, Subject>& subjects, const Id& id, WallTime wall) const;

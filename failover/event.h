@@ -228,7 +228,7 @@ struct ApproveFailback {
   Asked asked;
   PlanId plan;
   std::string digest;
-  WallTime not_before{};  // the past: at once
+  WallTime not_before{};  // 0: at once
 };
 struct AbortFailback {
   static constexpr std::string_view kType = "abort_failback";

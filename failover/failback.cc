@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "base/sha256.h"
+#include "failover/access/authorize.h"
 #include "failover/placement.h"
 #include "failover/recovery.h"
 #include "failover/return_wish.h"
@@ -109,21 +110,27 @@ PlanItem* item_of(FailbackPlan& plan, const VmId& vm) {
   return nullptr;
 }
 
+bool has_ended(const PlanItem& item) {
+  return item.phase == PlanItemPhase::home || item.phase == PlanItemPhase::refused ||
+         item.phase == PlanItemPhase::called_off;
+}
+
 void finish_if_over(Turn& turn, FailbackPlan& plan) {
   if (plan.phase != PlanPhase::running) return;
   std::string home, refused;
   std::set<std::string> sites;
-  std::size_t n = 0;
+  std::size_t n = 0, against = 0;
   for (const PlanItem& item : plan.items) {
-    if (item.phase != PlanItemPhase::home && item.phase != PlanItemPhase::refused) return;
+    if (!has_ended(item)) return;
+    if (item.phase == PlanItemPhase::called_off) continue;
     const bool arrived = item.phase == PlanItemPhase::home;
-    n += arrived ? 1 : 0;
+    ++(arrived ? n : against);
     std::string& list = arrived ? home : refused;
     list += (list.empty() ? "" : ", ") + item.name;
     const Host* host = turn.find_host(item.to.host);
     if (arrived && host) sites.insert(host->record.site.value);
   }
-  plan.phase = n == 0 ? PlanPhase::refused : PlanPhase::done;
+  plan.phase = n > 0 ? PlanPhase::done : against > 0 ? PlanPhase::refused : PlanPhase::called_off;
   turn.state.plan_expiry.erase(plan.id);
   turn.touch(plan);
   turn.log("finish_failback", subject_of(plan.id), n == 0 ? Reason::failback_refused : Reason::failback_done,
@@ -134,19 +141,18 @@ void finish_if_over(Turn& turn, FailbackPlan& plan) {
                  {"site", fmt::format("{}", fmt::join(sites, ", "))},
                  {"n", std::to_string(n)},
                  {"detail", "plan " + plan.id.value}});
-  if (n < plan.items.size())
+  if (against > 0)
     turn.notify(NoticeKind::failback_refused, std::nullopt,
                 {{"vms", refused},
-                 {"n", std::to_string(plan.items.size() - n)},
+                 {"n", std::to_string(against)},
                  {"detail", "see `bascule failback show " + plan.id.value + "`"}});
 }
 
-void refuse_waiting(Turn& turn, FailbackPlan& plan, PlanItem& item, std::string why,
-                    Reason reason = Reason::plan_stale) {
+void refuse_waiting(Turn& turn, FailbackPlan& plan, PlanItem& item, std::string why) {
   item.phase = PlanItemPhase::refused;
   item.why_safe = std::move(why);
   turn.touch(plan);
-  turn.log("refuse_failback", "vm/" + item.vm.value, reason, item.why_safe,
+  turn.log("refuse_failback", "vm/" + item.vm.value, Reason::plan_stale, item.why_safe,
            {{"plan", plan.id.value}, {"name", item.name}});
 }
 
@@ -197,6 +203,12 @@ void begin_plan(Turn& turn, FailbackPlan& plan) {
   continue_plan(turn, plan.id);
 }
 
+void refuse_plan(Turn& turn, FailbackPlan& plan, const std::string& why) {
+  plan.phase = PlanPhase::running;
+  for (PlanItem& item : plan.items) refuse_waiting(turn, plan, item, why);
+  finish_if_over(turn, plan);
+}
+
 void keep_for_later(Turn& turn, FailbackPlan& plan) {
   plan.phase = PlanPhase::approved;
   turn.state.plan_expiry.erase(plan.id);
@@ -233,6 +245,8 @@ std::string why_stale(const Turn& turn, const FailbackPlan& plan, const PlanItem
   if (!names_copy(record.placement.may_run, item.from)) return "it no longer runs where the plan saw it";
   if (!record.away || !record.wanted_running) return "it is no longer away, or was stopped";
   const bool fresh = item.phase == PlanItemPhase::waiting || item.phase == PlanItemPhase::following;
+  if (record.failback && *record.failback != plan.id)
+    return "plan " + record.failback->value + " carries it home already";
   if (fresh && item.despite.empty())
     if (const std::string postponed = why_postponed(record, turn.wall); !postponed.empty()) return postponed;
   if (fresh && record.phase != VmPhase::running && record.phase != VmPhase::recovering)
@@ -300,8 +314,10 @@ void approve_failback(Turn& turn, const ApproveFailback& asked) {
                                            ": read the plan again and approve what you read");
   if (words_in(asked.asked.reason) < kReasonWords)
     return refuse(ErrorCode::invalid, "give a reason of at least three words: it is audited");
-  if (asked.not_before.unix_ms > turn.wall.unix_ms + kLatest_ms)
-    return refuse(ErrorCode::invalid, "not_before: must be within 31 days");
+  const bool at_once = asked.not_before == WallTime();
+  if (!at_once &&
+      (asked.not_before <= turn.wall || asked.not_before.unix_ms > turn.wall.unix_ms + kLatest_ms))
+    return refuse(ErrorCode::invalid, "not_before: must lie ahead, within 31 days");
   for (const PlanItem& item : plan.items) {
     const std::string stale = why_stale(turn, plan, item);
     if (!stale.empty())
@@ -310,11 +326,10 @@ void approve_failback(Turn& turn, const ApproveFailback& asked) {
   plan.approved_by = asked.asked.by;
   plan.reason = asked.asked.reason;
   plan.not_before = asked.not_before;
-  const bool later = plan.not_before > turn.wall;
   turn.log(asked.asked, "approve_failback", subject_of(plan.id), Reason::failback_approved, "",
-           {{"digest", plan.digest}, {"not_before", later ? to_iso8601(plan.not_before) : ""}});
+           {{"digest", plan.digest}, {"not_before", at_once ? "" : to_iso8601(plan.not_before)}});
   turn.answer(asked.asked.request, plan.id.value);
-  if (later) return keep_for_later(turn, plan);
+  if (!at_once) return keep_for_later(turn, plan);
   begin_plan(turn, plan);
 }
 
@@ -338,15 +353,17 @@ void abort_failback(Turn& turn, const AbortFailback& asked) {
            {{"staying", std::to_string(staying)}, {"n", std::to_string(plan.items.size())}});
   for (PlanItem& item : plan.items) {
     if (!can_stay(item)) continue;
-    refuse_waiting(turn, plan, item, "called off by " + asked.asked.by.value, Reason::stays_away);
+    item.phase = PlanItemPhase::called_off;
+    item.why_safe = "called off by " + asked.asked.by.value;
     Vm* vm = turn.find_vm(item.vm);
     if (!vm || vm->record.failback != plan.id) continue;
     vm->record.failback.reset();
     turn.touch(*vm);
   }
+  turn.touch(plan);
   turn.answer(asked.asked.request, plan.id.value);
   if (plan.phase == PlanPhase::running) return finish_if_over(turn, plan);
-  plan.phase = PlanPhase::refused;
+  plan.phase = PlanPhase::called_off;
   turn.state.plan_expiry.erase(plan.id);
 }
 
@@ -460,8 +477,14 @@ void expire_plans(Turn& turn) {
 
 void start_due_plans(Turn& turn) {
   if (turn.state.cluster.recovering) return;
-  for (auto& [id, plan] : turn.state.plans)
-    if (plan.phase == PlanPhase::approved && plan.not_before <= turn.wall) begin_plan(turn, plan);
+  for (auto& [id, plan] : turn.state.plans) {
+    if (plan.phase != PlanPhase::approved || plan.not_before > turn.wall) continue;
+    const OperatorId by = plan.approved_by.value_or(OperatorId());
+    if (has_permission(turn.state.directory, by, Permission::decide_failback))
+      begin_plan(turn, plan);
+    else
+      refuse_plan(turn, plan, by.value + ", who approved it, may decide such things no longer");
+  }
 }
 
 }  // namespace bascule

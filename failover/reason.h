@@ -48,6 +48,8 @@ enum class Reason {
   copies_behind,  // the other site's copy of a volume doesn't follow
   cleared,
   attested,
+  to_be_told,  // people are to know of it: it waits in the outbox until accepted
+  ends_soon,   // the manager's certificate, or the list of revoked cards
 };
 
 constexpr auto enum_names(Reason) {
@@ -90,7 +92,9 @@ constexpr auto enum_names(Reason) {
                     EnumName<R>{R::stopped_by_guest, "stopped_by_guest"},
                     EnumName<R>{R::copies_behind, "copies_behind"},
                     EnumName<R>{R::cleared, "cleared"},
-                    EnumName<R>{R::attested, "attested"}};
+                    EnumName<R>{R::attested, "attested"},
+                    EnumName<R>{R::to_be_told, "to_be_told"},
+                    EnumName<R>{R::ends_soon, "ends_soon"}};
 }
 
 }  // namespace bascule

@@ -336,26 +336,25 @@ void fields(V& v, Incident& x) {
   v.optional("closed", x.closed);
 }
 
-enum class PlanPhase { proposed, approved, running, done, refused, expired };
+enum class PlanPhase { proposed, approved, running, done, refused, expired, called_off };
 constexpr auto enum_names(PlanPhase) {
   using P = PlanPhase;
-  return std::array{EnumName<P>{P::proposed, "proposed"}, EnumName<P>{P::approved, "approved"},
-                    EnumName<P>{P::running, "running"},   EnumName<P>{P::done, "done"},
-                    EnumName<P>{P::refused, "refused"},   EnumName<P>{P::expired, "expired"}};
+  return std::array{EnumName<P>{P::proposed, "proposed"},    EnumName<P>{P::approved, "approved"},
+                    EnumName<P>{P::running, "running"},      EnumName<P>{P::done, "done"},
+                    EnumName<P>{P::refused, "refused"},      EnumName<P>{P::expired, "expired"},
+                    EnumName<P>{P::called_off, "called_off"}};
 }
-enum class PlanItemPhase {
-  waiting,
-  following,  // home's copies of the volumes are brought in step; the guest runs on
-  stopping,
-  starting,
-  home,
-  refused,
-};
+// following: home's copies of the volumes are brought in step; the guest runs on.
+enum class PlanItemPhase { waiting, following, stopping, starting, home, refused, called_off };
 constexpr auto enum_names(PlanItemPhase) {
   using P = PlanItemPhase;
-  return std::array{EnumName<P>{P::waiting, "waiting"},   EnumName<P>{P::following, "following"},
-                    EnumName<P>{P::stopping, "stopping"}, EnumName<P>{P::starting, "starting"},
-                    EnumName<P>{P::home, "home"},         EnumName<P>{P::refused, "refused"}};
+  return std::array{EnumName<P>{P::waiting, "waiting"},
+                    EnumName<P>{P::following, "following"},
+                    EnumName<P>{P::stopping, "stopping"},
+                    EnumName<P>{P::starting, "starting"},
+                    EnumName<P>{P::home, "home"},
+                    EnumName<P>{P::refused, "refused"},
+                    EnumName<P>{P::called_off, "called_off"}};
 }
 struct PlanItem {
   VmId vm;
@@ -389,7 +388,7 @@ struct FailbackPlan {
   OperatorId author;
   std::optional<OperatorId> approved_by;
   std::string reason;     // of the approval
-  WallTime not_before{};  // approved for later; the past: at once
+  WallTime not_before{};  // approved for later; 0: at once
 };
 template <class V>
 void fields(V& v, FailbackPlan& x) {

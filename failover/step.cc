@@ -80,11 +80,11 @@ void on(Turn& turn, const ChannelChanged& e) {
 void on(Turn& turn, const EndsSoon& e) {
   if (e.words.empty()) {
     if (turn.state.ending.erase(e.subject) > 0)
-      turn.log("renewed", "manager/" + e.subject, Reason::requested);
+      turn.log("renewed", "manager/" + e.subject, Reason::ends_soon);
     return;
   }
   if (std::exchange(turn.state.ending[e.subject], e.words) == e.words) return;
-  turn.log("ends_soon", "manager/" + e.subject, Reason::requested, e.words);
+  turn.log("ends_soon", "manager/" + e.subject, Reason::ends_soon, e.words);
   turn.notify(NoticeKind::ends_soon, std::nullopt, {{"detail", e.words}});
 }
 

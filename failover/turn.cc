@@ -201,7 +201,7 @@ void Turn::log(const Asked& asked, std::string what, std::string subject, Reason
 }
 
 void Turn::notify(NoticeKind kind, std::optional<IncidentId> incident, Facts facts) {
-  log("notify", incident ? "incident/" + incident->value : "notices", Reason::requested,
+  log("notify", incident ? "incident/" + incident->value : "notices", Reason::to_be_told,
       std::string(name_of(kind)));
   actions.push_back(Notify{kind, std::move(incident), std::move(facts)});
 }

@@ -125,7 +125,7 @@ std::optional<HttpResponse> Pages::answer(const HttpRequest& request) const {
   if (found != files_.end()) return give(found->second, request);
   const auto has = [&path](std::string_view words) { return path.find(words) != std::string::npos; };
   // A file that isn't there is no page, but names of machines have dots.
-  const bool names_machine = path.starts_with("/machines/") && !has("..");
+  const bool names_machine = path.starts_with("/machines/") && !has("/..");
   const bool could_be_page = !has("%") && (!has(".") || names_machine);
   if (!could_be_page) return std::nullopt;
   return give(files_.at(std::string(kDocument)), request);

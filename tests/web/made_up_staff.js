@@ -90,13 +90,13 @@ export function incidents_of(guests, now) {
 const kStory = [
   [-1.9, "suspect_host", "host/paris-2", "heartbeats_missed", "two heartbeats are missing"],
   [0, "host_lost", "host/paris-2", "heartbeats_missed", "no peer sees it, and its guard doesn't ask"],
-  [0, "notify", "incident/incident-7", "requested", "host_lost"],
+  [0, "notify", "incident/incident-7", "to_be_told", "host_lost"],
   [0.1, "fence_host", "host/paris-2", "fencing_started", ""],
   [0.9, "host_down", "host/paris-2", "evidence_power_off", "its BMC says that it is off"],
   [1, "recover_vm", "vm/vm-00002", "evidence_power_off", ""],
   [1.1, "start_vm", "vm/vm-00002", "started_elsewhere", "lyon-1 has room for it, and its copy was 0.4 s behind"],
   [4.3, "vm_running", "vm/vm-00002", "started_elsewhere", ""],
-  [9, "notify", "incident/incident-7", "requested", "vms_switched"],
+  [9, "notify", "incident/incident-7", "to_be_told", "vms_switched"],
 ];
 
 /** @param {Incident} incident @returns {IncidentStory} */
@@ -104,7 +104,7 @@ export function story_of(incident) {
   const timeline = kStory.map(([after, what, subject, reason, words], i) => ({
     number: 900 + i, at: incident.opened + after * 1000, actor: "engine", what, subject, reason, words, facts: {},
   }));
-  return { ...incident, timeline };
+  return { ...incident, timeline, cut: false };
 }
 
 /** @param {Told[]} trail @param {number} now @returns {Explanation} */
@@ -128,6 +128,7 @@ export function plans_of(guests, now) {
   const plan = { digest: "9f2c", items, expires: now + 3_600_000, author: "alice" };
   return [
     { ...plan, id: "plan-3", phase: "proposed", created: now - 60_000 },
-    { ...plan, id: "plan-2", phase: "done", created: now - 86_400_000, items: items.slice(0, 2).map((item) => ({ ...item, phase: "done" })), approved_by: "bob", reason: "paris has its power again" },
+    { ...plan, id: "plan-4", phase: "approved", created: now - 50_000, not_before: now + 40_000_000, approved_by: "bob", reason: "tonight is quiet" },
+    { ...plan, id: "plan-2", phase: "done", created: now - 86_400_000, items: items.slice(0, 2).map((item) => ({ ...item, phase: "home" })), approved_by: "bob", reason: "paris has its power again" },
   ];
 }

@@ -39,8 +39,17 @@ async function refusal(answer: Response): Promise<Refused> {
   return new Refused(answer.status, problem.code, problem.detail, problem.errors);
 }
 
+const kMostAgain = 4;
+const kLongestPause_s = 10;
+
+// How long to wait where too much was asked; 0: that isn't it, or it was tried often enough. A change is never repeated.
+function pause_ms(method: string, answer: Response, tries: number): number {
+  if (answer.status !== 429 || method !== "GET" || tries >= kMostAgain) return 0;
+  return 1000 * Math.min(Math.max(Number(answer.headers.get("retry-after") ?? "1"), 1), kLongestPause_s);
+}
+
 // All of its answer; whatever breaks on the way is a Refused.
-export async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
+export async function ask<T>(method: string, path: string, body?: unknown, tries = 0): Promise<T> {
   const content = body === undefined ? {} : { "content-type": "application/json" };
   let answer: Response;
   try {
@@ -54,7 +63,10 @@ export async function ask<T>(method: string, path: string, body?: unknown): Prom
   } catch {
     throw new Refused(0, "unavailable", "");
   }
-  throw await refusal(answer);
+  const pause = pause_ms(method, answer, tries);
+  if (pause === 0) throw await refusal(answer);
+  await new Promise((resolve) => setTimeout(resolve, pause));
+  return ask<T>(method, path, body, tries + 1);
 }
 
 export const get = <T>(path: string) => ask<T>("GET", path);

@@ -1,3 +1,4 @@
+import { useEffect } from "preact/hooks";
 import { get, type Refused, type Self } from "./api";
 import { signed_in, useEvents, useLive } from "./live";
 import { Shown } from "./parts/basic";
@@ -18,7 +19,7 @@ import { People } from "./pages/people";
 import { SignIn } from "./pages/sign_in";
 import { StaffMachine } from "./pages/staff_machine";
 import { Tokens } from "./pages/tokens";
-import { usePath } from "./router";
+import { go, usePath } from "./router";
 import { use } from "./signal";
 import type { Staff } from "./staff";
 import "./theme";
@@ -26,7 +27,12 @@ import "./theme";
 function TenantPage({ self }: { self: Self }) {
   const at = usePath();
   const [, first, second, third] = at.split("/").map(decodeURIComponent);
-  if (first === "me" || (self.rules.second_factor && !self.second_factor)) return <Me />;
+  const forced = self.rules.second_factor && !self.second_factor;
+  // By its address, so that it stays, with what it shows once, when the factor is set.
+  useEffect(() => {
+    if (forced) go("/me");
+  }, [forced]);
+  if (first === "me" || forced) return <Me />;
   if (first === "machines" && second && (third === "serial" || third === "screen"))
     return <Console key={at} name={second} kind={third} self={self} />;
   if (first === "machines" && second) return <Machine key={second} name={second} self={self} />;

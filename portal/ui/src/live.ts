@@ -83,11 +83,11 @@ export function useLive<T>(fetch_it: () => Promise<T>, on: unknown[] = [], every
 }
 
 // What the provider's staff look at of a tenant's is noted each time, which is an event itself: fetched again only when
-// something else happened to just this subject.
+// something else happened to just these subjects.
 const kLooks = new Set(["look_at", "refuse_access"]);
-export function useLook<T>(fetch_it: () => Promise<T>, on: unknown[], subject: string): Live<T> {
+export function useLook<T>(fetch_it: () => Promise<T>, on: unknown[], subjects: readonly string[]): Live<T> {
   const newest = useRef(0);
-  const last = use(recent).find((entry) => entry.subject === subject && !kLooks.has(entry.what));
+  const last = use(recent).find((entry) => subjects.includes(entry.subject) && !kLooks.has(entry.what));
   newest.current = Math.max(newest.current, last?.number ?? 0);
   return useFetched(fetch_it, on, newest.current, 0);
 }

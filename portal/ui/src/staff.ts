@@ -72,6 +72,7 @@ export interface Incident {
 }
 export interface IncidentStory extends Incident {
   timeline: Told[];
+  cut: boolean;
 }
 
 // The busier way of its links.

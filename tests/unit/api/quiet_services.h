@@ -9,6 +9,7 @@ inline Services services_with_nothing_new() {
   Services made;
   made.guest_metrics = [](const VmId&) { return Metrics::Series(); };
   made.host_metrics = [](const HostId&) { return Metrics::Series(); };
+  made.host_now = made.host_metrics;
   made.recent = [](std::uint64_t, std::size_t, const TenantId&) -> std::optional<Trail::Page> {
     return std::nullopt;
   };

@@ -45,6 +45,8 @@ TEST_CASE_FIXTURE(Meter, "two looks are a rate, one is none") {
   CHECK(series().now->at.unix_ms == kStart + 10'000);
   CHECK(metrics.of_guest(VmId("another"), {at}).steps.empty());
   CHECK(metrics.of_host(HostId("paris-1"), {at}).link == 1'250'000'000);
+  CHECK(metrics.now_of_host(HostId("paris-1"), {at}).now.has_value());
+  CHECK(metrics.now_of_host(HostId("paris-1"), {at}).steps.empty());
 }
 
 TEST_CASE("a host has no say about machines that are placed elsewhere") {

@@ -66,19 +66,54 @@ TEST_CASE_FIXTURE(Away, "an approval for later outlasts its manager, and waits u
 
 TEST_CASE_FIXTURE(Away, "later is within a month") {
   REQUIRE(plan() == "");
-  CHECK(approve(std::chrono::hours(32 * 24)) == "not_before: must be within 31 days");
+  CHECK(approve(std::chrono::hours(32 * 24)) == "not_before: must lie ahead, within 31 days");
+  const Asked by = asked("bob", bascule::test::kWhy);
+  CHECK(said(by, ApproveFailback{by, newest, made().digest, {wall().unix_ms - 1}}) ==
+        "not_before: must lie ahead, within 31 days");
   CHECK(made().phase == PlanPhase::proposed);
+}
+
+TEST_CASE_FIXTURE(Away, "who may decide no longer when it is due has decided nothing") {
+  REQUIRE(plan() == "");
+  CHECK(approve(1h) == "");
+  state.directory.staff_own.clear();
+  state.directory.staff = {{OperatorId("alice"), {StaffRole::administrator}}};
+  run(2h);
+  CHECK(made().phase == PlanPhase::refused);
+  CHECK(made().items[0].why_safe == "bob, who approved it, may decide such things no longer");
+  CHECK_FALSE(is_home(shop));
+}
+
+TEST_CASE_FIXTURE(Away, "what one plan carries home, another one leaves alone") {
+  REQUIRE(plan() == "");
+  const PlanId tonight = newest;
+  CHECK(approve(1h) == "");
+  run(1h - 1s);
+  for (const VmId& id : {shop, mail})
+    state.vms.at(id).record.has_copies = true;  // home's are to follow first
+  REQUIRE(plan() == "");
+  CHECK(approve() == "");
+  REQUIRE(has(made(), PlanItemPhase::following));
+  state.plans.at(tonight).not_before = wall();
+  send(Tick{});
+  CHECK(state.vms.at(shop).record.failback == newest);
+  CHECK(state.plans.at(tonight).items[0].why_safe == "plan " + newest.value + " carries it home already");
+  run(2min);
+  CHECK(made().phase == PlanPhase::done);
+  CHECK(state.plans.at(tonight).phase == PlanPhase::refused);
+  CHECK(is_home(shop));
+  CHECK(wrongs.empty());
 }
 
 TEST_CASE_FIXTURE(CalledOff, "what is approved for later can be called off, and never begins") {
   REQUIRE(plan() == "");
   CHECK(approve(1h) == "");
   CHECK(abort() == "");
-  CHECK(made().phase == PlanPhase::refused);
+  CHECK(made().phase == PlanPhase::called_off);
   run(2h);
   CHECK_FALSE(is_home(shop));
   CHECK_FALSE(is_home(mail));
-  CHECK(abort() == "plan " + newest.value + " is refused: nothing of it can be called off");
+  CHECK(abort() == "plan " + newest.value + " is called_off: nothing of it can be called off");
   REQUIRE(plan() == "");  // another may be made
   CHECK(approve() == "");
   run(60s);
@@ -120,5 +155,5 @@ TEST_CASE_FIXTURE(CalledOff, "what is being shut down goes home, what waits for 
 TEST_CASE_FIXTURE(CalledOff, "a plan that nobody approved yet can be called off") {
   REQUIRE(plan() == "");
   CHECK(abort() == "");
-  CHECK(approve().find("is refused: make a new one") != std::string::npos);
+  CHECK(approve().find("is called_off: make a new one") != std::string::npos);
 }

@@ -16,7 +16,7 @@ const columns_for = (staff: Staff): Column<Vm>[] => [
   {
     head: "machines.name",
     cell: (vm) => (
-      <a href={page_of(staff, vm)} onClick={follow} title={vm.name}>
+      <a href={page_of(staff, vm)} onClick={follow} title={vm.name} tabIndex={-1}>
         {vm.name}
       </a>
     ),

@@ -1,7 +1,7 @@
 // Faults and what followed from each; of one of them all that was noticed, proved, decided, done and told, to be kept.
-import { useRef } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { get, segment } from "../api";
-import { useLive } from "../live";
+import { useLive, useLook } from "../live";
 import { Shown, Table } from "../parts/basic";
 import { Timeline } from "../parts/timeline";
 import { follow } from "../router";
@@ -64,6 +64,7 @@ function Story({ story }: { story: IncidentStory }) {
             </tr>
           ))}
         </Table>
+        {story.cut && <p>{t("incident.cut")}</p>}
       </article>
       <p>
         <button onClick={() => content.current && save(story, content.current)}>{t("incident.save")}</button>
@@ -73,7 +74,15 @@ function Story({ story }: { story: IncidentStory }) {
 }
 
 export function OneIncident({ id }: { id: string }) {
-  const story = useLive(() => get<IncidentStory>(`/v1/incidents/${segment(id)}`), [id]);
+  // It is long to look through: again only while it is open, and something happened in it.
+  const [subjects, set_subjects] = useState<string[]>([]);
+  const look = async () => {
+    const found = await get<IncidentStory>(`/v1/incidents/${segment(id)}`);
+    const of = (kind: string, ids: string[]) => ids.map((one) => `${kind}/${one}`);
+    set_subjects(found.closed === undefined ? [`incident/${id}`, ...of("host", found.hosts), ...of("vm", found.vms)] : []);
+    return found;
+  };
+  const story = useLook(look, [id], subjects);
   return <Shown of={story}>{(found) => <Story story={found} />}</Shown>;
 }
 

@@ -23,7 +23,7 @@ function SetUp({ self, close, told }: { self: Self; close: () => void; told: (co
   const t = useText();
   const [code, set_code] = useState("");
   const [before, set_before] = useState("");
-  const offer = useLook(() => ask<Schemas["FactorOffer"]>("POST", "/v1/me/second-factor"), [], "");
+  const offer = useLook(() => ask<Schemas["FactorOffer"]>("POST", "/v1/me/second-factor"), [], []);
   const act = async () => {
     const body = { secret: offer.value?.secret, code, ...(self.second_factor && { before }) };
     told((await ask<Schemas["RecoveryCodes"]>("PUT", "/v1/me/second-factor", body)).recovery_codes);
@@ -81,7 +81,7 @@ function Recovery({ codes }: { codes: string[] }) {
 
 export function Me() {
   const t = useText();
-  const live = useLook(() => get<Self>("/v1/me"), [], "");
+  const live = useLook(() => get<Self>("/v1/me"), [], []);
   const [doing, set_doing] = useState<"set" | "remove" | null>(null);
   const [codes, set_codes] = useState<string[]>([]);
   const close = () => (set_doing(null), live.again());

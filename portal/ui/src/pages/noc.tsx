@@ -23,9 +23,8 @@ function Count({ words, n, bad }: { words: string; n: number; bad: boolean }) {
 // How much of a site's links is in use, where their hosts tell what those carry.
 function Links({ hosts }: { hosts: Host[] }) {
   const t = useText();
-  const measured = hosts.flatMap((host) => (host.network ? [host.network] : []));
-  const used = measured.map((network) => (network.link_bytes > 0 ? busier(network) / network.link_bytes : 0));
-  const most = Math.max(0, ...used);
+  const measured = hosts.flatMap((host) => (host.network && host.network.link_bytes > 0 ? [host.network] : []));
+  const most = Math.max(0, ...measured.map((network) => busier(network) / network.link_bytes));
   if (measured.length === 0) return <span class="quiet">{t("noc.unmeasured")}</span>;
   return (
     <span class={most > 0.8 ? "bad" : "quiet"}>

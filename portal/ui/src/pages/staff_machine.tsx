@@ -18,7 +18,7 @@ const decided = (trail: Told[]) => trail.filter((entry) => entry.what !== "look_
 
 function Trail({ vm, turn }: { vm: Vm; turn: number }) {
   const t = useText();
-  const live = useLook(() => get<Explanation>(`/v1/explain/vm/${segment(vm.id)}`), [vm.id, turn], `vm/${vm.id}`);
+  const live = useLook(() => get<Explanation>(`/v1/explain/vm/${segment(vm.id)}`), [vm.id, turn], [`vm/${vm.id}`]);
   return (
     <section>
       <h2>{t("machine.trail")}</h2>
@@ -45,7 +45,7 @@ function Trail({ vm, turn }: { vm: Vm; turn: number }) {
 
 function Day({ vm, turn }: { vm: Vm; turn: number }) {
   const t = useText();
-  const live = useLook(() => get<Schemas["MetricsView"]>(`/v1/vms/${segment(vm.id)}/metrics`), [vm.id, turn], "");
+  const live = useLook(() => get<Schemas["MetricsView"]>(`/v1/vms/${segment(vm.id)}/metrics`), [vm.id, turn], []);
   return (
     <section>
       <h2>{t("machine.last_day")}</h2>
@@ -59,7 +59,7 @@ function Seen({ id, staff, sessions }: { id: string; staff: Staff; sessions: Acc
   const open = sessions.map((session) => session.id).sort().join();
   const [turn, set_turn] = useState(0);
   const look = async () => ({ vm: await get<Vm>(`/v1/vms/${segment(id)}`), at: Date.now() });
-  const live = useLook(look, [id, open, turn], `vm/${id}`);
+  const live = useLook(look, [id, open, turn], [`vm/${id}`]);
   if (live.error?.code === "reason_required") return <SayWhy id={id} staff={staff} done={() => may(staff, "see_access") || set_turn(turn + 1)} />;
   return (
     <Shown of={live}>
