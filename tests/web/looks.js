@@ -34,9 +34,14 @@ export const looks = kSizes.flatMap(([width, height]) =>
   ["light", "dark"].flatMap((colorScheme) => ["en", "fr"].map((locale) => ({ viewport: { width, height }, colorScheme, locale }))),
 );
 
+// For what is slow: each width, theme and language once at least.
+export const few_looks = looks.filter(({ viewport: { width }, colorScheme, locale }) =>
+  [[360, "dark", "fr"], [1280, "light", "en"], [1920, "dark", "en"]].some(([w, c, l]) => w === width && c === colorScheme && l === locale),
+);
+
 // `visit(page, look)` in each; a page of its own, with what `options` a context needs and `token`, if that is how one comes.
-export async function in_every_look(browser, { token, ...options }, visit) {
-  for (const look of looks) {
+export async function in_every_look(browser, { token, ...options }, visit, which = looks) {
+  for (const look of which) {
     const page = await open(browser, { ...look, ...options });
     if (token) await page.addInitScript((held) => sessionStorage.setItem("bascule.token", held), token);
     await visit(page, look);
