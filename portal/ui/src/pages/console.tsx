@@ -90,7 +90,7 @@ function Open({ kind, ticket, name, leave }: { kind: Kind; ticket: string; name:
 }
 
 export function Console({ name, kind, self }: { name: string; kind: Kind; self: Who }) {
-  const live = useLook(() => get<Vm>(`/v1/vms/${segment(name)}`), [name], "");
+  const live = useLook(() => get<Vm>(`/v1/vms/${segment(name)}`), [name], []);
   if (live.error?.code === "reason_required") return <SayWhy id={name} staff={self} done={live.again} />;
   return <Shown of={live}>{(vm) => <Ask vm={vm} kind={kind} self={self} />}</Shown>;
 }

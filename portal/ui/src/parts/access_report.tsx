@@ -10,7 +10,7 @@ const kDays = [7, 31, 92, 366];
 export function AccessReport() {
   const t = useText();
   const [days, set_days] = useState(31);
-  const live = useLook(() => get<Schemas["AccessReport"]>(`/v1/reports/access?days=${days}`), [days], "");
+  const live = useLook(() => get<Schemas["AccessReport"]>(`/v1/reports/access?days=${days}`), [days], []);
   return (
     <section>
       <h2>{t("report.title")}</h2>
