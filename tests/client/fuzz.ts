@@ -121,21 +121,30 @@ async function call_back(dice: Dice, person: Person, operation: string): Promise
 }
 
 // One request of an operation that isn't the dice's own.
-async function tell(name: string, dice: Dice, person: Person, path: string, body: string, more: Partial<Asked> = {}): Promise<Reply | undefined> {
+async function tell(name: string, dice: Dice, person: Person, path: string, body?: string, more: Partial<Asked> = {}): Promise<Reply | undefined> {
   const operation = operations.find((each) => each.name === name);
   if (!operation) return undefined;
-  const asked: Asked = { method: operation.method, path, token: person.token, body, ...more };
+  const asked: Asked = { method: operation.method, path, token: person.token, ...(body !== undefined && { body }), ...more };
   const reply = await person.ask(asked);
   judge({ ...dice, operation }, person, asked, reply);
   return reply;
 }
 
-// What chance brings about too seldom: a start called back while it is under way, a snapshot of a machine that has changed.
+// What chance brings about too seldom: a start called back while it is under way, a machine that has changed, keys that stand
+// for another request, a volume beyond the quota, an answer before the end.
 async function play_seldom(owner: Person, dice: Dice): Promise<void> {
   for (let n = 0; n < 4; ++n) {
     const machine = `/v1/vms/${owner.tenant}-m${n}`;
     const reason = JSON.stringify({ reason: REASON });
+    const key = { conditions: { "idempotency-key": `seldom-${n}` } };
     await tell("remove_snapshot", dice, owner, `${machine}/snapshots/s1`, reason, { conditions: { "if-match": '"1"' } });
+    await tell("remove_snapshot", dice, owner, `${machine}/snapshots/s1`, reason, { prefer: true });
+    await tell("change_vm", dice, owner, machine, JSON.stringify({ keep: false }), key);
+    await tell("stop_vm", dice, owner, `${machine}/stop`, "{}", key);
+    await tell("end_token", dice, owner, "/v1/tokens/none", undefined, key);
+    const shown = await tell("show_vm", dice, owner, machine);
+    const disk = shown?.status === 200 ? (shown.json as { disks: Disk[] }).disks[0] : undefined;
+    if (disk) await tell("grow_volume", dice, owner, `${machine}/grow`, JSON.stringify({ pool: disk.pool, volume: disk.volume, size_mib: 60_000 }));
     await tell("kill_vm", dice, owner, `${machine}/kill`, reason);
     const started = await tell("start_vm", dice, owner, `${machine}/start`, "{}", { prefer: true });
     if (started?.status === 202) await call_back(dice, owner, started.id);
