@@ -5,7 +5,7 @@
 // asked and answered, for the first ten.
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import fc from "fast-check";
-import { ask_of, asker, dice_of, REASON, type Dice, type Operation, type Schema } from "./fuzz_asks.js";
+import { ask_of, asker, dice_of, REASON, sensible, type Dice, type Operation, type Schema } from "./fuzz_asks.js";
 import { Person, type Asked, type Disk, type Reply, type Role } from "./fuzz_people.js";
 
 // Documented, but out of reach here: where it is shown instead.
@@ -130,25 +130,35 @@ async function tell(name: string, dice: Dice, person: Person, path: string, body
   return reply;
 }
 
-// What chance brings about too seldom: a start called back while it is under way, a machine that has changed, keys that stand
-// for another request, a volume beyond the quota, an answer before the end.
+// What chance brings about too seldom: machines that have changed since, keys that stand for another request, answers before
+// the end, more than the quota, a start called back while it is under way, an access session ended.
 async function play_seldom(owner: Person, dice: Dice): Promise<void> {
-  for (let n = 0; n < 4; ++n) {
-    const machine = `/v1/vms/${owner.tenant}-m${n}`;
-    const reason = JSON.stringify({ reason: REASON });
-    const key = { conditions: { "idempotency-key": `seldom-${n}` } };
-    await tell("remove_snapshot", dice, owner, `${machine}/snapshots/s1`, reason, { conditions: { "if-match": '"1"' } });
-    await tell("remove_snapshot", dice, owner, `${machine}/snapshots/s1`, reason, { prefer: true });
-    await tell("change_vm", dice, owner, machine, JSON.stringify({ keep: false }), key);
-    await tell("stop_vm", dice, owner, `${machine}/stop`, "{}", key);
-    await tell("end_token", dice, owner, "/v1/tokens/none", undefined, key);
-    const shown = await tell("show_vm", dice, owner, machine);
-    const disk = shown?.status === 200 ? (shown.json as { disks: Disk[] }).disks[0] : undefined;
-    if (disk) await tell("grow_volume", dice, owner, `${machine}/grow`, JSON.stringify({ pool: disk.pool, volume: disk.volume, size_mib: 60_000 }));
-    await tell("kill_vm", dice, owner, `${machine}/kill`, reason);
-    const started = await tell("start_vm", dice, owner, `${machine}/start`, "{}", { prefer: true });
-    if (started?.status === 202) await call_back(dice, owner, started.id);
+  const seen = await tell("list_access", dice, owner, "/v1/access");
+  for (const { id } of (seen?.json as { items?: { id: string }[] })?.items ?? []) await tell("end_access", dice, owner, `/v1/access/${id}`, "{}");
+  const key = { conditions: { "idempotency-key": "seldom" } };
+  await tell("set_contacts", dice, owner, "/v1/contacts", JSON.stringify({ contacts: [] }), key);
+  for (const operation of operations.filter((each) => each.conditions.includes("Idempotency-Key") && each.name !== "set_contacts"))
+    await tell(operation.name, dice, owner, operation.path.replace(/\{\w+\}/g, "none"), operation.body && "{}", key);
+  for (let n = 0; n < 4; ++n) await play_seldom_with(owner, dice, `${owner.tenant}-m${n}`);
+}
+
+async function play_seldom_with(owner: Person, dice: Dice, name: string): Promise<void> {
+  const machine = `/v1/vms/${name}`;
+  const reason = JSON.stringify({ reason: REASON });
+  for (const operation of operations.filter((each) => each.path.startsWith("/v1/vms/{id}") && each.conditions.includes("If-Match"))) {
+    const path = operation.path.replace("{id}", name).replace("{snapshot}", "s1");
+    const body = operation.body && JSON.stringify(sensible({ ...dice, operation, number: 1 }, owner, name));
+    await tell(operation.name, dice, owner, path, body, { conditions: { "if-match": '"1"' } });
   }
+  await tell("remove_snapshot", dice, owner, `${machine}/snapshots/s1`, reason, { prefer: true });
+  await tell("roll_back", dice, owner, `${machine}/snapshots/s1/rollback`, reason, { prefer: true });
+  const shown = await tell("show_vm", dice, owner, machine);
+  const disk = shown?.status === 200 ? (shown.json as { disks: Disk[] }).disks[0] : undefined;
+  if (disk) await tell("grow_volume", dice, owner, `${machine}/grow`, JSON.stringify({ pool: disk.pool, volume: disk.volume, size_mib: 60_000 }));
+  await tell("kill_vm", dice, owner, `${machine}/kill`, reason);
+  await tell("change_vm", dice, owner, machine, JSON.stringify({ memory_mib: 60_000 }));
+  const started = await tell("start_vm", dice, owner, `${machine}/start`, "{}", { prefer: true });
+  if (started?.status === 202) await call_back(dice, owner, started.id);
 }
 
 async function play(person: Person, all: Dice[], people: Person[]): Promise<void> {

@@ -91,7 +91,7 @@ function volume_of(person: Person, machine: string): Partial<Disk> {
 }
 
 // Of what makes sense: the body of an operation.
-function sensible(dice: Dice, person: Person, machine: string): unknown {
+export function sensible(dice: Dice, person: Person, machine: string): unknown {
   const n = dice.number;
   const roles = ["operator", "viewer", "auditor"];
   switch (dice.operation.name) {
@@ -107,6 +107,9 @@ function sensible(dice: Dice, person: Person, machine: string): unknown {
       return { reason: n % 2 === 0 ? REASON : "" };
     case "grow_volume":
       return { pool: "metro", volume: machine, ...volume_of(person, machine), size_mib: n % 2 === 0 ? 60_000 : 4 };
+    case "remove_snapshot":
+    case "roll_back":
+      return n % 4 === 0 ? {} : { reason: REASON };
     case "take_snapshot":
       return { name: `s${n % 3}` };
     case "invite_user":
