@@ -199,7 +199,8 @@ void add_approve(CLI::App& failback, Session& session) {
   const auto options = std::make_shared<ApproveOptions>();
   CLI::App& approving = add_command(
       failback, session, "approve", "Approve a plan, and follow it to its end",
-      "  bascule failback approve plan-7 --digest 4be1c09a77d2 --reason \"paris-1 is repaired\"\n\n"
+      "  bascule failback approve plan-7 --digest 4be1c09a77d2 --reason \"paris-1 is repaired\"\n"
+      "  bascule failback approve plan-7 --reason \"tonight is quiet\" --at \"2026-12-01 02:00\"\n\n"
       "The digest is what the plan shows; its first 12 characters are enough. Without it, the plan is shown "
       "and you\n"
       "are asked. The manager refuses a plan when anything it had read has changed since.",

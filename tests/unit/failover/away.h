@@ -13,6 +13,10 @@ struct Away : Tenancy {
     mail = create("mail", "paris");
     run(5s);
     for (const VmId& id : {shop, mail}) state.vms.at(id).record.spec.tenant = kTenant;  // as if made for it
+    lose_and_repair_home();
+    REQUIRE(state.vms.at(shop).record.away);
+  }
+  void lose_and_repair_home() {
     crash(HostId("paris-1"));
     run(30s);
     boot(HostId("paris-1"));
@@ -20,7 +24,6 @@ struct Away : Tenancy {
     const Asked clear = asked();
     REQUIRE(said(clear, ClearHost{clear, HostId("paris-1")}) == "");
     run(5s);
-    REQUIRE(state.vms.at(shop).record.away);
   }
   std::string wish(const VmId& vm, Duration later) {
     const Asked by = by_anna();

@@ -125,13 +125,7 @@ TEST_CASE_FIXTURE(CalledOff, "what is being shut down goes home, what waits for 
   std::vector<VmId> more;
   for (const char* name : {"a", "b", "c", "d", "e"}) more.push_back(create(name, "paris"));
   run(10s);
-  crash(HostId("paris-1"));
-  run(30s);
-  boot(HostId("paris-1"));
-  run(30s);
-  const Asked clear = asked();
-  REQUIRE(said(clear, ClearHost{clear, HostId("paris-1")}) == "");
-  run(5s);
+  lose_and_repair_home();
   REQUIRE(plan() == "");
   REQUIRE(made().items.size() == 7);
   CHECK(approve() == "");
