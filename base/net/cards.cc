@@ -65,11 +65,8 @@ Stamp stamp_of(const std::string& path) {
 }
 
 std::string time_text(const ASN1_TIME* time) {
-  tm parts{};
-  char text[32] = "no date";
-  if (time != nullptr && ASN1_TIME_to_tm(time, &parts) == 1)
-    std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
+  const auto wall = openssl::wall_time(time);
+  return wall ? to_iso8601(*wall) : "no date";
 }
 
 int pass_over_anchor(int good, X509_STORE_CTX* context) {
